@@ -1,0 +1,63 @@
+/* The parts of the addon: each does one thing with the kernel and reports failures as a negative errno. */
+#ifndef FAIRLEAD_ADDON_H
+#define FAIRLEAD_ADDON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* namespace.c */
+
+struct namespace_id {
+	int fd;
+	uint64_t device;
+	uint64_t inode;
+};
+
+/* Opens a network namespace file; -EINVAL for a file of any other kind, which is never read nor waited for. */
+int namespace_open(const char *path, struct namespace_id *out);
+
+/* Opens a socket that belongs to the namespace (-1: this process' own); a file descriptor or -errno. */
+int namespace_socket(int namespace_fd, int family, int type, int protocol);
+
+/* socket.c */
+
+struct netlink_socket {
+	int fd;
+	uint32_t port_id;
+};
+
+/* groups: multicast groups to join, by number. */
+int netlink_open(int namespace_fd, int protocol, const uint32_t *groups, size_t group_count,
+		 struct netlink_socket *out);
+
+/* transact.c */
+
+struct reply {
+	uint8_t *bytes;
+	size_t length;
+	size_t capacity;
+	bool interrupted; /* NLM_F_DUMP_INTR: the dump is not a consistent picture */
+};
+
+/*
+ * Sends the messages of the buffer with consecutive sequence numbers and gathers what the kernel answers until each
+ * message that asks for an acknowledgement, and each dump, has had its end. The sequence numbers are written into the
+ * buffer; the first one used is returned through first_sequence.
+ */
+int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_sequence, struct reply *out);
+void reply_free(struct reply *reply);
+
+/* watch.c */
+
+struct watch;
+
+/* Called on the watching thread: bytes NULL means that notifications were lost. The callee owns the bytes. */
+typedef void (*watch_callback)(void *context, uint8_t *bytes, size_t length);
+
+int watch_start(int fd, watch_callback callback, void *context, struct watch **out);
+/* Ends and joins the thread; no callback runs afterwards. */
+void watch_stop(struct watch *watch);
+
+#endif

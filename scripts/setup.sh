@@ -1,0 +1,56 @@
+#!/bin/sh
+# Brings a fresh Debian 12 or 13 (root, npm) to where everything of this repository runs: Debian packages by name,
+# npm packages by the lock file, the native parts from source. Runs in any shell and needs no Node.js of its own;
+# what is there already is left alone, so a second run takes a moment.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# What each Debian package is needed for stands in docs/dependencies.md.
+PACKAGES="gcc libc6-dev make musl-tools iproute2 nftables util-linux procps tcpdump conntrack"
+# Only tests and benchmarks use these.
+TEST_PACKAGES="clang libclang-rt-dev containernetworking-plugins iptables"
+
+installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
+
+# A package whose name differs between Debian releases is looked up by the release's own compiler version.
+concrete() {
+  case "$1" in
+    libclang-rt-dev) apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/libclang-rt-\1-dev/p' | head -n 1 ;;
+    *) echo "$1" ;;
+  esac
+}
+
+install_packages() {
+  missing=
+  for package in "$@"; do
+    name=$(concrete "$package")
+    [ -n "$name" ] && installed "$name" && continue
+    missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  command -v apt-get >/dev/null || die "missing:$missing; install what your distribution calls them, then run this again"
+  [ "$(id -u)" = 0 ] || die "missing Debian packages:$missing; run this as root, or install them yourself"
+  say "installs these Debian packages now:$missing"
+  apt-get update -q >/dev/null || die 'apt-get update failed; see above'
+  names=
+  for package in $missing; do names="$names $(concrete "$package")"; done
+  # shellcheck disable=SC2086 # a list of names
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $names >/dev/null ||
+    die "apt-get could not install$names; see above"
+}
+
+# shellcheck disable=SC2086 # lists of names
+install_packages $PACKAGES
+# shellcheck disable=SC2086
+[ "${FAIRLEAD_SETUP:-all}" = runtime ] || install_packages $TEST_PACKAGES
+
+if ! cmp -s package-lock.json node_modules/.fairlead-lock 2>/dev/null; then
+  say 'installs the npm packages of package-lock.json now (Node.js 24 among them)'
+  npm ci --no-progress >/dev/null || die 'npm ci failed; see above'
+  cp package-lock.json node_modules/.fairlead-lock
+fi
+
+make -s -C native || die 'the native parts did not build; see above'

@@ -1,0 +1,170 @@
+/** CNI ADD on the kernel: from a validated request to a pod with an address, or to an error that leaves nothing. */
+import { CniError } from '../cni/errors.ts';
+import { cidrContains, cidrFamily } from '../ip/cidr.ts';
+import { type Ip, ipFamily } from '../ip/ip.ts';
+import type { Mac } from '../ip/mac.ts';
+import { allocate, capacityOf, gatewayOf, isPodAddress } from '../ipam/allocate.ts';
+import type { Kernel, NetlinkError, Operation } from '../netlink/kernel.ts';
+import type { NetworkNamespace } from '../netlink/namespace.ts';
+import {
+  type Attachment,
+  type AttachmentKey,
+  attachmentId,
+  describeAttachment,
+  formatRecord,
+  type PodName,
+} from '../pod/attachment.ts';
+import { type PodPlan, planPod, podMac } from '../pod/plan.ts';
+import { type AttachmentTable, findAttachment, takenAddresses } from './attachments.ts';
+import type { NodeView } from './node-view.ts';
+
+export type AttachRequest = AttachmentKey & {
+  pod?: PodName;
+  /** Addresses that were asked for, at most one per family. */
+  ips: readonly Ip[];
+  mac?: Mac;
+  /** Bytes; the node's value where absent. */
+  mtu?: number;
+};
+
+export type AttachContext = {
+  table: AttachmentTable;
+  /** The node's namespace. */
+  host: Kernel;
+  view: NodeView;
+  namespace: NetworkNamespace;
+  /** The pod's namespace. */
+  pod: Kernel;
+  nextIndex: () => number;
+};
+
+export type Attached = { attachment: Attachment; mac: Mac; gateways: Ip[]; mtu: number; linkIndex: number };
+
+export function attach(request: AttachRequest, context: AttachContext): Attached {
+  const { table, pod, view } = context;
+  refuseTwice(request, context);
+  const ips = chooseAddresses(request, table, view);
+  const attachment: Attachment = {
+    network: request.network,
+    containerId: request.containerId,
+    ifname: request.ifname,
+    ips,
+    ...(request.mac === undefined ? {} : { mac: request.mac }),
+    ...(request.pod === undefined ? {} : { pod: request.pod }),
+  };
+  const record = formatRecord(attachment);
+  if (record === undefined) {
+    throw new CniError(
+      4,
+      `CNI_CONTAINERID and network name are ${request.containerId.length} and ${request.network.length} characters long; ` +
+        'together they must fit into 170, because the interface itself carries them',
+    );
+  }
+  const gateways = ips.map((ip) => gatewayOf(view.ranges.find((range) => cidrContains(range, ip))!));
+  const mtu = request.mtu ?? view.mtu;
+  const routing = hasDefaultRoute(pod) ? 'own-table' : 'main';
+  const linkIndex = createLink(context, (hostIndex, podIndex) =>
+    planPod({
+      attachment,
+      record,
+      hostIndex,
+      podIndex,
+      podNamespaceFd: context.namespace.fd,
+      gateways,
+      nodeIps: view.nodeIps,
+      mtu,
+      routing,
+    }),
+  );
+  table.live.set(attachmentId(attachment), { ...attachment, linkIndex });
+  return { attachment, mac: podMac(attachment), gateways, mtu, linkIndex };
+}
+
+function refuseTwice(request: AttachRequest, { table, pod }: AttachContext): void {
+  const present = findAttachment(table, request);
+  if (present !== undefined) {
+    throw new CniError(
+      4,
+      `${describeAttachment(present)} is attached to network ${request.network} already, with ${present.ips.join(', ')}; ` +
+        'DEL it before another ADD',
+    );
+  }
+  if (pod.link(request.ifname) !== undefined) {
+    throw new CniError(
+      4,
+      `CNI_IFNAME: the namespace has an interface ${request.ifname} already; choose another name or delete that one`,
+    );
+  }
+}
+
+/** One address per range of the node: the one asked for, or the next free one. */
+function chooseAddresses(request: AttachRequest, table: AttachmentTable, view: NodeView): Ip[] {
+  const taken = takenAddresses(table);
+  for (const ip of request.ips) {
+    const range = view.ranges.find((candidate) => cidrContains(candidate, ip));
+    if (range === undefined || !isPodAddress(range, ip)) {
+      throw new CniError(
+        7,
+        `ips: ${ip} is not an address for a pod of this node, whose range is ${view.ranges.join(', ')}; ask for one of that`,
+      );
+    }
+    if (taken.has(ip)) {
+      const holder = [...table.live.values()].find(({ ips }) => ips.includes(ip));
+      throw new CniError(
+        7,
+        `ips: ${ip} is taken by ${holder === undefined ? 'a pod that is being deleted' : describeAttachment(holder)}; ask for another`,
+      );
+    }
+  }
+  return view.ranges.map((range) => {
+    const requested = request.ips.find((ip) => ipFamily(ip) === cidrFamily(range));
+    if (requested !== undefined) return requested;
+    const allocation = allocate(range, taken, table.history);
+    if (allocation.outcome === 'exhausted') {
+      throw new CniError(
+        50,
+        `no free address in ${range}: ${allocation.used} of ${capacityOf(range)} are used; ` +
+          'delete pods on this node or give it a larger range',
+      );
+    }
+    table.history = allocation.history;
+    return allocation.ip;
+  });
+}
+
+function hasDefaultRoute(pod: Kernel): boolean {
+  return pod
+    .routes({ table: 254 })
+    .some(({ destination }) => destination === '0.0.0.0/0' || destination === '::/0');
+}
+
+/**
+ * Creates the veth under free indexes and configures both ends. A refusal takes the link away again, and with it
+ * everything that was configured on it.
+ * @returns the index of the host's end.
+ */
+function createLink(context: AttachContext, plan: (hostIndex: number, podIndex: number) => PodPlan): number {
+  const { host, pod } = context;
+  for (let attempt = 0; ; attempt++) {
+    const index = context.nextIndex();
+    const { create, inPod, commit } = plan(index, index);
+    const [error] = host.apply([create]);
+    // Somebody else's interface has the index, here or in the pod.
+    if (error?.errno === 'EBUSY' && attempt < MAX_ATTEMPTS) continue;
+    if (error !== undefined) throw refused(error);
+    const failure = firstRefusal(pod, inPod) ?? firstRefusal(host, commit);
+    if (failure === undefined) return index;
+    host.apply([{ op: 'link.delete', index }]);
+    throw refused(failure);
+  }
+}
+
+const MAX_ATTEMPTS = 20;
+
+function firstRefusal(kernel: Kernel, operations: readonly Operation[]): NetlinkError | undefined {
+  return kernel.apply(operations).find((outcome) => outcome !== undefined);
+}
+
+function refused(error: NetlinkError): CniError {
+  return new CniError(999, `the kernel refused to attach the pod: ${error.message}`);
+}

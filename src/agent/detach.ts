@@ -1,0 +1,24 @@
+/** CNI DEL on the kernel: the pod is off the network when this returns; its link is deleted with others, later. */
+import type { Kernel, Operation } from '../netlink/kernel.ts';
+import { DOOMED_GROUP } from '../pod/attachment.ts';
+import { hostRoutes } from '../pod/plan.ts';
+import { applyOperations, type Reached } from '../reconcile/apply.ts';
+import { type AttachmentTable, doom, type LiveAttachment } from './attachments.ts';
+import type { LinkRemoval } from './link-removal.ts';
+
+export type DetachContext = { table: AttachmentTable; host: Kernel; removal: LinkRemoval };
+
+/**
+ * Takes the routes, the record and the address away. Without its record the link is garbage, so a crash right
+ * after this leaves nothing that the next start does not remove.
+ */
+export function detach(attachment: LiveAttachment, { table, host, removal }: DetachContext): Reached {
+  const { linkIndex } = attachment;
+  const reached = applyOperations(host, [
+    ...hostRoutes(attachment, linkIndex, []).map((route): Operation => ({ op: 'route.delete', route })),
+    { op: 'link.change', change: { index: linkIndex, group: DOOMED_GROUP, alias: '' } },
+  ]);
+  doom(table, attachment);
+  removal.add(linkIndex);
+  return reached;
+}

@@ -1,0 +1,104 @@
+/** One resync: read the cluster and the kernel, plan, diff, apply. The same at start, on a timer and on any event. */
+import type { ClusterNode } from '../cluster/node.ts';
+import type { Cidr } from '../ip/cidr.ts';
+import type { Ip } from '../ip/ip.ts';
+import type { Kernel } from '../netlink/kernel.ts';
+import type { Link } from '../netlink/objects.ts';
+import { VXLAN_LINKS } from '../overlay/identity.ts';
+import type { Backend } from '../overlay/path.ts';
+import { type OverlayPlan, planOverlay } from '../overlay/plan.ts';
+import { planReversePath } from '../overlay/reverse-path.ts';
+import { findUnderlay, type Underlay } from '../overlay/underlay.ts';
+import { hostNeighbors, hostRoutes } from '../pod/plan.ts';
+import { applyOperations, type Reached } from '../reconcile/apply.ts';
+import { diffStates } from '../reconcile/diff.ts';
+import { readOwnState } from '../reconcile/own.ts';
+import { EMPTY_STATE, mergeStates, type NetworkState } from '../reconcile/state.ts';
+import type { LiveAttachment } from './attachments.ts';
+
+export type ResyncInput = {
+  kernel: Kernel;
+  links: readonly Link[];
+  /** This node with its accepted ranges; undefined while the cluster does not know it. */
+  self: ClusterNode | undefined;
+  peers: readonly ClusterNode[];
+  attachments: readonly LiveAttachment[];
+  settings: { podNetwork: readonly Cidr[]; backend: Backend; vxlan: { port: number; vni: number } };
+  freeIndex: () => number;
+};
+
+export type ResyncResult = {
+  underlay?: Underlay;
+  overlay?: OverlayPlan;
+  reached: Reached;
+  /** Why the overlay could not be planned; the pods of the node itself are kept right all the same. */
+  problem?: string;
+};
+
+export function resync(input: ResyncInput): ResyncResult {
+  const { kernel, links, self, settings } = input;
+  const actual = readOwnState(kernel, links, settings.podNetwork);
+  const addresses = kernel.addresses();
+  const underlay = self === undefined ? undefined : findUnderlay(self.internalIps, 4, addresses, links);
+  const localIps = new Set(addresses.map(({ ip }) => ip));
+  const pods = planPods(
+    input.attachments,
+    (self?.internalIps ?? []).filter((ip) => localIps.has(ip)),
+  );
+  if (self === undefined || underlay === undefined) {
+    // Nothing is known for sure: what the overlay holds stays as it is, only the pods' own entries are mended.
+    const operations = diffStates(
+      pods,
+      onLinks(actual, new Set(input.attachments.map(({ linkIndex }) => linkIndex))),
+    );
+    return { reached: applyOperations(kernel, operations), problem: explain(self) };
+  }
+  const tunnelIndex =
+    links.find(({ name }) => name === VXLAN_LINKS[underlay.family])?.index ?? input.freeIndex();
+  const overlay = planOverlay({
+    self,
+    peers: input.peers,
+    ...settings,
+    underlay,
+    tunnelIndex,
+    loopbackIndex: links.find(({ loopback }) => loopback)?.index ?? 1,
+  });
+  const reached = applyOperations(kernel, diffStates(mergeStates(overlay.state, pods), actual));
+  const loosened = applyOperations(
+    kernel,
+    planReversePath([underlay.linkIndex, tunnelIndex], kernel.networkConfigurations()),
+  );
+  return {
+    underlay,
+    overlay,
+    reached: {
+      applied: reached.applied + loosened.applied,
+      failures: [...reached.failures, ...loosened.failures],
+    },
+  };
+}
+
+function planPods(attachments: readonly LiveAttachment[], nodeIps: readonly Ip[]): NetworkState {
+  return {
+    ...EMPTY_STATE,
+    routes: attachments.flatMap((attachment) => hostRoutes(attachment, attachment.linkIndex, nodeIps)),
+    neighbors: attachments.flatMap((attachment) => hostNeighbors(attachment, attachment.linkIndex)),
+  };
+}
+
+/** The part of a state that lies on these links. */
+function onLinks(state: NetworkState<Link>, linkIndexes: ReadonlySet<number>): NetworkState<Link> {
+  const isThere = ({ linkIndex }: { linkIndex?: number }) =>
+    linkIndex !== undefined && linkIndexes.has(linkIndex);
+  return { ...EMPTY_STATE, routes: state.routes.filter(isThere), neighbors: state.neighbors.filter(isThere) };
+}
+
+function explain(self: ClusterNode | undefined): string {
+  if (self === undefined) {
+    return 'the cluster has no accepted record of this node yet; other nodes are kept as they were programmed last';
+  }
+  return (
+    `none of the node's addresses ${self.internalIps.join(', ') || '(none)'} is on an interface of this machine; ` +
+    'correct the record of the node or configure node.addresses'
+  );
+}

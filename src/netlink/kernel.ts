@@ -1,0 +1,77 @@
+/**
+ * The seam between what Fairlead decides and the kernel that holds it: operations go in, dumps come out.
+ * `rtnetlink.ts` is the real one, `fake.ts` the one for tests; one conformance suite runs against both.
+ */
+import type {
+  Address,
+  FdbEntry,
+  Link,
+  LinkChange,
+  Neighbor,
+  NetworkConfiguration,
+  NewLink,
+  Route,
+  Rule,
+} from './objects.ts';
+
+/** One change of the kernel's state. `replace` creates or overwrites; `delete` names just the object's key. */
+export type Operation =
+  | { op: 'link.create'; link: NewLink }
+  | { op: 'link.change'; change: LinkChange }
+  | { op: 'link.delete'; index: number }
+  /** Deletes all links of one group in one message: one RCU wait for all of them. */
+  | { op: 'link.deleteGroup'; group: number }
+  | { op: 'address.replace'; address: Address }
+  | { op: 'address.delete'; address: Address }
+  | { op: 'route.replace'; route: Route }
+  | { op: 'route.delete'; route: Route }
+  | { op: 'neighbor.replace'; neighbor: Neighbor }
+  | { op: 'neighbor.delete'; neighbor: Neighbor }
+  | { op: 'fdb.replace'; entry: FdbEntry }
+  | { op: 'fdb.delete'; entry: FdbEntry }
+  | { op: 'rule.add'; rule: Rule }
+  | { op: 'rule.delete'; rule: Rule };
+
+/** The answer to one operation: undefined is success. */
+export type Outcome = NetlinkError | undefined;
+
+/** A refusal by the kernel, with what it said itself (extended ACK, NLMSGERR_ATTR_MSG). */
+export class NetlinkError extends Error {
+  /** `EEXIST`, `ENODEV` … */
+  readonly errno: string;
+  readonly extendedAck: string | undefined;
+
+  constructor(action: string, errno: string, extendedAck?: string) {
+    super(`${action}: ${errno}${extendedAck === undefined ? '' : ` (kernel: ${extendedAck})`}`);
+    this.name = 'NetlinkError';
+    this.errno = errno;
+    this.extendedAck = extendedAck;
+  }
+}
+
+/** One network namespace. All calls but `applyAsync` are synchronous: a request takes about 10 µs. */
+export interface Kernel {
+  /** Applies the operations in order, each on its own: a refusal does not stop those after it. */
+  apply(operations: readonly Operation[]): Outcome[];
+  /** The same off the event loop, for what waits inside the kernel (a veth delete: 15–30 ms). */
+  applyAsync(operations: readonly Operation[]): Promise<Outcome[]>;
+
+  links(): Link[];
+  /** By name or index; undefined when there is none. */
+  link(key: string | number): Link | undefined;
+  addresses(): Address[];
+  /** Filtered in the kernel where it can (strict dumps), always exact. */
+  routes(filter?: { table?: number; protocol?: number }): Route[];
+  neighbors(linkIndex?: number): Neighbor[];
+  fdb(linkIndex: number): FdbEntry[];
+  rules(): Rule[];
+  networkConfigurations(): NetworkConfiguration[];
+
+  close(): void;
+  [Symbol.dispose](): void;
+}
+
+/** What changed in a watched namespace; `overrun` says that notifications were lost: look at everything. */
+export type KernelEvent =
+  | { kind: 'link' | 'address' | 'route' | 'neighbor' | 'rule' | 'netconf'; change: 'new' | 'deleted' }
+  | { kind: 'overrun' };

@@ -1,0 +1,37 @@
+/** The addon (native/addon), typed. Failures are errors with `code`, the errno's name. */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { FairleadError } from '../errors/errors.ts';
+
+export type Native = {
+  /** Opens a network namespace file; EINVAL for any other kind of file. */
+  openNamespace(path: string): { fd: number; device: number; inode: number };
+  closeFd(fd: number): void;
+  /** Opens a netlink socket inside the namespace; −1 is the process' own. */
+  openSocket(protocol: number, namespaceFd: number, groups: readonly number[]): { fd: number; portId: number };
+  /**
+   * Sends complete messages in one go and waits until each that asks for an acknowledgement, and each dump, has had
+   * its end. Sequence numbers are assigned from `firstSequence` on. One call at a time per socket.
+   */
+  transact(fd: number, messages: Buffer): Transaction;
+  /** The same on a thread of the pool. */
+  transactAsync(fd: number, messages: Buffer): Promise<Transaction>;
+  /** Calls back with each datagram, or null when some were lost. Keep the returned function: it stops the watch. */
+  watch(fd: number, callback: (datagram: Buffer | null) => void): () => void;
+  /** SO_PEERCRED of a connected unix socket. */
+  peerCredentials(fd: number): { pid: number; uid: number; gid: number };
+};
+
+export type Transaction = { replies: Buffer; interrupted: boolean; firstSequence: number };
+
+const PATH = fileURLToPath(new URL('../../build/fairlead.node', import.meta.url));
+
+export const native: Native = load();
+
+function load(): Native {
+  if (!existsSync(PATH)) {
+    throw new FairleadError('FL_ADDON_MISSING', `${PATH} is not built; run 'npm run setup' in the project's folder`);
+  }
+  return createRequire(import.meta.url)(PATH) as Native;
+}

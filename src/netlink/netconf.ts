@@ -1,0 +1,30 @@
+/** RTM_GETNETCONF (linux/netconf.h): the settings under /proc/sys/net/ipv4/conf that netlink tells. */
+import { Attributes, optional, type Writer } from './attribute.ts';
+import { AF_INET, familyOf } from './family.ts';
+import type { NetworkConfiguration } from './objects.ts';
+
+export const RTM_NEWNETCONF = 80;
+export const RTM_DELNETCONF = 81;
+export const RTM_GETNETCONF = 82;
+
+const NETCONFA = { IFINDEX: 1, FORWARDING: 2, RP_FILTER: 3 } as const;
+const ALL = -1;
+const DEFAULT = -2;
+
+export function writeNetconfRequest(writer: Writer): void {
+  writer.u8(AF_INET).zeros(3);
+}
+
+export function readNetconf(payload: Buffer): NetworkConfiguration | undefined {
+  const family = familyOf(payload.readUInt8(0));
+  const attributes = new Attributes(payload.subarray(4));
+  const index = attributes.i32(NETCONFA.IFINDEX);
+  if (family === undefined || index === undefined) return undefined;
+  const forwarding = attributes.i32(NETCONFA.FORWARDING);
+  return {
+    family,
+    scope: index === ALL ? 'all' : index === DEFAULT ? 'default' : { link: index },
+    ...optional('forwarding', forwarding === undefined ? undefined : forwarding !== 0),
+    ...optional('rpFilter', attributes.i32(NETCONFA.RP_FILTER)),
+  };
+}

@@ -1,0 +1,87 @@
+/** Operations as netlink messages, and in words for errors and logs. */
+import { assertNever } from '../errors/errors.ts';
+import { RTM_DELADDR, RTM_NEWADDR, writeAddress } from './address.ts';
+import type { Writer } from './attribute.ts';
+import type { Operation } from './kernel.ts';
+import { RTM_DELLINK, RTM_NEWLINK, writeLinkChange, writeLinkDeletion, writeNewLink } from './link.ts';
+import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, writeMessage } from './message.ts';
+import { RTM_DELNEIGH, RTM_NEWNEIGH, writeFdbEntry, writeNeighbor } from './neighbor.ts';
+import { RTM_DELROUTE, RTM_NEWROUTE, writeRoute, writeRouteDeletion } from './route.ts';
+import { RTM_DELRULE, RTM_NEWRULE, writeRule } from './rule.ts';
+
+const CREATE = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+const REPLACE = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+
+export function writeOperation(writer: Writer, operation: Operation): void {
+  const message = (type: number, flags: number, write: () => void) => writeMessage(writer, type, flags, write);
+  switch (operation.op) {
+    case 'link.create':
+      return message(RTM_NEWLINK, CREATE, () => writeNewLink(writer, operation.link));
+    case 'link.change':
+      return message(RTM_NEWLINK, NLM_F_ACK, () => writeLinkChange(writer, operation.change));
+    case 'link.delete':
+      return message(RTM_DELLINK, NLM_F_ACK, () => writeLinkDeletion(writer, { index: operation.index }));
+    case 'link.deleteGroup':
+      return message(RTM_DELLINK, NLM_F_ACK, () => writeLinkDeletion(writer, { group: operation.group }));
+    case 'address.replace':
+      return message(RTM_NEWADDR, REPLACE, () => writeAddress(writer, operation.address));
+    case 'address.delete':
+      return message(RTM_DELADDR, NLM_F_ACK, () => writeAddress(writer, operation.address));
+    case 'route.replace':
+      return message(RTM_NEWROUTE, REPLACE, () => writeRoute(writer, operation.route));
+    case 'route.delete':
+      return message(RTM_DELROUTE, NLM_F_ACK, () => writeRouteDeletion(writer, operation.route));
+    case 'neighbor.replace':
+      return message(RTM_NEWNEIGH, REPLACE, () => writeNeighbor(writer, operation.neighbor));
+    case 'neighbor.delete':
+      return message(RTM_DELNEIGH, NLM_F_ACK, () => writeNeighbor(writer, operation.neighbor));
+    case 'fdb.replace':
+      return message(RTM_NEWNEIGH, REPLACE, () => writeFdbEntry(writer, operation.entry));
+    case 'fdb.delete':
+      return message(RTM_DELNEIGH, NLM_F_ACK, () => writeFdbEntry(writer, operation.entry));
+    case 'rule.add':
+      return message(RTM_NEWRULE, CREATE, () => writeRule(writer, operation.rule));
+    case 'rule.delete':
+      return message(RTM_DELRULE, NLM_F_ACK, () => writeRule(writer, operation.rule));
+    default:
+      return assertNever(operation);
+  }
+}
+
+/** As in `route.replace 10.244.1.0/24 via 192.168.1.3 dev 2 table 254`. */
+export function describeOperation(operation: Operation): string {
+  return `${operation.op} ${describeObject(operation)}`;
+}
+
+function describeObject(operation: Operation): string {
+  switch (operation.op) {
+    case 'link.create':
+      return `${operation.link.name} (${operation.link.kind.type})`;
+    case 'link.change':
+      return JSON.stringify(operation.change);
+    case 'link.delete':
+      return `index ${operation.index}`;
+    case 'link.deleteGroup':
+      return `group ${operation.group}`;
+    case 'address.replace':
+    case 'address.delete':
+      return `${operation.address.ip}/${operation.address.prefixLength} dev ${operation.address.linkIndex}`;
+    case 'route.replace':
+    case 'route.delete': {
+      const { type, destination, gateway, linkIndex, table } = operation.route;
+      const words = [type === 'unicast' ? [] : [type], destination, gateway ? ['via', gateway] : []].flat();
+      return [...words, ...(linkIndex === undefined ? [] : ['dev', linkIndex]), 'table', table].join(' ');
+    }
+    case 'neighbor.replace':
+    case 'neighbor.delete':
+      return `${operation.neighbor.ip} dev ${operation.neighbor.linkIndex}`;
+    case 'fdb.replace':
+    case 'fdb.delete':
+      return `${operation.entry.mac} to ${operation.entry.destination} dev ${operation.entry.linkIndex}`;
+    case 'rule.add':
+    case 'rule.delete':
+      return `${operation.rule.priority}: from ${operation.rule.from ?? 'all'} table ${operation.rule.table}`;
+    default:
+      return assertNever(operation);
+  }
+}

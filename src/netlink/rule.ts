@@ -1,0 +1,52 @@
+/** RTM_*RULE (linux/fib_rules.h, struct fib_rule_hdr). */
+import { type Cidr, cidrNetwork, cidrPrefixLength, makeCidr } from '../ip/cidr.ts';
+import { ipFromBytes, ipToBytes } from '../ip/ip.ts';
+import { Attributes, optional, type Writer } from './attribute.ts';
+import { familyNumber, familyOf } from './family.ts';
+import type { Rule } from './objects.ts';
+
+export const RTM_NEWRULE = 32;
+export const RTM_DELRULE = 33;
+export const RTM_GETRULE = 34;
+
+const FRA = { DST: 1, SRC: 2, IIFNAME: 3, PRIORITY: 6, FWMARK: 10, TABLE: 15, FWMASK: 16, PROTOCOL: 21 } as const;
+const FR_ACT_TO_TBL = 1;
+
+export function writeRule(writer: Writer, rule: Rule): void {
+  const { family, from, to, table, priority, protocol, inputLink, fwmark, fwmask } = rule;
+  const length = (range: Cidr | undefined) => (range === undefined ? 0 : cidrPrefixLength(range));
+  writer.u8(familyNumber(family)).u8(length(to)).u8(length(from)).u8(0);
+  writer.u8(table < 256 ? table : 0).zeros(2).u8(FR_ACT_TO_TBL).u32(0);
+  if (to !== undefined) writer.attribute(FRA.DST, ipToBytes(cidrNetwork(to)));
+  if (from !== undefined) writer.attribute(FRA.SRC, ipToBytes(cidrNetwork(from)));
+  if (inputLink !== undefined) writer.textAttribute(FRA.IIFNAME, inputLink);
+  writer.u32Attribute(FRA.PRIORITY, priority).u32Attribute(FRA.TABLE, table).u8Attribute(FRA.PROTOCOL, protocol);
+  if (fwmark !== undefined) writer.u32Attribute(FRA.FWMARK, fwmark);
+  if (fwmask !== undefined) writer.u32Attribute(FRA.FWMASK, fwmask);
+}
+
+export function writeRuleRequest(writer: Writer): void {
+  writer.zeros(12);
+}
+
+/** @returns undefined for a rule of another family, or one that does something else than look up a table. */
+export function readRule(payload: Buffer): Rule | undefined {
+  const family = familyOf(payload.readUInt8(0));
+  if (family === undefined || payload.readUInt8(7) !== FR_ACT_TO_TBL) return undefined;
+  const attributes = new Attributes(payload.subarray(12));
+  const range = (type: number, length: number) => {
+    const bytes = attributes.bytes(type);
+    return bytes === undefined ? undefined : makeCidr(ipFromBytes(bytes), length);
+  };
+  return {
+    family,
+    priority: attributes.u32(FRA.PRIORITY) ?? 0,
+    table: attributes.u32(FRA.TABLE) ?? payload.readUInt8(4),
+    protocol: attributes.u8(FRA.PROTOCOL) ?? 0,
+    ...optional('from', range(FRA.SRC, payload.readUInt8(2))),
+    ...optional('to', range(FRA.DST, payload.readUInt8(1))),
+    ...optional('inputLink', attributes.text(FRA.IIFNAME)),
+    ...optional('fwmark', attributes.u32(FRA.FWMARK)),
+    ...optional('fwmask', attributes.u32(FRA.FWMASK)),
+  };
+}

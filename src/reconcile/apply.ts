@@ -1,0 +1,24 @@
+/** Applies operations and says what was reached: what is so already counts as reached. */
+import { isAbsent, isPresent } from '../netlink/errno.ts';
+import type { Kernel, NetlinkError, Operation } from '../netlink/kernel.ts';
+
+export type Reached = {
+  /** How many operations changed the kernel. */
+  applied: number;
+  failures: { operation: Operation; error: NetlinkError }[];
+};
+
+/** One failure does not stop the others: a peer that cannot be programmed must not cost its neighbors theirs. */
+export function applyOperations(kernel: Kernel, operations: readonly Operation[]): Reached {
+  const outcomes = kernel.apply(operations);
+  const failures = operations.flatMap((operation, index) => {
+    const error = outcomes[index];
+    return error === undefined || isAlreadySo(operation, error) ? [] : [{ operation, error }];
+  });
+  return { applied: operations.length - failures.length, failures };
+}
+
+/** Deleting what is gone and adding what is there have reached what they were meant to. */
+export function isAlreadySo(operation: Operation, error: NetlinkError): boolean {
+  return operation.op.includes('.delete') ? isAbsent(error) : operation.op === 'rule.add' && isPresent(error);
+}

@@ -1,0 +1,86 @@
+/** From what the kernel holds of ours to what it shall hold: an ordered list of operations, empty when they agree. */
+import type { Operation } from '../netlink/kernel.ts';
+import type { Link, NewLink } from '../netlink/objects.ts';
+import { addressKey, fdbKey, neighborKey, routeKey, ruleKey, sameFields } from './identity.ts';
+import type { NetworkState } from './state.ts';
+
+/**
+ * The order lets no packet meet a half-made path: devices, then forwarding entries and neighbors, then the routes
+ * that use them; what is no longer wanted goes in reverse, after what replaces it is there.
+ */
+export function diffStates(desired: NetworkState, actual: NetworkState<Link>): Operation[] {
+  const links = desired.links.map((link) =>
+    diffLink(
+      link,
+      actual.links.find(({ name }) => name === link.name),
+    ),
+  );
+  const remade = new Set(links.flatMap(({ remade }) => remade ?? []));
+  // Deleting a device has taken everything on it along.
+  const alive = <T extends { linkIndex?: number }>(objects: readonly T[]) =>
+    objects.filter(({ linkIndex }) => linkIndex === undefined || !remade.has(linkIndex));
+  const addresses = diffObjects(desired.addresses, alive(actual.addresses), addressKey);
+  const neighbors = diffObjects(desired.neighbors, alive(actual.neighbors), neighborKey);
+  const fdb = diffObjects(desired.fdb, alive(actual.fdb), fdbKey);
+  const routes = diffObjects(desired.routes, alive(actual.routes), routeKey);
+  const rules = diffObjects(desired.rules, actual.rules, ruleKey);
+  const unwanted = actual.links.filter(({ name }) => !desired.links.some((link) => link.name === name));
+  return [
+    ...links.flatMap(({ operations }) => operations),
+    ...addresses.wanted.map((address): Operation => ({ op: 'address.replace', address })),
+    ...fdb.wanted.map((entry): Operation => ({ op: 'fdb.replace', entry })),
+    ...neighbors.wanted.map((neighbor): Operation => ({ op: 'neighbor.replace', neighbor })),
+    ...routes.wanted.map((route): Operation => ({ op: 'route.replace', route })),
+    ...rules.wanted.map((rule): Operation => ({ op: 'rule.add', rule })),
+    ...rules.unwanted.map((rule): Operation => ({ op: 'rule.delete', rule })),
+    ...routes.unwanted.map((route): Operation => ({ op: 'route.delete', route })),
+    ...neighbors.unwanted.map((neighbor): Operation => ({ op: 'neighbor.delete', neighbor })),
+    ...fdb.unwanted.map((entry): Operation => ({ op: 'fdb.delete', entry })),
+    ...addresses.unwanted.map((address): Operation => ({ op: 'address.delete', address })),
+    ...unwanted.map(({ index }): Operation => ({ op: 'link.delete', index })),
+  ];
+}
+
+type Difference<T> = { wanted: T[]; unwanted: T[] };
+
+/** An object whose key is there with other fields is wanted again: `replace` overwrites it in place. */
+function diffObjects<T extends object>(
+  desired: readonly T[],
+  actual: readonly T[],
+  key: (object: T) => string,
+): Difference<T> {
+  const there = new Map(actual.map((object) => [key(object), object]));
+  const wanted = new Map<string, T>();
+  const keep = new Set<string>();
+  for (const object of desired) {
+    const id = key(object);
+    keep.add(id);
+    const present = there.get(id);
+    if (present === undefined || !sameFields(object, present)) wanted.set(id, object);
+  }
+  return { wanted: [...wanted.values()], unwanted: actual.filter((object) => !keep.has(key(object))) };
+}
+
+/** `remade` is the index of a device that had to be deleted: its tunnel attributes cannot change while it lives. */
+function diffLink(desired: NewLink, actual: Link | undefined): { operations: Operation[]; remade?: number } {
+  const create: Operation = { op: 'link.create', link: desired };
+  if (actual === undefined) return { operations: [create] };
+  if (
+    actual.kind !== desired.kind.type ||
+    (desired.kind.type === 'vxlan' && !sameTunnel(desired.kind, actual))
+  ) {
+    return { operations: [{ op: 'link.delete', index: actual.index }, create], remade: actual.index };
+  }
+  const change = {
+    ...(desired.mac !== undefined && desired.mac !== actual.mac ? { mac: desired.mac } : {}),
+    ...(desired.mtu !== undefined && desired.mtu !== actual.mtu ? { mtu: desired.mtu } : {}),
+    ...(desired.up === true && !actual.up ? { up: true } : {}),
+  };
+  if (Object.keys(change).length === 0) return { operations: [] };
+  return { operations: [{ op: 'link.change', change: { index: actual.index, ...change } }] };
+}
+
+function sameTunnel(desired: NewLink['kind'] & { type: 'vxlan' }, actual: Link): boolean {
+  const { type: _, ...attributes } = desired;
+  return actual.vxlan !== undefined && sameFields(attributes, actual.vxlan);
+}

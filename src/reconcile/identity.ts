@@ -1,0 +1,37 @@
+/** By what the kernel tells two objects of one kind apart, and when two of them are equal. */
+import {
+  type Address,
+  type FdbEntry,
+  MAIN_TABLE,
+  type Neighbor,
+  type Route,
+  type Rule,
+} from '../netlink/objects.ts';
+
+export function addressKey({ linkIndex, ip, prefixLength }: Address): string {
+  return `${linkIndex} ${ip}/${prefixLength}`;
+}
+
+/** Destination, table and metric: two routes that differ in one of them stand side by side. */
+export function routeKey({ destination, table, metric }: Route): string {
+  return `${destination} ${table ?? MAIN_TABLE} ${metric ?? 0}`;
+}
+
+export function neighborKey({ linkIndex, ip }: Neighbor): string {
+  return `${linkIndex} ${ip}`;
+}
+
+/** One MAC address has one tunnel end. */
+export function fdbKey({ linkIndex, mac }: FdbEntry): string {
+  return `${linkIndex} ${mac}`;
+}
+
+export function ruleKey({ family, priority, table, from, to, inputLink, fwmark, fwmask }: Rule): string {
+  return [family, priority, table, from, to, inputLink, fwmark, fwmask].join(' ');
+}
+
+/** Whether `actual` has every field of `desired`; what the kernel adds by itself does not count. */
+export function sameFields(desired: object, actual: object): boolean {
+  const present = actual as Record<string, unknown>;
+  return Object.entries(desired).every(([name, value]) => value === undefined || present[name] === value);
+}

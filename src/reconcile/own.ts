@@ -1,0 +1,41 @@
+/** What in a namespace is Fairlead's own: read from the kernel, everything else left out and so never touched. */
+import { type Cidr, cidrContains } from '../ip/cidr.ts';
+import type { Kernel } from '../netlink/kernel.ts';
+import { type Link, NUD_PERMANENT, SCOPE_LINK } from '../netlink/objects.ts';
+import { ROUTE_PROTOCOL, VXLAN_LINKS } from '../overlay/identity.ts';
+import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
+import type { NetworkState } from './state.ts';
+
+/** @param links the namespace's links, dumped just before. */
+export function readOwnState(
+  kernel: Kernel,
+  links: readonly Link[],
+  podNetwork: readonly Cidr[],
+): NetworkState<Link> {
+  const tunnels = links.filter(({ name }) => name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6]);
+  const onTunnel = new Set(tunnels.map(({ index }) => index));
+  const toPods = new Set(links.filter(({ group }) => group === ATTACHMENT_GROUP).map(({ index }) => index));
+  const loopback = links.find((link) => link.loopback)?.index;
+  return {
+    links: tunnels,
+    addresses: kernel
+      .addresses()
+      .filter(
+        ({ linkIndex, scope, ip }) =>
+          linkIndex === loopback &&
+          scope === SCOPE_LINK &&
+          podNetwork.some((range) => cidrContains(range, ip)),
+      ),
+    routes: kernel.routes({ protocol: ROUTE_PROTOCOL }),
+    neighbors: kernel
+      .neighbors()
+      .filter(
+        ({ linkIndex, state }) =>
+          state === NUD_PERMANENT && (onTunnel.has(linkIndex) || toPods.has(linkIndex)),
+      ),
+    fdb: tunnels.flatMap(({ index }) =>
+      kernel.fdb(index).filter(({ destination }) => destination !== undefined),
+    ),
+    rules: kernel.rules().filter(({ protocol }) => protocol === ROUTE_PROTOCOL),
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * Runs one task at a time, as often as it is asked for but never more often than the interval allows: any number
+ * of triggers while it waits or runs become one further run. A failed run is tried again, later each time.
+ */
+export type RunnerOptions = {
+  /** @param reasons why it runs: those of all triggers since the last run. */
+  task: (reasons: readonly string[]) => Promise<void> | void;
+  onError: (error: unknown, retryAfterMs: number) => void;
+  /** Milliseconds between a trigger and its run, in which further triggers join it. */
+  delayMs?: number;
+  /** Milliseconds after which the task runs without a trigger; 0 never. */
+  periodMs?: number;
+};
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 10_000;
+
+export class Runner {
+  readonly #options: Required<RunnerOptions>;
+  #reasons = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  #stopped = false;
+
+  constructor(options: RunnerOptions) {
+    this.#options = { delayMs: 10, periodMs: 0, ...options };
+  }
+
+  /** Asks for a run. */
+  trigger(reason: string): void {
+    this.#reasons.add(reason);
+    if (this.#running === undefined) this.#schedule(this.#options.delayMs);
+  }
+
+  /** Runs now, behind a run that is on its way; rejects with what the task threw. */
+  async runNow(reason: string): Promise<void> {
+    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+    this.#reasons.add(reason);
+    await this.#run();
+  }
+
+  /** Resolves when the run that is on its way has ended; nothing runs afterwards. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running?.catch(() => undefined);
+  }
+
+  #schedule(ms: number): void {
+    if (this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#reasons.size === 0) this.#reasons.add('period');
+      this.#run().catch(() => undefined);
+    }, ms);
+    this.#timer.unref();
+  }
+
+  async #run(): Promise<void> {
+    clearTimeout(this.#timer);
+    const reasons = [...this.#reasons];
+    this.#reasons = new Set();
+    this.#running = (async () => this.#options.task(reasons))();
+    try {
+      await this.#running;
+      this.#retryMs = FIRST_RETRY_MS;
+      this.#next(this.#options.periodMs);
+    } catch (error) {
+      this.#options.onError(error, this.#retryMs);
+      this.#reasons.add('retry');
+      this.#next(this.#retryMs);
+      this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+      throw error;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** What was asked for meanwhile comes first. */
+  #next(ms: number): void {
+    const asked = [...this.#reasons].some((reason) => reason !== 'retry');
+    if (asked) this.#schedule(this.#options.delayMs);
+    else if (ms > 0) this.#schedule(ms);
+  }
+}

@@ -1,0 +1,33 @@
+/** What Fairlead owns, or shall own, in one network namespace: the same shape for desired and actual. */
+import type { Address, FdbEntry, Neighbor, NewLink, Route, Rule } from '../netlink/objects.ts';
+
+export type NetworkState<L = NewLink> = {
+  /** Devices of the overlay; the links of pods are made and removed by their attachments alone. */
+  links: readonly L[];
+  addresses: readonly Address[];
+  routes: readonly Route[];
+  neighbors: readonly Neighbor[];
+  fdb: readonly FdbEntry[];
+  rules: readonly Rule[];
+};
+
+export const EMPTY_STATE: NetworkState<never> = {
+  links: [],
+  addresses: [],
+  routes: [],
+  neighbors: [],
+  fdb: [],
+  rules: [],
+};
+
+/** All of both. */
+export function mergeStates(...states: readonly NetworkState[]): NetworkState {
+  return {
+    links: states.flatMap((state) => state.links),
+    addresses: states.flatMap((state) => state.addresses),
+    routes: states.flatMap((state) => state.routes),
+    neighbors: states.flatMap((state) => state.neighbors),
+    fdb: states.flatMap((state) => state.fdb),
+    rules: states.flatMap((state) => state.rules),
+  };
+}
