@@ -33,8 +33,13 @@ test('pure code imports nothing that does input or output', () => {
   for (const path of production.filter(isPure)) {
     for (const { specifier, typeOnly } of importsOf(path)) {
       if (typeOnly) continue;
-      if (specifier.startsWith('node:') && !PURE_BUILTINS.has(specifier)) wrong.push(`${path} → ${specifier}`);
-      if (specifier.startsWith('.') && !isPure(target(path, specifier)) && reachesIo(target(path, specifier))) {
+      if (specifier.startsWith('node:') && !PURE_BUILTINS.has(specifier))
+        wrong.push(`${path} → ${specifier}`);
+      if (
+        specifier.startsWith('.') &&
+        !isPure(target(path, specifier)) &&
+        reachesIo(target(path, specifier))
+      ) {
         wrong.push(`${path} → ${target(path, specifier)}`);
       }
     }
@@ -49,7 +54,8 @@ test('no import cycles', () => {
     assert.notEqual(state.get(path), 'open', `import cycle: ${[...trail, path].join(' → ')}`);
     state.set(path, 'open');
     for (const { specifier, typeOnly } of importsOf(path)) {
-      if (!typeOnly && specifier.startsWith('.') && specifier.endsWith('.ts')) visit(target(path, specifier), [...trail, path]);
+      if (!typeOnly && specifier.startsWith('.') && specifier.endsWith('.ts'))
+        visit(target(path, specifier), [...trail, path]);
     }
     state.set(path, 'done');
   };
@@ -71,18 +77,27 @@ test('no file is longer than 400 lines', () => {
 });
 
 test('every error code has a section in docs/errors.md, and the other way round', () => {
-  const documented = [...readFileSync(join(ROOT, 'docs/errors.md'), 'utf8').matchAll(/^## (FL_[A-Z0-9_]+)$/gm)].map(
-    (match) => match[1]!,
-  );
+  const documented = [
+    ...readFileSync(join(ROOT, 'docs/errors.md'), 'utf8').matchAll(/^## (FL_[A-Z0-9_]+)$/gm),
+  ].map((match) => match[1]!);
   assert.deepEqual(documented.toSorted(), Object.keys(ERROR_CODES).toSorted());
 });
 
 test('every dependency has a line in docs/dependencies.md', () => {
-  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<string, Record<string, string>>;
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
+    string,
+    Record<string, string>
+  >;
   const setup = readFileSync(join(ROOT, 'scripts/setup.sh'), 'utf8');
-  const debian = [...setup.matchAll(/^(?:TEST_)?PACKAGES="([^"]+)"$/gm)].flatMap((match) => match[1]!.split(' '));
+  const debian = [...setup.matchAll(/^(?:TEST_)?PACKAGES="([^"]+)"$/gm)].flatMap((match) =>
+    match[1]!.split(' '),
+  );
   const names = [
-    ...Object.keys({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies }),
+    ...Object.keys({
+      ...manifest.dependencies,
+      ...manifest.devDependencies,
+      ...manifest.optionalDependencies,
+    }),
     ...debian,
   ];
   const text = readFileSync(join(ROOT, 'docs/dependencies.md'), 'utf8');

@@ -38,7 +38,14 @@ export type AttachContext = {
   nextIndex: () => number;
 };
 
-export type Attached = { attachment: Attachment; mac: Mac; gateways: Ip[]; mtu: number; linkIndex: number };
+export type Attached = {
+  attachment: Attachment;
+  mac: Mac;
+  gateways: Ip[];
+  mtu: number;
+  /** Whether the pod's default route leads through this interface. */
+  isDefault: boolean;
+};
 
 export function attach(request: AttachRequest, context: AttachContext): Attached {
   const { table, pod, view } = context;
@@ -55,7 +62,7 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
   const record = formatRecord(attachment);
   if (record === undefined) {
     throw new CniError(
-      4,
+      'INVALID_ENVIRONMENT',
       `CNI_CONTAINERID and network name are ${request.containerId.length} and ${request.network.length} characters long; ` +
         'together they must fit into 170, because the interface itself carries them',
     );
@@ -77,21 +84,21 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
     }),
   );
   table.live.set(attachmentId(attachment), { ...attachment, linkIndex });
-  return { attachment, mac: podMac(attachment), gateways, mtu, linkIndex };
+  return { attachment, mac: podMac(attachment), gateways, mtu, isDefault: routing === 'main' };
 }
 
 function refuseTwice(request: AttachRequest, { table, pod }: AttachContext): void {
   const present = findAttachment(table, request);
   if (present !== undefined) {
     throw new CniError(
-      4,
+      'ALREADY_ATTACHED',
       `${describeAttachment(present)} is attached to network ${request.network} already, with ${present.ips.join(', ')}; ` +
         'DEL it before another ADD',
     );
   }
   if (pod.link(request.ifname) !== undefined) {
     throw new CniError(
-      4,
+      'INVALID_ENVIRONMENT',
       `CNI_IFNAME: the namespace has an interface ${request.ifname} already; choose another name or delete that one`,
     );
   }
@@ -104,14 +111,14 @@ function chooseAddresses(request: AttachRequest, table: AttachmentTable, view: N
     const range = view.ranges.find((candidate) => cidrContains(candidate, ip));
     if (range === undefined || !isPodAddress(range, ip)) {
       throw new CniError(
-        7,
+        'INVALID_CONFIGURATION',
         `ips: ${ip} is not an address for a pod of this node, whose range is ${view.ranges.join(', ')}; ask for one of that`,
       );
     }
     if (taken.has(ip)) {
       const holder = [...table.live.values()].find(({ ips }) => ips.includes(ip));
       throw new CniError(
-        7,
+        'ADDRESS_TAKEN',
         `ips: ${ip} is taken by ${holder === undefined ? 'a pod that is being deleted' : describeAttachment(holder)}; ask for another`,
       );
     }
@@ -122,7 +129,7 @@ function chooseAddresses(request: AttachRequest, table: AttachmentTable, view: N
     const allocation = allocate(range, taken, table.history);
     if (allocation.outcome === 'exhausted') {
       throw new CniError(
-        50,
+        'NOT_AVAILABLE',
         `no free address in ${range}: ${allocation.used} of ${capacityOf(range)} are used; ` +
           'delete pods on this node or give it a larger range',
       );
@@ -166,5 +173,5 @@ function firstRefusal(kernel: Kernel, operations: readonly Operation[]): Netlink
 }
 
 function refused(error: NetlinkError): CniError {
-  return new CniError(999, `the kernel refused to attach the pod: ${error.message}`);
+  return new CniError('KERNEL_REFUSED', `the kernel refused to attach the pod: ${error.message}`);
 }

@@ -1,34 +1,66 @@
 /** What the agent tells about itself: decided, reached, and what stands in the way. */
 import type { Path } from '../overlay/path.ts';
+import { hostLinkName, type PodName } from '../pod/attachment.ts';
+import type { AttachmentTable } from './attachments.ts';
+import type { NodeNetwork, Reached } from './node-network.ts';
 import type { Readiness } from './node-view.ts';
-
-export type PeerStatus = {
-  name: string;
-  internalIps: readonly string[];
-  ranges: readonly string[];
-  path: Path;
-};
 
 export type AgentStatus = {
   node: string;
-  version: string;
+  pid: number;
   /** RFC 3339. */
   startedAt: string;
   readiness: Readiness;
   backend: string;
   underlay?: { interface: string; address: string; mtu: number };
-  peers: readonly PeerStatus[];
+  peers: readonly { name: string; internalIps: readonly string[]; ranges: readonly string[]; path: Path }[];
   attachments: readonly {
     network: string;
     containerId: string;
     ifname: string;
     ips: readonly string[];
-    pod?: string;
     interface: string;
+    pod?: PodName;
   }[];
   /** What is wrong now, one sentence each with cause and cure; empty when all is well. */
   problems: readonly string[];
-  lastResync:
-    | { at: string; milliseconds: number; operations: number; reasons: readonly string[] }
-    | undefined;
+  lastResync?: Reached['resync'];
 };
+
+export type StatusInput = {
+  name: string;
+  startedAt: string;
+  backend: string;
+  table: AttachmentTable;
+  network: NodeNetwork;
+};
+
+export function describeAgent({ name, startedAt, backend, table, network }: StatusInput): AgentStatus {
+  const { underlay, overlay, problems, resync } = network.reached;
+  return {
+    node: name,
+    pid: process.pid,
+    startedAt,
+    readiness: network.readiness,
+    backend,
+    ...(underlay === undefined
+      ? {}
+      : { underlay: { interface: underlay.linkName, address: underlay.address, mtu: underlay.mtu } }),
+    peers: (overlay?.paths ?? []).map(({ peer, path }) => ({
+      name: peer.name,
+      internalIps: peer.internalIps,
+      ranges: peer.podCidrs,
+      path,
+    })),
+    attachments: [...table.live.values()].map((attachment) => ({
+      network: attachment.network,
+      containerId: attachment.containerId,
+      ifname: attachment.ifname,
+      ips: attachment.ips,
+      interface: hostLinkName(attachment),
+      ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
+    })),
+    problems,
+    ...(resync === undefined ? {} : { lastResync: resync }),
+  };
+}

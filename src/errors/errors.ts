@@ -7,6 +7,12 @@
 export const ERROR_CODES = {
   FL_ADDON_MISSING: 'the native addon is not built',
   FL_NAMESPACE: 'a path is not a usable network namespace',
+  FL_CLUSTER_DIRECTORY: 'the directory of the node records cannot be used',
+  FL_CONFIGURATION: 'the configuration file has mistakes',
+  FL_FRAME: 'bytes on the agent socket are not a request',
+  FL_NFT: 'nft refused a ruleset or cannot be run',
+  FL_SOCKET_IN_USE: 'another agent serves the socket',
+  FL_USAGE: 'the command line is used wrongly',
   FL_IP_SYNTAX: 'a text is not an IP address',
   FL_CIDR_SYNTAX: 'a text is not an IP range in prefix notation',
   FL_MAC_SYNTAX: 'a text is not a MAC address',

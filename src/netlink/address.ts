@@ -15,7 +15,12 @@ const IFA_F_NODAD = 0x02;
 export function writeAddress(writer: Writer, { ip, prefixLength, scope, linkIndex }: Address): void {
   const v4 = ipFamily(ip) === 4;
   const flags = v4 ? 0 : IFA_F_NODAD;
-  writer.u8(v4 ? AF_INET : AF_INET6).u8(prefixLength).u8(flags).u8(scope).u32(linkIndex);
+  writer
+    .u8(v4 ? AF_INET : AF_INET6)
+    .u8(prefixLength)
+    .u8(flags)
+    .u8(scope)
+    .u32(linkIndex);
   if (v4) writer.attribute(IFA.LOCAL, ipToBytes(ip));
   writer.attribute(IFA.ADDRESS, ipToBytes(ip));
 }

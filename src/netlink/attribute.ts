@@ -137,7 +137,9 @@ export function* listAttributes(payload: Buffer): Generator<[type: number, value
   for (let at = 0; at + 4 <= payload.length; ) {
     const length = payload.readUInt16LE(at);
     if (length < 4 || at + length > payload.length) {
-      throw new NetlinkDecodeError(`attribute at ${at} is ${length} bytes long in a payload of ${payload.length}`);
+      throw new NetlinkDecodeError(
+        `attribute at ${at} is ${length} bytes long in a payload of ${payload.length}`,
+      );
     }
     yield [payload.readUInt16LE(at + 2) & TYPE_MASK, payload.subarray(at + 4, at + length)];
     at += (length + 3) & ~3;

@@ -111,7 +111,10 @@ function writeHeader(writer: Writer, index: number, up: boolean | undefined): vo
   writer.u32(up === true ? IFF_UP : 0).u32(up === undefined ? 0 : IFF_UP);
 }
 
-function writeCommon(writer: Writer, link: Omit<VethPeer, 'namespaceFd' | 'name'> & { name?: string; group?: number }): void {
+function writeCommon(
+  writer: Writer,
+  link: Omit<VethPeer, 'namespaceFd' | 'name'> & { name?: string; group?: number },
+): void {
   if (link.name !== undefined) writer.textAttribute(IFLA.IFNAME, link.name);
   if (link.mac !== undefined) writer.attribute(IFLA.ADDRESS, macToBytes(link.mac));
   if (link.mtu !== undefined) writer.u32Attribute(IFLA.MTU, link.mtu);

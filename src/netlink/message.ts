@@ -21,9 +21,19 @@ const NLMSGERR_ATTR_MSG = 1;
 export type Message = { type: number; flags: number; sequence: number; portId: number; payload: Buffer };
 
 /** Appends one message; the addon fills in sequence number and port. */
-export function writeMessage(writer: Writer, type: number, flags: number, write: (writer: Writer) => void): void {
+export function writeMessage(
+  writer: Writer,
+  type: number,
+  flags: number,
+  write: (writer: Writer) => void,
+): void {
   const start = writer.length;
-  writer.u32(0).u16(type).u16(flags | NLM_F_REQUEST).u32(0).u32(0);
+  writer
+    .u32(0)
+    .u16(type)
+    .u16(flags | NLM_F_REQUEST)
+    .u32(0)
+    .u32(0);
   write(writer);
   writer.patchU32(start, writer.length - start);
   writer.zeros((4 - (writer.length & 3)) & 3);
@@ -34,7 +44,9 @@ export function* readMessages(buffer: Buffer): Generator<Message> {
   for (let at = 0; at + HEADER_LENGTH <= buffer.length; ) {
     const length = buffer.readUInt32LE(at);
     if (length < HEADER_LENGTH || at + length > buffer.length) {
-      throw new NetlinkDecodeError(`message at ${at} is ${length} bytes long in a buffer of ${buffer.length}`);
+      throw new NetlinkDecodeError(
+        `message at ${at} is ${length} bytes long in a buffer of ${buffer.length}`,
+      );
     }
     yield {
       type: buffer.readUInt16LE(at + 4),

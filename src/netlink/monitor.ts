@@ -3,10 +3,10 @@ import { RTM_DELADDR, RTM_NEWADDR } from './address.ts';
 import type { KernelEvent } from './kernel.ts';
 import { RTM_DELLINK, RTM_NEWLINK } from './link.ts';
 import { readMessages } from './message.ts';
+import type { NetworkNamespace } from './namespace.ts';
 import { native } from './native.ts';
 import { RTM_DELNEIGH, RTM_NEWNEIGH } from './neighbor.ts';
 import { RTM_DELNETCONF, RTM_NEWNETCONF } from './netconf.ts';
-import type { NetworkNamespace } from './namespace.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 import { RTM_DELRULE, RTM_NEWRULE } from './rule.ts';
 

@@ -27,7 +27,9 @@ export class NetworkNamespace {
           : code === 'ENOENT'
             ? 'does not exist'
             : `cannot be opened: ${describeError(error)}`;
-      throw new FairleadError('FL_NAMESPACE', `network namespace ${JSON.stringify(path)} ${reason}`, { cause: error });
+      throw new FairleadError('FL_NAMESPACE', `network namespace ${JSON.stringify(path)} ${reason}`, {
+        cause: error,
+      });
     }
   }
 

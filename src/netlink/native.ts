@@ -9,7 +9,11 @@ export type Native = {
   openNamespace(path: string): { fd: number; device: number; inode: number };
   closeFd(fd: number): void;
   /** Opens a netlink socket inside the namespace; −1 is the process' own. */
-  openSocket(protocol: number, namespaceFd: number, groups: readonly number[]): { fd: number; portId: number };
+  openSocket(
+    protocol: number,
+    namespaceFd: number,
+    groups: readonly number[],
+  ): { fd: number; portId: number };
   /**
    * Sends complete messages in one go and waits until each that asks for an acknowledgement, and each dump, has had
    * its end. Sequence numbers are assigned from `firstSequence` on. One call at a time per socket.
@@ -31,7 +35,10 @@ export const native: Native = load();
 
 function load(): Native {
   if (!existsSync(PATH)) {
-    throw new FairleadError('FL_ADDON_MISSING', `${PATH} is not built; run 'npm run setup' in the project's folder`);
+    throw new FairleadError(
+      'FL_ADDON_MISSING',
+      `${PATH} is not built; run 'npm run setup' in the project's folder`,
+    );
   }
   return createRequire(import.meta.url)(PATH) as Native;
 }

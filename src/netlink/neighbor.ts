@@ -59,7 +59,8 @@ function read(payload: Buffer) {
   return {
     linkIndex: payload.readUInt32LE(4),
     state: payload.readUInt16LE(8),
-    destination: destination?.length === 4 || destination?.length === 16 ? ipFromBytes(destination) : undefined,
+    destination:
+      destination?.length === 4 || destination?.length === 16 ? ipFromBytes(destination) : undefined,
     mac: mac?.length === 6 ? macFromBytes(mac) : undefined,
   };
 }

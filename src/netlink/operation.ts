@@ -13,7 +13,8 @@ const CREATE = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
 const REPLACE = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
 
 export function writeOperation(writer: Writer, operation: Operation): void {
-  const message = (type: number, flags: number, write: () => void) => writeMessage(writer, type, flags, write);
+  const message = (type: number, flags: number, write: () => void) =>
+    writeMessage(writer, type, flags, write);
   switch (operation.op) {
     case 'link.create':
       return message(RTM_NEWLINK, CREATE, () => writeNewLink(writer, operation.link));

@@ -17,7 +17,8 @@ const TYPES = ['unicast', 'blackhole', 'unreachable', 'prohibit'] as const;
 const TYPE_NUMBERS = { unicast: 1, blackhole: 6, unreachable: 7, prohibit: 8 } as const;
 
 export function writeRoute(writer: Writer, route: Route): void {
-  if (route.type === 'other') throw new TypeError(`a route of another type is not ours to write: ${route.destination}`);
+  if (route.type === 'other')
+    throw new TypeError(`a route of another type is not ours to write: ${route.destination}`);
   writeHeader(writer, route, TYPE_NUMBERS[route.type], route.scope);
   writeKey(writer, route);
   if (route.gateway !== undefined) writer.attribute(RTA.GATEWAY, ipToBytes(route.gateway));
@@ -36,7 +37,13 @@ export function writeRouteDeletion(writer: Writer, route: Route): void {
 
 /** The kernel filters by table and protocol when strict checking is on; older ones send all routes. */
 export function writeRouteRequest(writer: Writer, filter: { table?: number; protocol?: number }): void {
-  writer.u8(AF_UNSPEC).zeros(3).u8(0).u8(filter.protocol ?? 0).zeros(2).u32(0);
+  writer
+    .u8(AF_UNSPEC)
+    .zeros(3)
+    .u8(0)
+    .u8(filter.protocol ?? 0)
+    .zeros(2)
+    .u32(0);
   if (filter.table !== undefined) writer.u32Attribute(RTA.TABLE, filter.table);
 }
 
@@ -69,8 +76,17 @@ export function readRoute(payload: Buffer): Route | undefined {
 
 function writeHeader(writer: Writer, route: Route, type: number, scope: number): void {
   const { destination, table, protocol, onLink } = route;
-  writer.u8(familyNumber(cidrFamily(destination))).u8(cidrPrefixLength(destination)).u8(0).u8(0);
-  writer.u8(table < 256 ? table : 0).u8(protocol).u8(scope).u8(type).u32(onLink ? RTNH_F_ONLINK : 0);
+  writer
+    .u8(familyNumber(cidrFamily(destination)))
+    .u8(cidrPrefixLength(destination))
+    .u8(0)
+    .u8(0);
+  writer
+    .u8(table < 256 ? table : 0)
+    .u8(protocol)
+    .u8(scope)
+    .u8(type)
+    .u32(onLink ? RTNH_F_ONLINK : 0);
 }
 
 function writeKey(writer: Writer, { destination, table, metric }: Route): void {

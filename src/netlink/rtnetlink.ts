@@ -1,12 +1,29 @@
 /** The real kernel: one namespace's rtnetlink. */
-import type { NetworkNamespace } from './namespace.ts';
+
 import { RTM_GETADDR, RTM_NEWADDR, readAddress, writeAddressRequest } from './address.ts';
 import { Writer } from './attribute.ts';
 import { type Kernel, NetlinkError, type Operation, type Outcome } from './kernel.ts';
 import { RTM_GETLINK, RTM_NEWLINK, readLink, writeLinkRequest } from './link.ts';
-import { type Message, NLM_F_ACK, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR, readError, readMessages, writeMessage } from './message.ts';
+import {
+  type Message,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  readError,
+  readMessages,
+  writeMessage,
+} from './message.ts';
+import type { NetworkNamespace } from './namespace.ts';
 import { native, type Transaction } from './native.ts';
-import { RTM_GETNEIGH, RTM_NEWNEIGH, readFdbEntry, readNeighbor, writeFdbRequest, writeNeighborRequest } from './neighbor.ts';
+import {
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+  readFdbEntry,
+  readNeighbor,
+  writeFdbRequest,
+  writeNeighborRequest,
+} from './neighbor.ts';
 import { RTM_GETNETCONF, RTM_NEWNETCONF, readNetconf, writeNetconfRequest } from './netconf.ts';
 import { describeOperation, writeOperation } from './operation.ts';
 import { RTM_GETROUTE, RTM_NEWROUTE, readRoute, writeRouteRequest } from './route.ts';
@@ -32,7 +49,12 @@ export function openKernel(namespace?: NetworkNamespace): Rtnetlink {
   let queue: Promise<unknown> = Promise.resolve();
 
   /** A dump that changed under the kernel's hands is asked for again; the last one counts in any case. */
-  const dump = <T>(type: number, answer: number, write: (writer: Writer) => void, read: (payload: Buffer) => T | undefined): T[] => {
+  const dump = <T>(
+    type: number,
+    answer: number,
+    write: (writer: Writer) => void,
+    read: (payload: Buffer) => T | undefined,
+  ): T[] => {
     const writer = new Writer();
     writeMessage(writer, type, NLM_F_DUMP, write);
     for (let attempt = 1; ; attempt++) {
@@ -82,9 +104,12 @@ export function openKernel(namespace?: NetworkNamespace): Rtnetlink {
           table === (filter.table ?? table) && protocol === (filter.protocol ?? protocol),
       ),
     neighbors: (linkIndex) =>
-      dump(RTM_GETNEIGH, RTM_NEWNEIGH, (writer) => writeNeighborRequest(writer, linkIndex), readNeighbor).filter(
-        (neighbor) => neighbor.linkIndex === (linkIndex ?? neighbor.linkIndex),
-      ),
+      dump(
+        RTM_GETNEIGH,
+        RTM_NEWNEIGH,
+        (writer) => writeNeighborRequest(writer, linkIndex),
+        readNeighbor,
+      ).filter((neighbor) => neighbor.linkIndex === (linkIndex ?? neighbor.linkIndex)),
     fdb: (linkIndex) =>
       dump(RTM_GETNEIGH, RTM_NEWNEIGH, (writer) => writeFdbRequest(writer, linkIndex), readFdbEntry).filter(
         (entry) => entry.linkIndex === linkIndex,
@@ -107,7 +132,9 @@ function openBackground(
   return socket;
 }
 
-function* batches(operations: readonly Operation[]): Generator<{ operations: Operation[]; messages: Buffer }> {
+function* batches(
+  operations: readonly Operation[],
+): Generator<{ operations: Operation[]; messages: Buffer }> {
   let writer = new Writer();
   let part: Operation[] = [];
   for (const operation of operations) {

@@ -9,18 +9,34 @@ export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
 
-const FRA = { DST: 1, SRC: 2, IIFNAME: 3, PRIORITY: 6, FWMARK: 10, TABLE: 15, FWMASK: 16, PROTOCOL: 21 } as const;
+const FRA = {
+  DST: 1,
+  SRC: 2,
+  IIFNAME: 3,
+  PRIORITY: 6,
+  FWMARK: 10,
+  TABLE: 15,
+  FWMASK: 16,
+  PROTOCOL: 21,
+} as const;
 const FR_ACT_TO_TBL = 1;
 
 export function writeRule(writer: Writer, rule: Rule): void {
   const { family, from, to, table, priority, protocol, inputLink, fwmark, fwmask } = rule;
   const length = (range: Cidr | undefined) => (range === undefined ? 0 : cidrPrefixLength(range));
   writer.u8(familyNumber(family)).u8(length(to)).u8(length(from)).u8(0);
-  writer.u8(table < 256 ? table : 0).zeros(2).u8(FR_ACT_TO_TBL).u32(0);
+  writer
+    .u8(table < 256 ? table : 0)
+    .zeros(2)
+    .u8(FR_ACT_TO_TBL)
+    .u32(0);
   if (to !== undefined) writer.attribute(FRA.DST, ipToBytes(cidrNetwork(to)));
   if (from !== undefined) writer.attribute(FRA.SRC, ipToBytes(cidrNetwork(from)));
   if (inputLink !== undefined) writer.textAttribute(FRA.IIFNAME, inputLink);
-  writer.u32Attribute(FRA.PRIORITY, priority).u32Attribute(FRA.TABLE, table).u8Attribute(FRA.PROTOCOL, protocol);
+  writer
+    .u32Attribute(FRA.PRIORITY, priority)
+    .u32Attribute(FRA.TABLE, table)
+    .u8Attribute(FRA.PROTOCOL, protocol);
   if (fwmark !== undefined) writer.u32Attribute(FRA.FWMARK, fwmark);
   if (fwmask !== undefined) writer.u32Attribute(FRA.FWMASK, fwmask);
 }

@@ -44,7 +44,7 @@ export type OverlayPlan = {
 const VXLAN_OVERHEAD = { 4: 50, 6: 70 } as const;
 
 export function planOverlay(input: OverlayInput): OverlayPlan {
-  const { self, underlay, backend } = input;
+  const { underlay, backend } = input;
   const paths = input.peers.map((peer) => ({ peer, path: choosePath(peer, underlay, backend) }));
   const tunnelled = paths.some(({ path }) => path.mode === 'vxlan');
   // With `vxlan` the device is there even without peers, so that the MTU does not change when the first one joins.

@@ -34,6 +34,25 @@ test('a trigger during a run is a second run behind it, never beside it', async 
   await runner.stop();
 });
 
+test('what a run itself triggers, even at its very beginning, is a run behind it', async () => {
+  let running = 0;
+  let runs = 0;
+  const runner: Runner = new Runner({
+    delayMs: 1,
+    onError: assert.fail,
+    task: async () => {
+      assert.equal(running++, 0);
+      if (++runs === 1) runner.trigger('by itself');
+      await sleep(10);
+      running--;
+    },
+  });
+  await runner.runNow('start');
+  await sleep(40);
+  assert.equal(runs, 2);
+  await runner.stop();
+});
+
 test('a failed run is reported and tried again by itself', async () => {
   let runs = 0;
   const errors: unknown[] = [];

@@ -61,7 +61,8 @@ export class Runner {
     clearTimeout(this.#timer);
     const reasons = [...this.#reasons];
     this.#reasons = new Set();
-    this.#running = (async () => this.#options.task(reasons))();
+    // Behind a resolved promise, so that what the task itself triggers finds it running already.
+    this.#running = Promise.resolve().then(() => this.#options.task(reasons));
     try {
       await this.#running;
       this.#retryMs = FIRST_RETRY_MS;

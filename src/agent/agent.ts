@@ -1,0 +1,130 @@
+/** The agent of one node: wires everything together, and ends in the reverse order. */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { openDirectoryStore } from '../cluster/directory-store.ts';
+import type { RequestFrame } from '../cni/frame.ts';
+import { type Configuration, compareConfigurations } from '../config/configuration.ts';
+import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
+import { describeError } from '../errors/errors.ts';
+import { createLogger, type Logger } from '../log/logger.ts';
+import { watchKernel } from '../netlink/monitor.ts';
+import { NetworkNamespace } from '../netlink/namespace.ts';
+import { openKernel } from '../netlink/rtnetlink.ts';
+import { openNftables } from '../nftables/nft.ts';
+import { watchRulesets } from '../nftables/watch.ts';
+import { Runner } from '../reconcile/runner.ts';
+import { listenForQuestions } from './api-server.ts';
+import { buried, createAttachmentTable } from './attachments.ts';
+import { type CniContext, handleCni } from './cni-handler.ts';
+import { listenForPlugins } from './cni-server.ts';
+import { LinkRemoval } from './link-removal.ts';
+import { NodeNetwork } from './node-network.ts';
+import { loadNodeView } from './node-record.ts';
+import { completePendingDeletions } from './pending-deletions.ts';
+import { describeAgent } from './status.ts';
+
+/** Indexes below are what the kernel itself hands out first. */
+const FIRST_INDEX = 1000;
+
+export type RunningAgent = { log: Logger; stop: () => Promise<void> };
+
+/** Starts the agent; it serves when this resolves. */
+export async function startAgent(configurationFile: string): Promise<RunningAgent> {
+  let configuration = readConfigurationFile(configurationFile);
+  const logSettings = { ...configuration.log };
+  const name = configuration.node.name || process.env['NODE_NAME'] || hostname();
+  const log = createLogger(logSettings).child({ node: name });
+  const { socketDirectory, stateDirectory } = configuration.paths;
+
+  await using stack = new AsyncDisposableStack();
+  const namespace = stack.use(NetworkNamespace.own());
+  const kernel = stack.use(openKernel());
+  const store = stack.adopt(openDirectoryStore(configuration.cluster.directory), (opened) => opened.close());
+  const table = createAttachmentTable();
+  const removal = new LinkRemoval(
+    kernel,
+    (links) => buried(table, links),
+    (error) => log.error('interfaces could not be deleted', { reason: describeError(error) }),
+  );
+  stack.defer(() => removal.settled());
+  let lastIndex = Math.max(FIRST_INDEX, ...kernel.links().map(({ index }) => index));
+  const nextIndex = () => ++lastIndex;
+
+  const network = new NodeNetwork({
+    name,
+    configuration: () => configuration,
+    store,
+    kernel,
+    nftables: openNftables(),
+    table,
+    removal,
+    nextIndex,
+    log,
+    lastView: loadNodeView(stateDirectory),
+  });
+  const runner = new Runner({
+    task: (reasons) => network.resync(reasons),
+    onError: (error, retryAfterMs) =>
+      log.error('a resync did not reach all', { reason: describeError(error), retryAfterMs }),
+    periodMs: configuration.resyncSeconds * 1000,
+  });
+  stack.defer(() => runner.stop());
+  stack.use(store.watch(() => runner.trigger('cluster')));
+  stack.use(watchKernel({ own: kernel.portIds, onEvent: ({ kind }) => runner.trigger(kind) }));
+  stack.use(
+    watchRulesets(() => {
+      network.distrustFirewall();
+      runner.trigger('nftables');
+    }),
+  );
+  await runner.runNow('start').catch(() => undefined);
+
+  const context: CniContext = {
+    log,
+    kernel,
+    namespace,
+    table,
+    removal,
+    nextIndex,
+    readiness: () => network.readiness,
+  };
+  const handle = (frame: RequestFrame) => handleCni(frame, context);
+  await completePendingDeletions(stateDirectory, handle, log);
+  const plugins = await listenForPlugins(join(socketDirectory, 'cni.sock'), handle, log);
+  stack.defer(() => void plugins.close());
+  const startedAt = new Date().toISOString();
+  const questions = await listenForQuestions(join(socketDirectory, 'api.sock'), () =>
+    describeAgent({ name, startedAt, backend: configuration.backend, table, network }),
+  );
+  stack.defer(() => void questions.close());
+  stack.use(
+    followConfigurationFile(
+      configurationFile,
+      (changed) => {
+        follow(configuration, changed, log);
+        configuration = changed;
+        Object.assign(logSettings, changed.log);
+        network.distrustFirewall();
+        runner.trigger('configuration');
+      },
+      (error) =>
+        log.error('the configuration file is refused; the last good one stays', {
+          reason: describeError(error),
+        }),
+    ),
+  );
+  log.info('the agent serves', {
+    socket: join(socketDirectory, 'cni.sock'),
+    pods: table.live.size,
+    readiness: network.readiness,
+  });
+  const running = stack.move();
+  return { log, stop: () => running.disposeAsync() };
+}
+
+function follow(before: Configuration, after: Configuration, log: Logger): void {
+  const { live, restart } = compareConfigurations(before, after);
+  if (live.length > 0) log.info('the configuration changed', { keys: live });
+  for (const { path, reason } of restart)
+    log.warn('a changed key waits for the next start', { key: path, reason });
+}

@@ -1,0 +1,212 @@
+/** Each CNI command against the node's attachments. */
+
+import { CniError } from '../cni/errors.ts';
+import type { RequestFrame } from '../cni/frame.ts';
+import { type CniReply, errorReply, SUCCESS } from '../cni/reply.ts';
+import type { CniRequest } from '../cni/request.ts';
+import { parseRequest } from '../cni/request.ts';
+import { formatResult } from '../cni/result.ts';
+import { versionReply } from '../cni/version.ts';
+import { describeError, FairleadError } from '../errors/errors.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Kernel } from '../netlink/kernel.ts';
+import { NetworkNamespace } from '../netlink/namespace.ts';
+import { openKernel } from '../netlink/rtnetlink.ts';
+import { attachmentId, describeAttachment, hostLinkName } from '../pod/attachment.ts';
+import { hostMac } from '../pod/plan.ts';
+import { attach } from './attach.ts';
+import { type AttachmentTable, findAttachment } from './attachments.ts';
+import { checkAttachment } from './check.ts';
+import { detach } from './detach.ts';
+import type { LinkRemoval } from './link-removal.ts';
+import type { Readiness } from './node-view.ts';
+
+export type CniContext = {
+  log: Logger;
+  kernel: Kernel;
+  /** The node's own namespace, which no pod may ask to be attached. */
+  namespace: NetworkNamespace;
+  table: AttachmentTable;
+  removal: LinkRemoval;
+  readiness: () => Readiness;
+  nextIndex: () => number;
+};
+
+type RequestOf<C extends CniRequest['command']> = Extract<CniRequest, { command: C }>;
+
+export async function handleCni(
+  { environment, stdin }: RequestFrame,
+  context: CniContext,
+): Promise<CniReply> {
+  const log = context.log.child({
+    command: environment['CNI_COMMAND'],
+    container: environment['CNI_CONTAINERID'],
+  });
+  try {
+    return await run(parseRequest(environment, stdin), environment, context);
+  } catch (error) {
+    log.warn('a CNI command failed', { reason: describeError(error) });
+    return errorReply(error, stdin);
+  }
+}
+
+async function run(
+  request: CniRequest,
+  environment: RequestFrame['environment'],
+  context: CniContext,
+): Promise<CniReply> {
+  switch (request.command) {
+    case 'VERSION':
+      return { exitCode: 0, stdout: versionReply() };
+    case 'STATUS':
+      return status(context);
+    case 'GC':
+      return collect(request, context);
+    case 'DEL':
+      return remove(request, context);
+    case 'CHECK':
+      return check(request, environment, context);
+    case 'ADD':
+      return add(request, environment, context);
+  }
+}
+
+async function add(
+  request: RequestOf<'ADD' | 'CHECK'>,
+  environment: RequestFrame['environment'],
+  context: CniContext,
+): Promise<CniReply> {
+  const { configuration, containerId, ifname, pod: podName } = request;
+  const readiness = context.readiness();
+  if (!readiness.ready)
+    throw new CniError('TRY_AGAIN', `this node cannot take pods yet: ${readiness.reason}`);
+  using namespace = openPodNamespace(request.netns, environment, context);
+  // The interface of an earlier DEL of this container may still be on its way out.
+  if (context.table.doomed.size > 0) await context.removal.settled();
+  using pod = openKernel(namespace);
+  const attached = attach(
+    {
+      network: configuration.name,
+      containerId,
+      ifname,
+      ips: configuration.requested.ips,
+      ...(configuration.requested.mac === undefined ? {} : { mac: configuration.requested.mac }),
+      ...(configuration.mtu === undefined ? {} : { mtu: configuration.mtu }),
+      ...(podName === undefined ? {} : { pod: podName }),
+    },
+    { ...context, host: context.kernel, view: readiness.view, namespace, pod },
+  );
+  const { attachment, mac, gateways, mtu } = attached;
+  context.log.info('attached', {
+    what: describeAttachment(attachment),
+    network: attachment.network,
+    ips: attachment.ips,
+  });
+  const stdout = formatResult(
+    {
+      host: { name: hostLinkName(attachment), mac: hostMac(attachment), mtu },
+      pod: { name: ifname, mac, mtu, sandbox: request.netns },
+      addresses: attachment.ips.map((ip, index) => ({ ip, gateway: gateways[index]! })),
+      isDefault: attached.isDefault,
+      dns: configuration.dns,
+    },
+    configuration.cniVersion,
+    configuration.prevResult,
+  );
+  return { exitCode: 0, stdout };
+}
+
+function openPodNamespace(
+  path: string,
+  environment: RequestFrame['environment'],
+  context: CniContext,
+): NetworkNamespace {
+  let namespace: NetworkNamespace;
+  try {
+    namespace = NetworkNamespace.open(path);
+  } catch (error) {
+    if (!(error instanceof FairleadError)) throw error;
+    throw new CniError('NAMESPACE', `CNI_NETNS: ${error.message}; give the path of the pod's namespace`);
+  }
+  if (
+    namespace.identity === context.namespace.identity &&
+    !/^(1|true)$/i.test(environment['CNI_NETNS_OVERRIDE'] ?? '')
+  ) {
+    namespace[Symbol.dispose]();
+    throw new CniError(
+      'OWN_NAMESPACE',
+      `CNI_NETNS: ${path} is the namespace of the node itself; give that of the pod`,
+    );
+  }
+  return namespace;
+}
+
+/** Never fails for absence: what is not there is deleted. */
+function remove({ configuration, containerId, ifname }: RequestOf<'DEL'>, context: CniContext): CniReply {
+  const attachment = findAttachment(context.table, { network: configuration.name, containerId, ifname });
+  if (attachment === undefined) return SUCCESS;
+  const { failures } = detach(attachment, { ...context, host: context.kernel });
+  const log = { what: describeAttachment(attachment), network: attachment.network, ips: attachment.ips };
+  if (failures.length === 0) context.log.info('detached', log);
+  else
+    context.log.warn('detached, with troubles', {
+      ...log,
+      failures: failures.map(({ error }) => error.message),
+    });
+  return SUCCESS;
+}
+
+function check(
+  request: RequestOf<'ADD' | 'CHECK'>,
+  environment: RequestFrame['environment'],
+  context: CniContext,
+): CniReply {
+  const { configuration, containerId, ifname } = request;
+  const attachment = findAttachment(context.table, { network: configuration.name, containerId, ifname });
+  if (attachment === undefined) {
+    throw new CniError(
+      'UNKNOWN_CONTAINER',
+      `container ${containerId} is not attached to network ${configuration.name} by ${ifname}; ADD it`,
+    );
+  }
+  using namespace = openPodNamespace(request.netns, environment, context);
+  using pod = openKernel(namespace);
+  const faults = checkAttachment(attachment, context.kernel, pod, configuration.prevResult, request.netns);
+  if (faults.length === 0) return SUCCESS;
+  throw new CniError(
+    'NOT_AS_ATTACHED',
+    `${describeAttachment(attachment)} is not as it was attached: ${faults.join('; ')}`,
+  );
+}
+
+/** Releases what is not listed, of this network alone. */
+function collect({ configuration }: RequestOf<'GC' | 'STATUS'>, context: CniContext): CniReply {
+  const valid = new Set(
+    (configuration.validAttachments ?? []).map((reference) =>
+      attachmentId({ network: configuration.name, ...reference }),
+    ),
+  );
+  const failures: string[] = [];
+  for (const attachment of [...context.table.live.values()]) {
+    if (attachment.network !== configuration.name || valid.has(attachmentId(attachment))) continue;
+    context.log.info('released by GC', { what: describeAttachment(attachment), ips: attachment.ips });
+    const reached = detach(attachment, { ...context, host: context.kernel });
+    failures.push(
+      ...reached.failures.map(({ error }) => `${describeAttachment(attachment)}: ${error.message}`),
+    );
+  }
+  if (failures.length > 0)
+    throw new CniError('KERNEL_REFUSED', `not all could be released: ${failures.join('; ')}`);
+  return SUCCESS;
+}
+
+function status({ readiness, table }: CniContext): CniReply {
+  const now = readiness();
+  if (!now.ready) {
+    throw new CniError(
+      table.live.size > 0 ? 'NOT_AVAILABLE_AND_LIMITED' : 'NOT_AVAILABLE',
+      `this node cannot take pods: ${now.reason}`,
+    );
+  }
+  return SUCCESS;
+}

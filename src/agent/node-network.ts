@@ -1,0 +1,188 @@
+/** The node's part in the pod network: what the cluster says and what the kernel holds, brought together again and again. */
+import { claimFreeRange } from '../cluster/claim.ts';
+import type { ClusterNode } from '../cluster/node.ts';
+import { type Accepted, acceptRanges } from '../cluster/ranges.ts';
+import type { ClusterStore } from '../cluster/store.ts';
+import type { Configuration } from '../config/configuration.ts';
+import { cidrFamily } from '../ip/cidr.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Kernel } from '../netlink/kernel.ts';
+import type { Nftables } from '../nftables/nft.ts';
+import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
+import { type AttachmentTable, readLinks } from './attachments.ts';
+import type { LinkRemoval } from './link-removal.ts';
+import { Masquerade } from './masquerade.ts';
+import { saveNodeView } from './node-record.ts';
+import type { NodeView, Readiness } from './node-view.ts';
+import { type ResyncResult, resync } from './resync.ts';
+import { ensureSysctls, NODE_SYSCTLS } from './sysctl.ts';
+
+export type NodeNetworkOptions = {
+  name: string;
+  configuration: () => Configuration;
+  store: ClusterStore;
+  kernel: Kernel;
+  nftables: Nftables;
+  table: AttachmentTable;
+  removal: LinkRemoval;
+  nextIndex: () => number;
+  log: Logger;
+  /** The last good view of an earlier run. */
+  lastView: NodeView | undefined;
+};
+
+export type Reached = Partial<ResyncResult> & {
+  problems: readonly string[];
+  resync?: { at: string; milliseconds: number; operations: number; reasons: readonly string[] };
+};
+
+export class NodeNetwork {
+  readonly #options: NodeNetworkOptions;
+  readonly #masquerade: Masquerade;
+  #view: NodeView | undefined;
+  #refusal: string | undefined;
+  #reached: Reached = { problems: [] };
+
+  constructor(options: NodeNetworkOptions) {
+    this.#options = options;
+    this.#view = options.lastView;
+    this.#masquerade = new Masquerade(options.nftables, options.log);
+  }
+
+  get readiness(): Readiness {
+    if (this.#refusal !== undefined) return { ready: false, reason: this.#refusal };
+    if (this.#view !== undefined) return { ready: true, view: this.#view };
+    return { ready: false, reason: this.#reached.problem ?? 'the agent has just started' };
+  }
+
+  get reached(): Reached {
+    return this.#reached;
+  }
+
+  /** Somebody may have changed our nftables table. */
+  distrustFirewall(): void {
+    this.#masquerade.distrust();
+  }
+
+  /** One resync. Rejects when something could not be reached, after all else was. */
+  async resync(reasons: readonly string[]): Promise<void> {
+    const { kernel, table, log, store, name } = this.#options;
+    const started = performance.now();
+    const configuration = this.#options.configuration();
+    const links = kernel.links();
+    this.#readAttachments(links);
+    for (const { name: sysctl, value, was } of ensureSysctls(NODE_SYSCTLS)) {
+      log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
+    }
+    const accepted = acceptRanges(store.state.nodes, configuration.podNetwork);
+    const self = await this.#ownRecord(accepted, configuration);
+    const result = resync({
+      kernel,
+      links,
+      self,
+      peers: accepted.nodes.filter((node) => node.name !== name),
+      attachments: [...table.live.values()],
+      settings: configuration,
+      freeIndex: this.#options.nextIndex,
+    });
+    this.#decideReadiness(accepted, self, result, configuration);
+    const firewall = await this.#ensureMasquerade(accepted, configuration);
+    const problems = [
+      ...store.state.problems,
+      ...accepted.refused.map(({ reason }) => reason),
+      ...(result.problem === undefined ? [] : [result.problem]),
+      ...(result.overlay?.paths ?? []).flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
+      ...result.reached.failures.map(({ error }) => error.message),
+      ...firewall,
+    ];
+    this.#report(problems, { ...result, problems }, started, reasons);
+    if (result.reached.failures.length > 0 || firewall.length > 0) throw new Error(problems.join('; '));
+  }
+
+  #readAttachments(links: Parameters<typeof readLinks>[1]): void {
+    const { kernel, table, removal, log } = this.#options;
+    const { vanished, garbage } = readLinks(table, links);
+    for (const attachment of vanished) {
+      log.info('a pod is gone with its namespace', {
+        what: describeAttachment(attachment),
+        ips: attachment.ips,
+      });
+    }
+    for (const index of garbage) {
+      log.info('removes an interface that an unfinished ADD or DEL left', { index });
+      kernel.apply([{ op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } }]);
+      table.doomed.set(index, []);
+      removal.add(index);
+    }
+  }
+
+  /** The node's own record, with a range that it claims for itself where the cluster gave it none. */
+  async #ownRecord(accepted: Accepted, configuration: Configuration): Promise<ClusterNode | undefined> {
+    const { name, store, log } = this.#options;
+    const record = store.state.nodes.find((node) => node.name === name);
+    const self = accepted.nodes.find((node) => node.name === name);
+    if (self === undefined || record === undefined) return undefined;
+    const { addresses } = configuration.node;
+    const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
+    const podNetwork = configuration.podNetwork.find((range) => cidrFamily(range) === 4);
+    if (record.podCidrs.length > 0 || podNetwork === undefined) return addressed;
+    const range = await claimFreeRange(store, record, podNetwork, configuration.nodePrefixLength);
+    log.info('the cluster assigned no range; claimed one', { range });
+    return range === undefined ? addressed : { ...addressed, podCidrs: [range] };
+  }
+
+  #decideReadiness(
+    accepted: Accepted,
+    self: ClusterNode | undefined,
+    { overlay, problem, underlay }: ResyncResult,
+    { mtu, podNetwork, paths }: Configuration,
+  ): void {
+    const refused = accepted.refused.find(({ node }) => node === this.#options.name);
+    if (self !== undefined && self.podCidrs.length === 0) {
+      this.#refusal =
+        refused?.reason ??
+        `no free range is left in ${podNetwork.join(', ')}; remove nodes that are gone, or enlarge podNetwork`;
+    } else if (problem === undefined) {
+      this.#refusal = undefined;
+    }
+    if (self === undefined || overlay === undefined || underlay === undefined || self.podCidrs.length === 0)
+      return;
+    const view: NodeView = {
+      ranges: self.podCidrs,
+      nodeIps: [underlay.address],
+      mtu: mtu === 'auto' ? overlay.mtu : mtu,
+    };
+    if (JSON.stringify(view) !== JSON.stringify(this.#view)) {
+      this.#options.log.info('this node can take pods', { ...view });
+      saveNodeView(paths.stateDirectory, view);
+    }
+    this.#view = view;
+  }
+
+  async #ensureMasquerade(accepted: Accepted, configuration: Configuration): Promise<string[]> {
+    const { podNetwork, masquerade } = configuration;
+    const ranges = this.#view?.ranges ?? [];
+    return this.#masquerade.ensure(
+      masquerade.enabled && ranges.length > 0
+        ? { ranges, podNetwork, nodes: accepted.nodes, exclude: masquerade.exclude }
+        : undefined,
+    );
+  }
+
+  #report(problems: readonly string[], reached: Reached, started: number, reasons: readonly string[]): void {
+    const { log } = this.#options;
+    const milliseconds = Math.round((performance.now() - started) * 100) / 100;
+    const operations = reached.reached?.applied ?? 0;
+    const fresh = problems.filter((problem) => !this.#reached.problems.includes(problem));
+    for (const problem of fresh) log.warn(problem);
+    const mended = this.#reached.problems.filter((problem) => !problems.includes(problem));
+    for (const problem of mended) log.info('no longer a problem', { problem });
+    const fields = { reasons, operations, milliseconds };
+    if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
+    else log.debug('the kernel holds what it should', fields);
+    this.#reached = {
+      ...reached,
+      resync: { at: new Date().toISOString(), milliseconds, operations, reasons },
+    };
+  }
+}

@@ -1,0 +1,39 @@
+/** DELs that came while no agent ran: the plugin kept them, the next agent completes them (cmd/cni/pending.c). */
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeRequest, type RequestFrame } from '../cni/frame.ts';
+import { describeError } from '../errors/errors.ts';
+import type { Logger } from '../log/logger.ts';
+
+export async function completePendingDeletions(
+  stateDirectory: string,
+  handle: (frame: RequestFrame) => Promise<unknown>,
+  log: Logger,
+): Promise<void> {
+  const directory = join(stateDirectory, 'pending');
+  for (const file of list(directory)) {
+    const path = join(directory, file);
+    try {
+      const frame = file.endsWith('.del') ? decodeRequest(readFileSync(path)) : undefined;
+      if (frame?.environment['CNI_COMMAND'] === 'DEL') {
+        log.info('completes a DEL that came without an agent', {
+          container: frame.environment['CNI_CONTAINERID'],
+        });
+        await handle(frame);
+      } else {
+        log.warn('a kept DEL cannot be read; it is dropped', { file: path });
+      }
+    } catch (error) {
+      log.warn('a kept DEL cannot be read; it is dropped', { file: path, reason: describeError(error) });
+    }
+    rmSync(path, { force: true });
+  }
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory).toSorted();
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,88 @@
+/** Who owns which range: the same answer on every node, whatever order the nodes come in. */
+import {
+  type Cidr,
+  cidrContainsCidr,
+  cidrFamily,
+  cidrPrefixLength,
+  cidrsOverlap,
+  nthSubnet,
+  subnetCount,
+} from '../ip/cidr.ts';
+import { capacityOf } from '../ipam/allocate.ts';
+import type { ClusterNode } from './node.ts';
+
+/** A range that is not routed, and one sentence that says why and what to do. */
+export type RefusedRange = { node: string; range: Cidr; holder?: string; reason: string };
+
+export type Accepted = {
+  /** All nodes, each with those of its ranges that are its alone. */
+  nodes: ClusterNode[];
+  refused: RefusedRange[];
+};
+
+/**
+ * Of two nodes that claim overlapping ranges the one that joined first keeps its claim; the other's is refused, on
+ * every node, and both are named. Everything else goes on.
+ */
+export function acceptRanges(nodes: readonly ClusterNode[], podNetwork: readonly Cidr[]): Accepted {
+  const held: { range: Cidr; node: ClusterNode }[] = [];
+  const refused: RefusedRange[] = [];
+  const accepted = nodes.toSorted(byClaim).map((node) => {
+    const podCidrs = node.podCidrs.filter((range) => {
+      const refusal = refuse(node, range, podNetwork, held);
+      if (refusal === undefined) held.push({ range, node });
+      else refused.push(refusal);
+      return refusal === undefined;
+    });
+    return { ...node, podCidrs };
+  });
+  return { nodes: accepted.toSorted((a, b) => (a.name < b.name ? -1 : 1)), refused };
+}
+
+/** The lowest range that nobody claims. @returns undefined when the pod network is used up. */
+export function freeRange(
+  podNetwork: Cidr,
+  prefixLength: number,
+  claimed: readonly Cidr[],
+): Cidr | undefined {
+  const count = subnetCount(podNetwork, prefixLength);
+  for (let index = 0n; index < count; index++) {
+    const candidate = nthSubnet(podNetwork, prefixLength, index);
+    if (!claimed.some((range) => cidrsOverlap(range, candidate))) return candidate;
+  }
+  return undefined;
+}
+
+function refuse(
+  node: ClusterNode,
+  range: Cidr,
+  podNetwork: readonly Cidr[],
+  held: readonly { range: Cidr; node: ClusterNode }[],
+): RefusedRange | undefined {
+  if (!podNetwork.some((network) => cidrContainsCidr(network, range))) {
+    const reason = `node ${node.name} claims ${range}, which is outside the pod network ${podNetwork.join(', ')}; correct the range of the node or podNetwork`;
+    return { node: node.name, range, reason };
+  }
+  if (capacityOf(range) === 0) {
+    const reason = `node ${node.name} claims ${range}, which has no room for a pod; give it a range of /${cidrFamily(range) === 4 ? 30 : 126} or larger, not /${cidrPrefixLength(range)}`;
+    return { node: node.name, range, reason };
+  }
+  const holder = held.find((other) => cidrsOverlap(other.range, range));
+  if (holder === undefined) return undefined;
+  const reason =
+    holder.node === node
+      ? `node ${node.name} claims ${range} and ${holder.range}, which overlap; keep one of them`
+      : `node ${node.name} claims ${range}, which overlaps ${holder.range} of node ${holder.node.name}, who joined first; ` +
+        `give node ${node.name} another range`;
+  return { node: node.name, range, holder: holder.node.name, reason };
+}
+
+function byClaim(a: ClusterNode, b: ClusterNode): number {
+  return (
+    Date.parse(a.createdAt) - Date.parse(b.createdAt) || compare(a.uid, b.uid) || compare(a.name, b.name)
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

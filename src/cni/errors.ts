@@ -1,0 +1,40 @@
+/** CNI errors (specification, "Error" and its list of codes): a number that runtimes act on, one sentence for people. */
+
+/** 1–99 are the specification's; 8 and 999 are what its Go library added; 100 and above are Fairlead's own. */
+export const CNI_CODES = {
+  INCOMPATIBLE_VERSION: 1,
+  UNSUPPORTED_FIELD: 2,
+  UNKNOWN_CONTAINER: 3,
+  INVALID_ENVIRONMENT: 4,
+  IO_FAILURE: 5,
+  UNDECODABLE: 6,
+  INVALID_CONFIGURATION: 7,
+  OWN_NAMESPACE: 8,
+  TRY_AGAIN: 11,
+  NOT_AVAILABLE: 50,
+  NOT_AVAILABLE_AND_LIMITED: 51,
+  ADDRESS_TAKEN: 100,
+  ALREADY_ATTACHED: 101,
+  NAMESPACE: 102,
+  NOT_AS_ATTACHED: 103,
+  KERNEL_REFUSED: 104,
+  INTERNAL: 999,
+} as const;
+
+export type CniCode = (typeof CNI_CODES)[keyof typeof CNI_CODES];
+
+export class CniError extends Error {
+  readonly code: CniCode;
+  readonly details: string;
+
+  /**
+   * @param message one sentence that names the field, its value and the cure.
+   * @param details more for whoever looks closer.
+   */
+  constructor(code: keyof typeof CNI_CODES, message: string, details = '') {
+    super(message);
+    this.name = 'CniError';
+    this.code = CNI_CODES[code];
+    this.details = details;
+  }
+}

@@ -1,0 +1,34 @@
+/** What the plugin prints and how it exits. */
+import { describeError } from '../errors/errors.ts';
+import { CNI_CODES, CniError } from './errors.ts';
+import { CNI_VERSIONS } from './version.ts';
+
+export type CniReply = { exitCode: 0 | 1; stdout: string };
+
+export const SUCCESS: CniReply = { exitCode: 0, stdout: '' };
+
+/**
+ * @param stdin the configuration as it came: its version, where it can be read, is the answer's.
+ */
+export function errorReply(error: unknown, stdin: string): CniReply {
+  const { code, message, details } =
+    error instanceof CniError
+      ? error
+      : { code: CNI_CODES.INTERNAL, message: describeError(error), details: '' };
+  const answer = {
+    cniVersion: statedVersion(stdin),
+    code,
+    msg: message,
+    ...(details === '' ? {} : { details }),
+  };
+  return { exitCode: 1, stdout: JSON.stringify(answer) };
+}
+
+function statedVersion(stdin: string): string {
+  try {
+    const stated = (JSON.parse(stdin) as { cniVersion?: unknown } | null)?.cniVersion;
+    return CNI_VERSIONS.find((version) => version === stated) ?? CNI_VERSIONS.at(-1)!;
+  } catch {
+    return CNI_VERSIONS.at(-1)!;
+  }
+}

@@ -1,0 +1,45 @@
+/** The configuration as typed values, and what a change of it means. */
+import type { Cidr } from '../ip/cidr.ts';
+import type { Ip } from '../ip/ip.ts';
+import type { LogSettings } from '../log/logger.ts';
+import type { Backend } from '../overlay/path.ts';
+import { KEYS } from './keys.ts';
+
+export type Configuration = {
+  podNetwork: readonly Cidr[];
+  /** Bits. */
+  nodePrefixLength: number;
+  backend: Backend;
+  vxlan: { port: number; vni: number };
+  /** Bytes. */
+  mtu: 'auto' | number;
+  masquerade: { enabled: boolean; exclude: readonly Cidr[] };
+  node: { name: string; addresses: readonly Ip[] };
+  cluster: { directory: string };
+  paths: { socketDirectory: string; stateDirectory: string };
+  resyncSeconds: number;
+  log: LogSettings;
+};
+
+export type ConfigurationChange = {
+  /** Keys that take effect now. */
+  live: string[];
+  /** Keys that wait for a restart, with the reason. */
+  restart: { path: string; reason: string }[];
+};
+
+export function compareConfigurations(before: Configuration, after: Configuration): ConfigurationChange {
+  const change: ConfigurationChange = { live: [], restart: [] };
+  for (const { path, reload } of KEYS) {
+    if (JSON.stringify(valueAt(before, path)) === JSON.stringify(valueAt(after, path))) continue;
+    if (reload === 'live') change.live.push(path);
+    else change.restart.push({ path, reason: reload.restart });
+  }
+  return change;
+}
+
+function valueAt(configuration: Configuration, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>((value, name) => (value as Record<string, unknown>)[name], configuration);
+}

@@ -1,0 +1,153 @@
+/** Every configuration key: the one source of the parser, the JSON schema and docs/configuration.md. */
+import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.ts';
+
+export type KeyType =
+  | { type: 'boolean' }
+  | { type: 'integer'; minimum: number; maximum: number }
+  | { type: 'text'; pattern?: string; patternHint?: string }
+  | { type: 'choice'; of: readonly string[] }
+  /** `auto`, or a number in the range. */
+  | { type: 'auto-or-integer'; minimum: number; maximum: number }
+  | { type: 'ranges' }
+  | { type: 'addresses' };
+
+export type Key = KeyType & {
+  path: string;
+  default: unknown;
+  doc: string;
+  /** Whether a running agent follows a change of the file; if not, why. */
+  reload: 'live' | { restart: string };
+};
+
+const SOCKETS = 'the sockets are opened once, at the start';
+const IDENTITY = 'who the node is cannot change while it runs';
+
+export const KEYS: readonly Key[] = [
+  {
+    path: 'podNetwork',
+    type: 'ranges',
+    default: ['10.244.0.0/16'],
+    doc: 'The pod network of the cluster: one range, or one per family. Pods in it talk to each other without NAT.',
+    reload: 'live',
+  },
+  {
+    path: 'nodePrefixLength',
+    type: 'integer',
+    minimum: 16,
+    maximum: 30,
+    default: 24,
+    doc: 'How large a slice of the IPv4 pod network a node takes when the cluster does not assign one: 24 holds 253 pods.',
+    reload: 'live',
+  },
+  {
+    path: 'backend',
+    type: 'choice',
+    of: ['auto', 'vxlan', 'host-gw'],
+    default: 'auto',
+    doc: 'How other nodes are reached: `auto` by direct routes where a node is on the same link and through VXLAN elsewhere, `vxlan` always through the tunnel, `host-gw` by direct routes alone.',
+    reload: 'live',
+  },
+  {
+    path: 'vxlan.port',
+    type: 'integer',
+    minimum: 1,
+    maximum: 65535,
+    default: 8472,
+    doc: 'UDP port of the tunnel, the same on all nodes. 8472 is what Linux always used, 4789 what IANA assigned.',
+    reload: 'live',
+  },
+  {
+    path: 'vxlan.vni',
+    type: 'integer',
+    minimum: 1,
+    maximum: 16777215,
+    default: 1,
+    doc: 'VXLAN network identifier, the same on all nodes.',
+    reload: 'live',
+  },
+  {
+    path: 'mtu',
+    type: 'auto-or-integer',
+    minimum: 576,
+    maximum: 65535,
+    default: 'auto',
+    doc: 'MTU of pods in bytes. `auto` is what fits the path: that of the interface which holds the address of the node, less 50 where a tunnel is in use. A pod keeps the MTU that it started with.',
+    reload: 'live',
+  },
+  {
+    path: 'masquerade.enabled',
+    type: 'boolean',
+    default: true,
+    doc: 'Whether packets from pods to the outside carry the address of the node. Packets inside the cluster never do.',
+    reload: 'live',
+  },
+  {
+    path: 'masquerade.exclude',
+    type: 'ranges',
+    default: [],
+    doc: 'Further destinations that see the addresses of pods, because the network there knows the way back.',
+    reload: 'live',
+  },
+  {
+    path: 'node.name',
+    type: 'text',
+    pattern: '^$|^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$',
+    patternHint: 'use lower-case letters, digits, dots and dashes, as in the name of a Kubernetes node',
+    default: '',
+    doc: 'Name of this node in the cluster. Empty: the environment variable NODE_NAME, else the name of the host.',
+    reload: { restart: IDENTITY },
+  },
+  {
+    path: 'node.addresses',
+    type: 'addresses',
+    default: [],
+    doc: 'Addresses of this node towards the other nodes. Empty: those of its record in the cluster.',
+    reload: 'live',
+  },
+  {
+    path: 'cluster.directory',
+    type: 'text',
+    default: '/run/fairlead/cluster',
+    doc: 'Directory that holds the records of the nodes, one file each.',
+    reload: { restart: 'the records are watched from the start' },
+  },
+  {
+    path: 'paths.socketDirectory',
+    type: 'text',
+    default: '/run/fairlead',
+    doc: 'Directory of the sockets `cni.sock` (for the plugin) and `api.sock` (for the command line), open to root alone.',
+    reload: { restart: SOCKETS },
+  },
+  {
+    path: 'paths.stateDirectory',
+    type: 'text',
+    default: '/var/lib/fairlead',
+    doc: 'Directory of what the kernel cannot hold: the last good view of the node, and DELs that wait for the agent.',
+    reload: { restart: SOCKETS },
+  },
+  {
+    path: 'resyncSeconds',
+    type: 'integer',
+    minimum: 1,
+    maximum: 3600,
+    default: 60,
+    doc: 'Seconds after which the kernel is compared with what it should hold although nothing said that it changed.',
+    reload: { restart: 'the timer is set at the start' },
+  },
+  {
+    path: 'log.level',
+    type: 'choice',
+    of: LOG_LEVELS,
+    default: 'info',
+    doc: 'The least level that is logged.',
+    reload: 'live',
+  },
+  {
+    path: 'log.format',
+    type: 'choice',
+    of: LOG_FORMATS,
+    default: 'json',
+    doc: 'One JSON object per line, or text for people.',
+    reload: 'live',
+  },
+];

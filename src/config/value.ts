@@ -1,0 +1,77 @@
+/** Whether a value fits its key, as the value that the program uses or as one sentence that says what would fit. */
+import { describeError } from '../errors/errors.ts';
+import { cidrFamily, cidrsOverlap, parseCidr } from '../ip/cidr.ts';
+import { parseIp } from '../ip/ip.ts';
+import type { Key } from './keys.ts';
+import { nearestName } from './nearest.ts';
+
+export type Checked = { value: unknown } | { problem: string };
+
+export function checkValue(key: Key, value: unknown): Checked {
+  switch (key.type) {
+    case 'boolean':
+      return typeof value === 'boolean' ? { value } : wrong(value, 'write true or false');
+    case 'integer':
+      return isInteger(value, key)
+        ? { value }
+        : wrong(value, `write a whole number from ${key.minimum} to ${key.maximum}`);
+    case 'auto-or-integer':
+      if (value === 'auto' || isInteger(value, key)) return { value };
+      return wrong(value, `write auto, or a whole number from ${key.minimum} to ${key.maximum}`);
+    case 'text':
+      if (typeof value !== 'string') return wrong(value, 'write a text');
+      if (key.pattern !== undefined && !new RegExp(key.pattern).test(value))
+        return wrong(value, key.patternHint ?? '');
+      return { value };
+    case 'choice':
+      return checkChoice(key.of, value);
+    case 'ranges':
+      return checkRanges(Array.isArray(value) ? value : [value], key.path === 'podNetwork');
+    case 'addresses':
+      if (!Array.isArray(value)) return wrong(value, 'write a list of addresses');
+      return attempt(() => value.map((item) => parseIp(String(item), 'address')));
+  }
+}
+
+function checkChoice(of: readonly string[], value: unknown): Checked {
+  if (typeof value === 'string' && of.includes(value)) return { value };
+  const nearest = typeof value === 'string' ? nearestName(value, of) : undefined;
+  return wrong(
+    value,
+    `write one of ${of.join(', ')}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`,
+  );
+}
+
+/** @param onePerFamily as in the pod network: at least one, and none of a family twice. */
+function checkRanges(texts: readonly unknown[], onePerFamily: boolean): Checked {
+  return attempt(() => {
+    const ranges = texts.map((text) => parseCidr(String(text), 'range'));
+    for (const [index, range] of ranges.entries()) {
+      for (const other of ranges.slice(index + 1)) {
+        if (cidrsOverlap(range, other)) throw new Error(`${range} and ${other} overlap; keep one of them`);
+        if (onePerFamily && cidrFamily(range) === cidrFamily(other)) {
+          throw new Error(`${range} and ${other} are of one family; name one range per family`);
+        }
+      }
+    }
+    if (onePerFamily && ranges.length === 0) throw new Error('is empty; name at least one range');
+    return ranges;
+  });
+}
+
+function attempt(parse: () => unknown): Checked {
+  try {
+    return { value: parse() };
+  } catch (error) {
+    return { problem: describeError(error) };
+  }
+}
+
+function isInteger(value: unknown, { minimum, maximum }: { minimum: number; maximum: number }): boolean {
+  return Number.isInteger(value) && Number(value) >= minimum && Number(value) <= maximum;
+}
+
+function wrong(value: unknown, cure: string): Checked {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return { problem: `${text.length > 80 ? `${text.slice(0, 80)}…` : text} does not fit; ${cure}` };
+}
