@@ -1,0 +1,67 @@
+/*
+ * fairlead-probe: the process of a pod in the lab (serve), and the packets that prove a network (client).
+ * Ports: 8080 answers who it is and whom it saw, over TCP and UDP; 8081 counts a TCP stream; 8082 lists the ICMP echo
+ * requests that came in. Answers are one line of JSON.
+ */
+#ifndef FAIRLEAD_PROBE_H
+#define FAIRLEAD_PROBE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum { PORT_ANSWER = 8080, PORT_STREAM = 8081, PORT_ECHO_LOG = 8082, LINE = 1024 };
+
+/* Text of an address without its port; IPv4 addresses of a dual-stack socket as IPv4. */
+void format_address(const struct sockaddr_storage *address, char *text, size_t size);
+uint16_t port_of(const struct sockaddr_storage *address);
+
+/* FNV-1a, 64 bits, continued from an earlier value. */
+uint64_t checksum(uint64_t value, const uint8_t *bytes, size_t length);
+static const uint64_t CHECKSUM_START = 0xcbf29ce484222325;
+
+/* RFC 1071, of an ICMP message. */
+uint16_t internet_checksum(const void *bytes, size_t length);
+
+/* serve.c: runs until it is killed. bind_text: an address to listen on, or NULL for all. */
+int serve(const char *name, const char *bind_text);
+
+/* client.c: one target a line on standard input, one answer a line on standard output. */
+int client(void);
+
+struct target {
+	char id[64];
+	char protocol[8]; /* tcp, udp, icmp, stream */
+	struct sockaddr_storage address;
+	socklen_t address_length;
+	uint64_t size;	/* payload bytes (udp, icmp), or bytes to stream */
+	bool dont_fragment;
+	int timeout_ms;
+};
+
+struct outcome {
+	bool ok;
+	int64_t micros;
+	char error[128];
+	char answer[LINE]; /* what the other end said, or empty */
+	uint32_t mtu;	   /* what the kernel, or an ICMP error, says fits; 0 where nobody said */
+	char offender[INET6_ADDRSTRLEN];
+};
+
+/* One file per protocol. */
+void probe_tcp(const struct target *target, struct outcome *out);
+void probe_udp(const struct target *target, struct outcome *out);
+void probe_icmp(const struct target *target, struct outcome *out);
+void probe_stream(const struct target *target, struct outcome *out);
+
+/* probe.c: what they share. */
+int open_socket(const struct target *target, int type, int protocol, struct outcome *out);
+bool connect_socket(int fd, const struct target *target, struct outcome *out);
+void fail_errno(struct outcome *out, const char *what);
+bool read_answer(int fd, struct outcome *out);
+void read_path_error(int fd, struct outcome *out);
+int64_t now_micros(void);
+
+#endif

@@ -1,0 +1,246 @@
+#define _GNU_SOURCE
+#include "probe.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Streams that are counted at a time; further ones wait in the listener's queue. */
+enum { MOST_STREAMS = 32, ECHO_LOG = 512, CHUNK = 65536 };
+
+struct stream {
+	int fd; /* -1: free */
+	uint64_t bytes;
+	uint64_t sum;
+};
+
+struct echo {
+	struct in_addr source;
+	uint16_t id;
+	uint32_t count;
+};
+
+struct server {
+	const char *name;
+	int answer_tcp, answer_udp, stream_listener, echo_listener, icmp;
+	struct stream streams[MOST_STREAMS];
+	struct echo echoes[ECHO_LOG];
+	size_t echo_next;
+	uint8_t chunk[CHUNK];
+};
+
+/* An IPv6 socket serves both families; a kernel without IPv6 gets an IPv4 one. */
+static int open_listener(int type, uint16_t port, const char *bind_text)
+{
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	bool dual = bind_text == NULL || inet_pton(AF_INET6, bind_text, &v6.sin6_addr) == 1;
+	if (!dual && inet_pton(AF_INET, bind_text, &v4.sin_addr) != 1)
+		return -1;
+	int off = 0, on = 1;
+	int fd = dual ? socket(AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+	bool is_v6 = fd >= 0;
+	if (!is_v6)
+		fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (is_v6) {
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	}
+	setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on));
+	if (bind(fd, is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, is_v6 ? sizeof(v6) : sizeof(v4)) < 0 ||
+	    (type == SOCK_STREAM && listen(fd, 1024) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int describe(const struct server *server, const struct sockaddr_storage *source, size_t bytes, char *line, size_t size)
+{
+	char text[INET6_ADDRSTRLEN];
+	format_address(source, text, sizeof(text));
+	return snprintf(line, size, "{\"name\":\"%s\",\"sawSource\":\"%s\",\"sawPort\":%u,\"bytes\":%zu}\n", server->name,
+			text, port_of(source), bytes);
+}
+
+static void answer_tcp(struct server *server)
+{
+	struct sockaddr_storage source;
+	socklen_t length = sizeof(source);
+	char line[LINE];
+	int fd = accept4(server->answer_tcp, (struct sockaddr *)&source, &length, SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	int size = describe(server, &source, 0, line, sizeof(line));
+	send(fd, line, (size_t)size, MSG_NOSIGNAL);
+	close(fd);
+}
+
+/* The control data of the request goes back with the answer: it leaves from the address that was asked. */
+static void answer_udp(struct server *server)
+{
+	struct sockaddr_storage source;
+	char control[256], line[LINE];
+	struct iovec iov = { .iov_base = server->chunk, .iov_len = CHUNK };
+	struct msghdr message = {
+		.msg_name = &source, .msg_namelen = sizeof(source), .msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control)
+	};
+	ssize_t bytes = recvmsg(server->answer_udp, &message, 0);
+	if (bytes < 0)
+		return;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
+			((struct in_pktinfo *)CMSG_DATA(c))->ipi_ifindex = 0;
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+			((struct in6_pktinfo *)CMSG_DATA(c))->ipi6_ifindex = 0;
+	}
+	iov.iov_base = line;
+	iov.iov_len = (size_t)describe(server, &source, (size_t)bytes, line, sizeof(line));
+	if (sendmsg(server->answer_udp, &message, MSG_NOSIGNAL) < 0 && errno == EINVAL) {
+		message.msg_control = NULL;
+		message.msg_controllen = 0;
+		sendmsg(server->answer_udp, &message, MSG_NOSIGNAL);
+	}
+}
+
+static void take_stream(struct server *server)
+{
+	for (size_t i = 0; i < MOST_STREAMS; i++) {
+		if (server->streams[i].fd >= 0)
+			continue;
+		int fd = accept4(server->stream_listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0)
+			server->streams[i] = (struct stream){ .fd = fd, .sum = CHECKSUM_START };
+		return;
+	}
+}
+
+static void read_stream(struct server *server, struct stream *stream)
+{
+	char line[LINE];
+	ssize_t bytes = recv(stream->fd, server->chunk, CHUNK, 0);
+	if (bytes > 0) {
+		stream->sum = checksum(stream->sum, server->chunk, (size_t)bytes);
+		stream->bytes += (uint64_t)bytes;
+		return;
+	}
+	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (bytes == 0) {
+		int size = snprintf(line, sizeof(line), "{\"bytes\":%llu,\"checksum\":\"%016llx\"}\n",
+				    (unsigned long long)stream->bytes, (unsigned long long)stream->sum);
+		send(stream->fd, line, (size_t)size, MSG_NOSIGNAL);
+	}
+	close(stream->fd);
+	stream->fd = -1;
+}
+
+static void log_echo(struct server *server)
+{
+	ssize_t bytes = recv(server->icmp, server->chunk, CHUNK, 0);
+	const struct iphdr *ip = (const struct iphdr *)server->chunk;
+	size_t header = bytes < (ssize_t)sizeof(*ip) ? 0 : (size_t)ip->ihl * 4;
+	if (header < sizeof(*ip) || bytes < (ssize_t)(header + sizeof(struct icmphdr)))
+		return;
+	const struct icmphdr *icmp = (const struct icmphdr *)(server->chunk + header);
+	if (icmp->type != ICMP_ECHO)
+		return;
+	for (size_t i = 0; i < ECHO_LOG; i++) {
+		struct echo *echo = &server->echoes[i];
+		if (echo->count > 0 && echo->source.s_addr == ip->saddr && echo->id == icmp->un.echo.id) {
+			echo->count++;
+			return;
+		}
+	}
+	server->echoes[server->echo_next] =
+		(struct echo){ .source.s_addr = ip->saddr, .id = icmp->un.echo.id, .count = 1 };
+	server->echo_next = (server->echo_next + 1) % ECHO_LOG;
+}
+
+static void tell_echoes(struct server *server)
+{
+	int fd = accept4(server->echo_listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	FILE *out = fdopen(fd, "w");
+	if (out == NULL) {
+		close(fd);
+		return;
+	}
+	const char *separator = "";
+	fputc('[', out);
+	for (size_t i = 0; i < ECHO_LOG; i++) {
+		if (server->echoes[i].count == 0)
+			continue;
+		fprintf(out, "%s{\"source\":\"%s\",\"id\":%u}", separator, inet_ntoa(server->echoes[i].source),
+			ntohs(server->echoes[i].id));
+		separator = ",";
+	}
+	fputs("]\n", out);
+	fclose(out);
+}
+
+static void run(struct server *server)
+{
+	struct pollfd fds[5 + MOST_STREAMS];
+	for (;;) {
+		size_t count = 0;
+		const int fixed[] = { server->answer_tcp, server->answer_udp, server->stream_listener,
+				      server->echo_listener, server->icmp };
+		for (; count < 5; count++)
+			fds[count] = (struct pollfd){ .fd = fixed[count], .events = POLLIN };
+		for (size_t i = 0; i < MOST_STREAMS; i++, count++)
+			fds[count] = (struct pollfd){ .fd = server->streams[i].fd, .events = POLLIN };
+		if (poll(fds, count, -1) < 0)
+			continue;
+		if (fds[0].revents)
+			answer_tcp(server);
+		if (fds[1].revents)
+			answer_udp(server);
+		if (fds[2].revents)
+			take_stream(server);
+		if (fds[3].revents)
+			tell_echoes(server);
+		if (fds[4].revents)
+			log_echo(server);
+		for (size_t i = 0; i < MOST_STREAMS; i++)
+			if (fds[5 + i].revents && server->streams[i].fd >= 0)
+				read_stream(server, &server->streams[i]);
+	}
+}
+
+int serve(const char *name, const char *bind_text)
+{
+	static struct server server;
+	signal(SIGPIPE, SIG_IGN);
+	server = (struct server){
+		.name = name,
+		.answer_tcp = open_listener(SOCK_STREAM, PORT_ANSWER, bind_text),
+		.answer_udp = open_listener(SOCK_DGRAM, PORT_ANSWER, bind_text),
+		.stream_listener = open_listener(SOCK_STREAM, PORT_STREAM, bind_text),
+		.echo_listener = open_listener(SOCK_STREAM, PORT_ECHO_LOG, bind_text),
+		.icmp = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP),
+	};
+	for (size_t i = 0; i < MOST_STREAMS; i++)
+		server.streams[i].fd = -1;
+	if (server.answer_tcp < 0 || server.answer_udp < 0 || server.stream_listener < 0 || server.echo_listener < 0 ||
+	    server.icmp < 0) {
+		fprintf(stderr, "fairlead-probe: cannot listen: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	printf("ready\n");
+	fflush(stdout);
+	run(&server);
+	return EXIT_SUCCESS;
+}
