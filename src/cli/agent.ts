@@ -9,7 +9,8 @@ export const agentCommand: Command = {
   optionHelp: { config: 'the configuration file; docs/configuration.md lists its keys' },
   positionals: [0, 0],
   run: async (_, { config }) => {
-    if (typeof config !== 'string') throw usageError('agent: name the configuration file: fairlead agent --config FILE');
+    if (typeof config !== 'string')
+      throw usageError('agent: name the configuration file: fairlead agent --config FILE');
     const { startAgent } = await import('../agent/agent.ts');
     const agent = await startAgent(config);
     const signal = await new Promise<string>((resolve) => {

@@ -1,5 +1,5 @@
 /** Commands of the command line: words lead to one, its options are parsed strictly, mistakes name what was meant. */
-import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { nearestName } from '../config/nearest.ts';
 import { describeError, FairleadError } from '../errors/errors.ts';
 
@@ -54,9 +54,15 @@ function findCommand(argv: readonly string[], commands: readonly Command[]): Com
     const found = commands.find(({ name }) => name === words.slice(0, count).join(' '));
     if (found !== undefined) return found;
   }
-  const said = argv.filter((word) => !word.startsWith('-')).slice(0, 2).join(' ');
+  const said = argv
+    .filter((word) => !word.startsWith('-'))
+    .slice(0, 2)
+    .join(' ');
   const group = commands.filter(({ name }) => name.startsWith(`${argv[0]} `));
-  const nearest = nearestName(said, commands.map(({ name }) => name));
+  const nearest = nearestName(
+    said,
+    commands.map(({ name }) => name),
+  );
   if (nearest !== undefined) throw usageError(`there is no command '${said}'; did you mean '${nearest}'?`);
   throw usageError(
     group.length > 0
@@ -84,7 +90,8 @@ function parse(command: Command, args: readonly string[]): { positionals: string
   }
   const [least, most] = command.positionals;
   const { length } = parsed.positionals;
-  if (length < least || length > most) throw usageError(`usage: fairlead ${command.name} ${command.synopsis}`);
+  if (length < least || length > most)
+    throw usageError(`usage: fairlead ${command.name} ${command.synopsis}`);
   return { positionals: parsed.positionals, options: parsed.values as Options };
 }
 

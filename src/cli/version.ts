@@ -10,7 +10,9 @@ export const versionCommand: Command = {
   optionHelp: {},
   positionals: [0, 0],
   run: () => {
-    const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     process.stdout.write(`fairlead ${manifest.version}, Node.js ${process.version}\n`);
     return EXIT.ok;
   },

@@ -26,8 +26,7 @@ const POLL_MS = 10_000;
 export function openDirectoryStore(directory: string): ClusterStore {
   const nodes = join(directory, 'nodes');
   try {
-    mkdirSync(nodes, { recursive: true, mode: 0o700 });
-    mkdirSync(join(directory, 'ranges'), { recursive: true, mode: 0o700 });
+    makeDirectories(directory);
   } catch (error) {
     throw new FairleadError(
       'FL_CLUSTER_DIRECTORY',
@@ -76,11 +75,13 @@ export function openDirectoryStore(directory: string): ClusterStore {
 
 /** Creates or replaces the record of a node. */
 export function writeNode(directory: string, node: ClusterNode): void {
+  makeDirectories(directory);
   writeAside(join(directory, 'nodes', `${node.name}.json`), `${JSON.stringify(node, null, 2)}\n`);
 }
 
 /** Takes the record of a node away, and with it its claims. */
 export function removeNode(directory: string, node: Pick<ClusterNode, 'name' | 'uid'>): void {
+  makeDirectories(directory);
   rmSync(join(directory, 'nodes', `${node.name}.json`), { force: true });
   for (const file of readdirSync(join(directory, 'ranges'))) {
     const path = join(directory, 'ranges', file);
@@ -102,6 +103,10 @@ function claim(directory: string, node: ClusterNode, range: Cidr): boolean {
   } finally {
     rmSync(aside, { force: true });
   }
+}
+
+function makeDirectories(directory: string): void {
+  for (const name of ['nodes', 'ranges']) mkdirSync(join(directory, name), { recursive: true, mode: 0o700 });
 }
 
 function writeAside(path: string, text: string): void {

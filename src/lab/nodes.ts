@@ -1,0 +1,90 @@
+/** The nodes of a lab: each a namespace with a real agent process. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentStatus } from '../agent/status.ts';
+import { writeNode } from '../cluster/directory-store.ts';
+import { FairleadError } from '../errors/errors.ts';
+import { agentProcesses, startAgentProcess } from './processes.ts';
+import { clusterDirectory, nodePaths } from './state.ts';
+import type { LabNode, LabPlan } from './topology.ts';
+
+/** Milliseconds: 64 agents on two cores start in about ten seconds. */
+const START_MS = 60_000;
+
+/** Registers the node in the cluster, as its kubelet would. */
+export function registerNode(plan: LabPlan, node: LabNode): void {
+  const index = plan.nodes.indexOf(node);
+  writeNode(clusterDirectory(plan.options.name), {
+    name: node.name,
+    uid: `${plan.options.name}-${node.name}`,
+    createdAt: new Date(Date.UTC(2026, 0, 1) + index * 1000).toISOString(),
+    internalIps: [node.address],
+    podCidrs: plan.options.ranges === 'cluster' ? [node.podCidr] : [],
+  });
+}
+
+export function writeConfiguration(
+  plan: LabPlan,
+  node: LabNode,
+  backend: string = plan.options.backend,
+): void {
+  const { name } = plan.options;
+  const paths = nodePaths(name, node.name);
+  mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
+  const configuration = [
+    `node: { name: ${node.name} }`,
+    `podNetwork: ${plan.podNetwork}`,
+    `backend: ${backend}`,
+    `cluster: { directory: ${clusterDirectory(name)} }`,
+    `paths: { socketDirectory: ${paths.sockets}, stateDirectory: ${paths.state} }`,
+    'log: { format: text, level: info }',
+    '',
+  ];
+  writeFileSync(paths.configuration, configuration.join('\n'), { mode: 0o600 });
+}
+
+export function startAgent(plan: LabPlan, node: LabNode): void {
+  const paths = nodePaths(plan.options.name, node.name);
+  startAgentProcess(node.namespace, paths.configuration, paths.log);
+}
+
+/** At once, as a crash: nothing is tidied up. */
+export function killAgent(node: LabNode): void {
+  for (const pid of agentProcesses(node.namespace)) process.kill(pid, 'SIGKILL');
+}
+
+/** Resolves when the agent takes pods and has reached all that it wants. */
+export async function awaitAgent(plan: LabPlan, node: LabNode): Promise<AgentStatus> {
+  const { apiSocket, log } = nodePaths(plan.options.name, node.name);
+  const deadline = Date.now() + START_MS;
+  let last = 'it does not answer';
+  while (Date.now() < deadline) {
+    const status = await askAgent(apiSocket).catch(() => undefined);
+    const known = status?.peers.length === plan.nodes.length - 1;
+    if (status?.readiness.ready === true && known) return status;
+    if (status !== undefined)
+      last = status.readiness.ready ? 'it does not know all nodes yet' : status.readiness.reason;
+    await sleep(25);
+  }
+  throw new FairleadError('FL_LAB', `the agent of ${node.name} is not ready: ${last}; its log is ${log}`);
+}
+
+export function askAgent(socketPath: string): Promise<AgentStatus> {
+  return new Promise((resolve, reject) => {
+    const question = request({ socketPath, path: '/status', timeout: 5000 }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => {
+        try {
+          resolve(JSON.parse(text) as AgentStatus);
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
+    question.on('timeout', () => question.destroy(new Error('no answer in time')));
+    question.on('error', reject);
+    question.end();
+  });
+}

@@ -1,0 +1,59 @@
+/** Long-running processes of a lab: they outlive the command that started them, and end with their namespace. */
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { FairleadError } from '../errors/errors.ts';
+import { namespacePath, processesIn } from './namespaces.ts';
+
+const ROOT = new URL('../../', import.meta.url);
+export const FAIRLEAD = fileURLToPath(new URL('bin/fairlead', ROOT));
+export const PLUGIN = fileURLToPath(new URL('build/fairlead-cni', ROOT));
+export const PROBE = fileURLToPath(new URL('build/fairlead-probe', ROOT));
+
+/** Starts the agent of a node in its namespace. */
+export function startAgentProcess(namespace: string, configuration: string, log: string): void {
+  const out = openSync(log, 'a', 0o600);
+  const child = spawn(
+    'nsenter',
+    [`--net=${namespacePath(namespace)}`, FAIRLEAD, 'agent', '--config', configuration],
+    {
+      detached: true,
+      stdio: ['ignore', out, out],
+    },
+  );
+  closeSync(out);
+  child.unref();
+}
+
+/** Process ids of a node's agent. */
+export function agentProcesses(namespace: string): number[] {
+  return processesIn([namespace]).filter((pid) => commandLine(pid).includes('\0agent\0--config\0'));
+}
+
+/** Starts the process of a pod or a host, which answers whom it saw; resolves when it listens. */
+export function startProbe(namespace: string, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(PROBE, ['serve', '--name', name, '--netns', namespacePath(namespace)], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    child.once('error', reject);
+    child.once('exit', (status) =>
+      reject(new FairleadError('FL_LAB', `the process of ${name} ended with status ${status}`)),
+    );
+    child.stdout.once('data', () => {
+      child.removeAllListeners('exit');
+      child.stdout.destroy();
+      child.unref();
+      resolve();
+    });
+  });
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}

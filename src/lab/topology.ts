@@ -1,0 +1,131 @@
+/** What a lab consists of, from a few options: nodes, the networks between them, their ranges and pods. */
+
+import { FairleadError } from '../errors/errors.ts';
+import { type Cidr, makeCidr, nthIp, nthSubnet, parseCidr } from '../ip/cidr.ts';
+import { type Ip, parseIp } from '../ip/ip.ts';
+import type { Backend } from '../overlay/path.ts';
+
+export type LabOptions = {
+  name: string;
+  nodes: number;
+  /** Networks that the nodes are spread over, with a router between them. */
+  subnets: number;
+  /** Pods that each node starts with. */
+  pods: number;
+  backend: Backend;
+  /** MTU of the underlay in bytes. */
+  mtu: number;
+  /** `none`: every node gives its pods addresses by itself, as a container engine does without a pod network. */
+  cni: 'fairlead' | 'none';
+  /** Who assigns the nodes' ranges: the cluster, as a controller manager does, or the agents among themselves. */
+  ranges: 'cluster' | 'agents';
+};
+
+export const DEFAULT_OPTIONS: LabOptions = {
+  name: 'default',
+  nodes: 2,
+  subnets: 1,
+  pods: 2,
+  backend: 'auto',
+  mtu: 1500,
+  cni: 'fairlead',
+  ranges: 'cluster',
+};
+
+export type LabSubnet = { range: Cidr; gateway: Ip; bridge: string };
+export type LabNode = { name: string; address: Ip; subnet: number; podCidr: Cidr; namespace: string };
+export type LabPodPlan = { name: string; node: string };
+
+export type LabPlan = {
+  options: LabOptions;
+  podNetwork: Cidr;
+  subnets: LabSubnet[];
+  nodes: LabNode[];
+  pods: LabPodPlan[];
+  underlay: { namespace: string };
+  /** A host outside of the cluster (RFC 5737 documentation addresses). */
+  world: { namespace: string; address: Ip; gateway: Ip };
+};
+
+const POD_NETWORK = parseCidr('10.244.0.0/16');
+const WORLD = parseCidr('203.0.113.0/24');
+
+export function planLab(options: LabOptions): LabPlan {
+  checkOptions(options);
+  const { name, nodes, subnets, pods } = options;
+  const networks = Array.from({ length: subnets }, (_, index): LabSubnet => {
+    const range = makeCidr(parseIp(`192.168.${index + 1}.0`), 24);
+    return { range, gateway: nthIp(range, 1), bridge: `subnet${index + 1}` };
+  });
+  const plannedNodes = Array.from({ length: nodes }, (_, index): LabNode => {
+    const subnet = index % subnets;
+    return {
+      name: `node-${index + 1}`,
+      // The textbook's addresses: 192.168.1.2, 192.168.1.3 …
+      address: nthIp(networks[subnet]!.range, 2 + Math.floor(index / subnets)),
+      subnet,
+      // Without a pod network every node begins with the same range: nobody has told it of the others.
+      podCidr: nthSubnet(POD_NETWORK, 24, options.cni === 'none' ? 0 : index),
+      namespace: namespaceName(name, `node-${index + 1}`),
+    };
+  });
+  return {
+    options,
+    podNetwork: POD_NETWORK,
+    subnets: networks,
+    nodes: plannedNodes,
+    pods: plannedNodes.flatMap((node, index) =>
+      Array.from({ length: pods }, (_, pod) => ({ name: `pod-${index * pods + pod + 1}`, node: node.name })),
+    ),
+    underlay: { namespace: namespaceName(name, 'underlay') },
+    world: { namespace: namespaceName(name, 'world'), address: nthIp(WORLD, 10), gateway: nthIp(WORLD, 1) },
+  };
+}
+
+/** Every namespace of a lab begins with its prefix, and no other lab's does: lab names have no dash. */
+export function namespaceName(lab: string, thing: string): string {
+  return `${namespacePrefix(lab)}${thing}`;
+}
+
+export function namespacePrefix(lab: string): string {
+  return `fl-${lab}-`;
+}
+
+export function checkLabName(name: string): void {
+  if (!/^[a-z0-9]{1,16}$/.test(name)) {
+    throw refuse(`--name: ${JSON.stringify(name)} does not fit; use 1 to 16 lower-case letters and digits`);
+  }
+}
+
+/** Also a word in file names and namespace names. */
+export function checkPodName(name: string): void {
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) {
+    throw refuse(
+      `pod name: ${JSON.stringify(name)} does not fit; use up to 63 lower-case letters, digits and dashes`,
+    );
+  }
+}
+
+function checkOptions({ name, nodes, subnets, pods, mtu }: LabOptions): void {
+  checkLabName(name);
+  checkNumber('--nodes', nodes, 1, 128);
+  checkNumber('--subnets', subnets, 1, 16);
+  checkNumber('--pods', pods, 0, 100);
+  checkNumber('--mtu', mtu, 1280, 65535);
+  if (subnets > nodes)
+    throw refuse(
+      `--subnets: ${subnets} networks for ${nodes} nodes leave some empty; use at most one per node`,
+    );
+}
+
+function checkNumber(option: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw refuse(
+      `${option}: ${Number.isNaN(value) ? 'not a number' : value} does not fit; use ${least} to ${most}`,
+    );
+  }
+}
+
+function refuse(message: string): FairleadError {
+  return new FairleadError('FL_USAGE', message);
+}
