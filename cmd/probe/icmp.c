@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Every probe of this process has a number of its own, by which the receiver's log is read afterwards. */
+/*
+ * Every probe has a number of its own, by which the receiver's log is read afterwards. It stands in the payload too:
+ * address translation changes the identifier of the header.
+ */
 static uint16_t next_id(void)
 {
 	static uint16_t counter;
@@ -49,6 +52,8 @@ void probe_icmp(const struct target *target, struct outcome *out)
 		uint16_t id = next_id();
 		request->type = ICMP_ECHO;
 		request->un.echo.id = htons(id);
+		if (target->size >= sizeof(uint16_t))
+			memcpy(request + 1, &request->un.echo.id, sizeof(uint16_t));
 		request->checksum = internet_checksum(request, length);
 		if (send(fd, request, length, 0) < 0) {
 			fail_errno(out, "send");

@@ -156,15 +156,18 @@ static void log_echo(struct server *server)
 	const struct icmphdr *icmp = (const struct icmphdr *)(server->chunk + header);
 	if (icmp->type != ICMP_ECHO)
 		return;
+	uint16_t id = icmp->un.echo.id;
+	if (bytes >= (ssize_t)(header + sizeof(*icmp) + sizeof(id)))
+		memcpy(&id, icmp + 1, sizeof(id));
 	for (size_t i = 0; i < ECHO_LOG; i++) {
 		struct echo *echo = &server->echoes[i];
-		if (echo->count > 0 && echo->source.s_addr == ip->saddr && echo->id == icmp->un.echo.id) {
+		if (echo->count > 0 && echo->source.s_addr == ip->saddr && echo->id == id) {
 			echo->count++;
 			return;
 		}
 	}
 	server->echoes[server->echo_next] =
-		(struct echo){ .source.s_addr = ip->saddr, .id = icmp->un.echo.id, .count = 1 };
+		(struct echo){ .source.s_addr = ip->saddr, .id = id, .count = 1 };
 	server->echo_next = (server->echo_next + 1) % ECHO_LOG;
 }
 
