@@ -1,6 +1,27 @@
 /** The command line of Fairlead. */
 import { agentCommand } from '../../src/cli/agent.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
+import { labDownCommand } from '../../src/cli/lab/down.ts';
+import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
+import { labMapCommand } from '../../src/cli/lab/map.ts';
+import { podAddCommand, podRemoveCommand } from '../../src/cli/lab/pod.ts';
+import { labListCommand, labStatusCommand } from '../../src/cli/lab/status.ts';
+import { labUpCommand } from '../../src/cli/lab/up.ts';
+import { labVerifyCommand } from '../../src/cli/lab/verify.ts';
 import { versionCommand } from '../../src/cli/version.ts';
 
-process.exitCode = await runCommandLine(process.argv.slice(2), [agentCommand, versionCommand]);
+process.exitCode = await runCommandLine(process.argv.slice(2), [
+  agentCommand,
+  labUpCommand,
+  labDownCommand,
+  labStatusCommand,
+  labListCommand,
+  labVerifyCommand,
+  labMapCommand,
+  podAddCommand,
+  podRemoveCommand,
+  labExecCommand,
+  nodeExecCommand,
+  captureCommand,
+  versionCommand,
+]);

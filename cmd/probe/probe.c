@@ -143,7 +143,7 @@ void probe_stream(const struct target *target, struct outcome *out)
 	enum { CHUNK = 65536 };
 	uint8_t *chunk = malloc(CHUNK);
 	uint64_t sum = CHECKSUM_START, state = 88172645463325252ULL;
-	char expected[LINE];
+	char expected[ANSWER];
 	int fd = open_socket(target, SOCK_STREAM, 0, out);
 	bool sent = fd >= 0 && chunk != NULL;
 	if (sent) {

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { PORT_ANSWER = 8080, PORT_STREAM = 8081, PORT_ECHO_LOG = 8082, LINE = 1024 };
+enum { PORT_ANSWER = 8080, PORT_STREAM = 8081, PORT_ECHO_LOG = 8082, LINE = 1024, ANSWER = 32768 };
 
 /* Text of an address without its port; IPv4 addresses of a dual-stack socket as IPv4. */
 void format_address(const struct sockaddr_storage *address, char *text, size_t size);
@@ -45,7 +45,7 @@ struct outcome {
 	bool ok;
 	int64_t micros;
 	char error[128];
-	char answer[LINE]; /* what the other end said, or empty */
+	char answer[ANSWER]; /* what the other end said, or empty */
 	uint32_t mtu;	   /* what the kernel, or an ICMP error, says fits; 0 where nobody said */
 	char offender[INET6_ADDRSTRLEN];
 };

@@ -15,7 +15,7 @@ struct namespace_id {
 	uint64_t inode;
 };
 
-/* Opens a network namespace file; -EINVAL for a file of any other kind, which is never read nor waited for. */
+/* Opens a network namespace file; -EINVAL for a file of any other kind, which is neither opened nor waited for. */
 int namespace_open(const char *path, struct namespace_id *out);
 
 /* Opens a socket that belongs to the namespace (-1: this process' own); a file descriptor or -errno. */
@@ -53,8 +53,11 @@ void reply_free(struct reply *reply);
 
 struct watch;
 
-/* Called on the watching thread: bytes NULL means that notifications were lost. The callee owns the bytes. */
-typedef void (*watch_callback)(void *context, uint8_t *bytes, size_t length);
+/*
+ * Called on the watching thread: bytes NULL says that notifications were lost. True: taken, and the bytes are the
+ * callee's. False: there is no room for it now, and the bytes stay the caller's.
+ */
+typedef bool (*watch_callback)(void *context, uint8_t *bytes, size_t length);
 
 int watch_start(int fd, watch_callback callback, void *context, struct watch **out);
 /* Ends and joins the thread; no callback runs afterwards. */

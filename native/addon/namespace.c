@@ -14,27 +14,47 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+static int check_namespace(int fd, struct namespace_id *out)
+{
+	struct stat st;
+	if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return -EINVAL;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*out = (struct namespace_id){ .fd = fd, .device = st.st_dev, .inode = st.st_ino };
+	return 0;
+}
+
+/* Opening a file by mistake can do things: a FIFO waits, a device starts. So first only a look at what it is. */
+static int open_in_nsfs(const char *path)
+{
+	struct statfs fs;
+	char again[64];
+	int handle = open(path, O_PATH | O_CLOEXEC);
+	if (handle < 0)
+		return -errno;
+	int fd = -EINVAL;
+	if (fstatfs(handle, &fs) < 0) {
+		fd = -errno;
+	} else if (fs.f_type == NSFS_MAGIC) {
+		snprintf(again, sizeof(again), "/proc/thread-self/fd/%d", handle);
+		fd = open(again, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0)
+			fd = -errno;
+	}
+	close(handle);
+	return fd;
+}
+
 int namespace_open(const char *path, struct namespace_id *out)
 {
-	/* O_NONBLOCK: opening a FIFO or a device by mistake must not wait for anybody. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open_in_nsfs(path);
 	if (fd < 0)
-		return -errno;
-	struct statfs fs;
-	struct stat st;
-	if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0) {
-		int error = errno;
+		return fd;
+	int error = check_namespace(fd, out);
+	if (error < 0)
 		close(fd);
-		return -error;
-	}
-	if (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET) {
-		close(fd);
-		return -EINVAL;
-	}
-	out->fd = fd;
-	out->device = st.st_dev;
-	out->inode = st.st_ino;
-	return 0;
+	return error;
 }
 
 int namespace_socket(int namespace_fd, int family, int type, int protocol)

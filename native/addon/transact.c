@@ -94,16 +94,22 @@ static int reply_append(struct reply *reply, const uint8_t *bytes, size_t length
 	return 0;
 }
 
-/* A batch of netfilter's that cannot even begin is answered on its first message, which asks for nothing. */
-static bool ends_all(const struct nlmsghdr *header, const struct ledger *ledger, uint32_t index)
+/*
+ * A batch of netfilter's that cannot begin or end is answered on its first message, which asks for nothing, and then
+ * for nothing else. Message types overlap between protocols (16 is RTM_NEWLINK too), so the socket's own counts.
+ */
+static bool ends_batch(int fd, const struct nlmsghdr *header)
 {
 	const struct nlmsgerr *error = (const struct nlmsgerr *)(header + 1);
-	return !ledger->waits[index] && header->nlmsg_len >= sizeof(*header) + sizeof(*error) && error->error != 0 &&
-	       error->msg.nlmsg_type == NFNL_MSG_BATCH_BEGIN;
+	int protocol = 0;
+	socklen_t length = sizeof(protocol);
+	return header->nlmsg_len >= sizeof(*header) + sizeof(*error) && error->error != 0 &&
+	       error->msg.nlmsg_type == NFNL_MSG_BATCH_BEGIN &&
+	       getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 && protocol == NETLINK_NETFILTER;
 }
 
 /* Files one datagram; stale answers of an earlier request that was given up are not ours. */
-static int file_datagram(struct ledger *ledger, struct reply *reply, uint8_t *bytes, size_t length)
+static int file_datagram(int fd, struct ledger *ledger, struct reply *reply, uint8_t *bytes, size_t length)
 {
 	for (size_t at = 0; at < length;) {
 		struct nlmsghdr *header = header_at(bytes, at, length);
@@ -116,7 +122,7 @@ static int file_datagram(struct ledger *ledger, struct reply *reply, uint8_t *by
 				return error;
 			if (header->nlmsg_flags & NLM_F_DUMP_INTR)
 				reply->interrupted = true;
-			if (header->nlmsg_type == NLMSG_ERROR && ends_all(header, ledger, index))
+			if (header->nlmsg_type == NLMSG_ERROR && !ledger->waits[index] && ends_batch(fd, header))
 				ledger->open = 0;
 			else if (header->nlmsg_type == NLMSG_ERROR || header->nlmsg_type == NLMSG_DONE)
 				ledger_close(ledger, index);
@@ -138,34 +144,39 @@ static ssize_t send_all(int fd, const uint8_t *messages, size_t length)
 	return sent < 0 ? -errno : sent;
 }
 
+/* The length of the next datagram; waits for it. */
+static ssize_t next_length(int fd)
+{
+	ssize_t length;
+	do
+		length = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+	while (length < 0 && errno == EINTR);
+	if (length < 0)
+		return errno == EAGAIN ? -ETIMEDOUT : -errno;
+	return length;
+}
+
 /* One datagram of whatever size into a buffer that grows; its length, 0 for one of another sender, or -errno. */
 static ssize_t receive(int fd, uint8_t **buffer, size_t *capacity)
 {
-	struct sockaddr_nl sender;
-	for (;;) {
-		struct iovec iov = { .iov_base = *buffer, .iov_len = *capacity };
-		struct msghdr message = {
-			.msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &iov, .msg_iovlen = 1
-		};
-		ssize_t size = recvmsg(fd, &message, MSG_PEEK | MSG_TRUNC);
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		if ((size_t)size > *capacity) {
-			uint8_t *grown = realloc(*buffer, (size_t)size);
-			if (grown == NULL)
-				return -ENOMEM;
-			*buffer = grown;
-			*capacity = (size_t)size;
-			continue;
-		}
-		size = recv(fd, *buffer, *capacity, 0);
-		if (size < 0 && errno != EINTR)
-			return -errno;
-		if (size >= 0)
-			return sender.nl_pid == 0 ? size : 0;
+	struct sockaddr_nl sender = { 0 };
+	socklen_t sender_length = sizeof(sender);
+	ssize_t length = next_length(fd);
+	if (length < 0)
+		return length;
+	if ((size_t)length > *capacity) {
+		uint8_t *grown = realloc(*buffer, (size_t)length);
+		if (grown == NULL)
+			return -ENOMEM;
+		*buffer = grown;
+		*capacity = (size_t)length;
 	}
+	do
+		length = recvfrom(fd, *buffer, *capacity, 0, (struct sockaddr *)&sender, &sender_length);
+	while (length < 0 && errno == EINTR);
+	if (length < 0)
+		return -errno;
+	return sender.nl_pid == 0 ? length : 0;
 }
 
 int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_sequence, struct reply *out)
@@ -182,7 +193,7 @@ int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_s
 	while (result >= 0 && ledger.open > 0) {
 		result = receive(fd, &buffer, &capacity);
 		if (result > 0) {
-			error = file_datagram(&ledger, out, buffer, (size_t)result);
+			error = file_datagram(fd, &ledger, out, buffer, (size_t)result);
 			if (error < 0)
 				result = error;
 		}

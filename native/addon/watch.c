@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/netlink.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -18,37 +20,74 @@ struct watch {
 	void *context;
 };
 
-enum { DATAGRAM = 65536, STACK = 65536 };
+enum { DATAGRAM = 65536, STACK = 65536, RETRY_MS = 10 };
 
-static void read_one(struct watch *watch)
+enum outcome { CALM, LOST, BROKEN };
+
+/* Reads one datagram and passes it on. */
+static enum outcome read_one(struct watch *watch)
 {
+	struct sockaddr_nl sender = { 0 };
+	socklen_t sender_length = sizeof(sender);
 	uint8_t *bytes = malloc(DATAGRAM);
 	if (bytes == NULL)
-		return;
-	ssize_t length = recv(watch->fd, bytes, DATAGRAM, MSG_DONTWAIT);
-	if (length > 0) {
+		return LOST;
+	ssize_t length = recvfrom(watch->fd, bytes, DATAGRAM, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&sender,
+				  &sender_length);
+	int error = errno;
+	if (length > 0 && length <= DATAGRAM && sender.nl_pid == 0) {
 		uint8_t *fitted = realloc(bytes, (size_t)length);
-		watch->callback(watch->context, fitted == NULL ? bytes : fitted, (size_t)length);
-		return;
+		bytes = fitted == NULL ? bytes : fitted;
+		if (watch->callback(watch->context, bytes, (size_t)length))
+			return CALM;
+		free(bytes);
+		return LOST;
 	}
 	free(bytes);
-	/* The buffer ran over: the kernel says so once, and what is lost is lost. */
-	if (length < 0 && errno == ENOBUFS)
-		watch->callback(watch->context, NULL, 0);
+	if (length > DATAGRAM)
+		return LOST;
+	if (length >= 0 || error == EAGAIN || error == EINTR)
+		return CALM;
+	/* ENOBUFS: the socket's buffer ran over. The kernel says so once, and what is lost is lost. */
+	return error == ENOBUFS ? LOST : BROKEN;
 }
 
 static void *run(void *argument)
 {
 	struct watch *watch = argument;
 	struct pollfd fds[] = { { .fd = watch->fd, .events = POLLIN }, { .fd = watch->stop_fd, .events = POLLIN } };
+	bool lost = false;
 	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		/* News of a loss that found no room is offered again until it is taken. */
+		if (poll(fds, 2, lost ? RETRY_MS : -1) < 0 && errno != EINTR)
 			return NULL;
 		if (fds[1].revents != 0)
 			return NULL;
-		if (fds[0].revents != 0)
-			read_one(watch);
+		if (lost)
+			lost = !watch->callback(watch->context, NULL, 0);
+		if (fds[0].revents == 0)
+			continue;
+		enum outcome outcome = read_one(watch);
+		if (outcome != CALM)
+			lost = !watch->callback(watch->context, NULL, 0);
+		if (outcome == BROKEN)
+			return NULL;
 	}
+}
+
+static int start_thread(struct watch *watch)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK < PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN : STACK);
+	/* The thread inherits the mask: signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&watch->thread, &attributes, run, watch);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return -error;
 }
 
 int watch_start(int fd, watch_callback callback, void *context, struct watch **out)
@@ -63,15 +102,11 @@ int watch_start(int fd, watch_callback callback, void *context, struct watch **o
 		return -error;
 	}
 	*watch = (struct watch){ .fd = fd, .stop_fd = stop_fd, .callback = callback, .context = context };
-	pthread_attr_t attributes;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK < PTHREAD_STACK_MIN ? PTHREAD_STACK_MIN : STACK);
-	int error = pthread_create(&watch->thread, &attributes, run, watch);
-	pthread_attr_destroy(&attributes);
-	if (error != 0) {
+	int error = start_thread(watch);
+	if (error < 0) {
 		close(watch->stop_fd);
 		free(watch);
-		return -error;
+		return error;
 	}
 	*out = watch;
 	return 0;

@@ -3,6 +3,7 @@
 import { FairleadError } from '../errors/errors.ts';
 import { type Cidr, makeCidr, nthIp, nthSubnet, parseCidr } from '../ip/cidr.ts';
 import { type Ip, parseIp } from '../ip/ip.ts';
+import { type Mac, macFromSeed } from '../ip/mac.ts';
 import type { Backend } from '../overlay/path.ts';
 
 export type LabOptions = {
@@ -33,7 +34,14 @@ export const DEFAULT_OPTIONS: LabOptions = {
 };
 
 export type LabSubnet = { range: Cidr; gateway: Ip; bridge: string };
-export type LabNode = { name: string; address: Ip; subnet: number; podCidr: Cidr; namespace: string };
+export type LabNode = {
+  name: string;
+  address: Ip;
+  mac: Mac;
+  subnet: number;
+  podCidr: Cidr;
+  namespace: string;
+};
 export type LabPodPlan = { name: string; node: string };
 
 export type LabPlan = {
@@ -63,6 +71,7 @@ export function planLab(options: LabOptions): LabPlan {
       name: `node-${index + 1}`,
       // The textbook's addresses: 192.168.1.2, 192.168.1.3 …
       address: nthIp(networks[subnet]!.range, 2 + Math.floor(index / subnets)),
+      mac: macFromSeed(`lab ${name} node ${index + 1}`),
       subnet,
       // Without a pod network every node begins with the same range: nobody has told it of the others.
       podCidr: nthSubnet(POD_NETWORK, 24, options.cni === 'none' ? 0 : index),

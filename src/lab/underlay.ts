@@ -3,8 +3,11 @@
  * world. The router drops pods' addresses, as a fabric does that knows nothing of pods: what crosses it is tunnelled.
  */
 
+import { NetworkNamespace } from '../netlink/namespace.ts';
+import { NUD_PERMANENT } from '../netlink/objects.ts';
+import { openKernel } from '../netlink/rtnetlink.ts';
 import { createNamespaces, ipBatch, namespacePath, run } from './namespaces.ts';
-import type { LabPlan } from './topology.ts';
+import type { LabNode, LabPlan } from './topology.ts';
 
 export async function buildUnderlay(plan: LabPlan): Promise<void> {
   const { underlay, world, nodes, subnets, options, podNetwork } = plan;
@@ -17,8 +20,8 @@ export async function buildUnderlay(plan: LabPlan): Promise<void> {
       `addr add ${gateway}/24 dev ${bridge}`,
       `link set ${bridge} up`,
     ]),
-    ...nodes.flatMap(({ name, namespace, subnet }) => [
-      `link add ${name} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`,
+    ...nodes.flatMap(({ name, namespace, subnet, mac }) => [
+      `link add ${name} mtu ${mtu} type veth peer name eth0 address ${mac} mtu ${mtu} netns ${namespace}`,
       `link set ${name} master ${subnets[subnet]!.bridge} up`,
     ]),
     `link add world mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${world.namespace}`,

@@ -1,7 +1,7 @@
 /** RTM_*ADDR (linux/if_addr.h, struct ifaddrmsg). */
-import { ipFamily, ipFromBytes, ipToBytes } from '../ip/ip.ts';
-import { Attributes, NetlinkDecodeError, type Writer } from './attribute.ts';
-import { AF_INET, AF_INET6 } from './family.ts';
+import { ipFamily, ipToBytes } from '../ip/ip.ts';
+import { Attributes, type Writer } from './attribute.ts';
+import { AF_INET, AF_INET6, familyOf, readIp } from './family.ts';
 import type { Address } from './objects.ts';
 
 export const RTM_NEWADDR = 20;
@@ -29,14 +29,16 @@ export function writeAddressRequest(writer: Writer): void {
   writer.zeros(8);
 }
 
-export function readAddress(payload: Buffer): Address {
-  const attributes = new Attributes(payload.subarray(8));
+/** @returns undefined for an address of another family. */
+export function readAddress(payload: Buffer): Address | undefined {
+  const attributes = new Attributes(payload, 8);
+  const family = familyOf(payload.readUInt8(0));
   // On a point-to-point link IFA_ADDRESS is the other end's address.
-  const bytes = attributes.bytes(IFA.LOCAL) ?? attributes.bytes(IFA.ADDRESS);
-  if (bytes === undefined) throw new NetlinkDecodeError('an address message without an address');
+  const ip = readIp(attributes.bytes(IFA.LOCAL) ?? attributes.bytes(IFA.ADDRESS), family);
+  if (family === undefined || ip === undefined) return undefined;
   return {
     linkIndex: payload.readUInt32LE(4),
-    ip: ipFromBytes(bytes),
+    ip,
     prefixLength: payload.readUInt8(1),
     scope: payload.readUInt8(3),
     flags: attributes.u32(IFA.FLAGS) ?? payload.readUInt8(2),

@@ -51,13 +51,16 @@ export class NetlinkError extends Error {
 
 /** One network namespace. All calls but `applyAsync` are synchronous: a request takes about 10 µs. */
 export interface Kernel {
+  /** Whom notifications name as the author of what this one changed. */
+  readonly portIds: ReadonlySet<number>;
+
   /** Applies the operations in order, each on its own: a refusal does not stop those after it. */
   apply(operations: readonly Operation[]): Outcome[];
   /** The same off the event loop, for what waits inside the kernel (a veth delete: 15–30 ms). */
   applyAsync(operations: readonly Operation[]): Promise<Outcome[]>;
 
   links(): Link[];
-  /** By name or index; undefined when there is none. */
+  /** By name, alternative name or index; undefined when there is none. */
   link(key: string | number): Link | undefined;
   addresses(): Address[];
   /** Filtered in the kernel where it can (strict dumps), always exact. */
@@ -65,6 +68,7 @@ export interface Kernel {
   neighbors(linkIndex?: number): Neighbor[];
   fdb(linkIndex: number): FdbEntry[];
   rules(): Rule[];
+  /** IPv4's: of `all`, of `default` and of each device. */
   networkConfigurations(): NetworkConfiguration[];
 
   close(): void;
@@ -73,5 +77,7 @@ export interface Kernel {
 
 /** What changed in a watched namespace; `overrun` says that notifications were lost: look at everything. */
 export type KernelEvent =
-  | { kind: 'link' | 'address' | 'route' | 'neighbor' | 'rule' | 'netconf'; change: 'new' | 'deleted' }
+  | { kind: 'link' | 'address' | 'route' | 'rule' | 'netconf'; change: 'new' | 'deleted' }
+  /** Neighbors that the kernel resolves by itself change all the time; whose they are tells the link. */
+  | { kind: 'neighbor'; change: 'new' | 'deleted'; linkIndex: number }
   | { kind: 'overrun' };

@@ -1,8 +1,9 @@
 /** RTM_*LINK (linux/if_link.h, struct ifinfomsg). */
-import { type Ip, ipFamily, ipFromBytes, ipToBytes } from '../ip/ip.ts';
-import { macFromBytes, macToBytes } from '../ip/mac.ts';
-import { Attributes, listAttributes, optional, type Writer } from './attribute.ts';
-import type { Ipv4DeviceSettings, Link, LinkChange, NewLink, VethPeer, Vxlan } from './objects.ts';
+import { macToBytes } from '../ip/mac.ts';
+import { Attributes, optional, type Writer } from './attribute.ts';
+import { AF_INET, readMac } from './family.ts';
+import type { Ipv4DeviceSettings, Link, LinkChange, NewLink, VethPeer } from './objects.ts';
+import { readVxlan, writeVxlan } from './vxlan.ts';
 
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
@@ -31,22 +32,28 @@ const IFLA = {
 const INFO_KIND = 1;
 const INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
-const VXLAN = { ID: 1, LINK: 3, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 17, UDP_CSUM: 18 } as const;
-const AF_INET = 2;
-const INET_CONF = 1;
-/** linux/ip.h, IPV4_DEVCONF_*. */
-const IPV4_DEVCONF = { forwarding: 1, proxyArp: 3, rpFilter: 8 } as const;
+const IFLA_INET_CONF = 1;
+/** linux/ip.h. */
+const IPV4_DEVCONF = { FORWARDING: 1, PROXY_ARP: 3, RP_FILTER: 8 } as const;
+/** RTEXT_FILTER_SKIP_STATS: statistics are most of a link's bytes and nobody reads them here. */
+const SKIP_STATISTICS = 1 << 3;
+/** IFNAMSIZ and ALTIFNAMSIZ, without the terminating zero. */
+const NAME_BYTES = 15;
+const ALT_NAME_BYTES = 127;
 
 export function writeNewLink(writer: Writer, link: NewLink): void {
   writeHeader(writer, link.index ?? 0, link.up);
   writeCommon(writer, link);
   writer.nested(IFLA.LINKINFO, () => {
     writer.textAttribute(INFO_KIND, link.kind.type);
-    switch (link.kind.type) {
+    const { kind } = link;
+    switch (kind.type) {
       case 'veth':
-        return writeVethPeer(writer, link.kind.peer);
+        writer.nested(INFO_DATA, () => writeVethPeer(writer, kind.peer));
+        return;
       case 'vxlan':
-        return writeVxlan(writer, link.kind);
+        writer.nested(INFO_DATA, () => writeVxlan(writer, kind));
+        return;
       case 'bridge':
         return;
     }
@@ -61,7 +68,7 @@ export function writeLinkChange(writer: Writer, change: LinkChange): void {
   const { ipv4 } = change;
   if (ipv4 !== undefined) {
     writer.nested(IFLA.AF_SPEC, () =>
-      writer.nested(AF_INET, () => writer.nested(INET_CONF, () => writeIpv4Settings(writer, ipv4))),
+      writer.nested(AF_INET, () => writer.nested(IFLA_INET_CONF, () => writeIpv4Settings(writer, ipv4))),
     );
   }
 }
@@ -72,21 +79,28 @@ export function writeLinkDeletion(writer: Writer, which: { index: number } | { g
   if ('group' in which) writer.u32Attribute(IFLA.GROUP, which.group);
 }
 
+/** Whether a link may be called so at all, or have this index; the kernel refuses to be asked for others. */
+export function isLinkKey(key: string | number): boolean {
+  if (typeof key === 'number') return Number.isInteger(key) && key > 0 && key < 2 ** 31;
+  const bytes = Buffer.byteLength(key);
+  return bytes > 0 && bytes <= ALT_NAME_BYTES && !key.includes('\0');
+}
+
 /** A dump of all links, or with a name or an index the question for one. */
 export function writeLinkRequest(writer: Writer, key?: string | number): void {
   writeHeader(writer, typeof key === 'number' ? key : 0, undefined);
-  if (typeof key === 'string') writer.textAttribute(key.length < 16 ? IFLA.IFNAME : IFLA.ALT_IFNAME, key);
-  // RTEXT_FILTER_SKIP_STATS: statistics are most of a link's bytes and nobody reads them here.
-  writer.u32Attribute(IFLA.EXT_MASK, 1 << 3);
+  if (typeof key === 'string') {
+    writer.textAttribute(Buffer.byteLength(key) <= NAME_BYTES ? IFLA.IFNAME : IFLA.ALT_IFNAME, key);
+  }
+  writer.u32Attribute(IFLA.EXT_MASK, SKIP_STATISTICS);
 }
 
 export function readLink(payload: Buffer): Link {
-  const attributes = new Attributes(payload.subarray(16));
+  const attributes = new Attributes(payload, 16);
   const flags = payload.readUInt32LE(8);
   const info = attributes.nested(IFLA.LINKINFO);
   const kind = info?.text(INFO_KIND);
-  const data = info?.nested(INFO_DATA);
-  const address = attributes.bytes(IFLA.ADDRESS);
+  const data = kind === 'vxlan' ? info?.nested(INFO_DATA) : undefined;
   return {
     index: payload.readInt32LE(4),
     name: attributes.text(IFLA.IFNAME) ?? '',
@@ -95,14 +109,14 @@ export function readLink(payload: Buffer): Link {
     running: (flags & IFF_RUNNING) !== 0,
     loopback: (flags & IFF_LOOPBACK) !== 0,
     group: attributes.u32(IFLA.GROUP) ?? 0,
-    altNames: readAltNames(attributes.bytes(IFLA.PROP_LIST)),
+    altNames: attributes.nested(IFLA.PROP_LIST)?.texts(IFLA.ALT_IFNAME) ?? [],
     ...optional('kind', kind),
-    ...optional('mac', address?.length === 6 ? macFromBytes(address) : undefined),
+    ...optional('mac', readMac(attributes.bytes(IFLA.ADDRESS))),
     ...optional('alias', attributes.text(IFLA.IFALIAS)),
     ...optional('master', attributes.u32(IFLA.MASTER)),
     ...optional('peerIndex', attributes.u32(IFLA.LINK)),
     ...optional('peerNamespaceId', attributes.i32(IFLA.LINK_NETNSID)),
-    ...optional('vxlan', kind === 'vxlan' && data !== undefined ? readVxlan(data) : undefined),
+    ...optional('vxlan', data === undefined ? undefined : readVxlan(data)),
   };
 }
 
@@ -122,49 +136,20 @@ function writeCommon(
 }
 
 function writeVethPeer(writer: Writer, peer: VethPeer): void {
-  writer.nested(INFO_DATA, () =>
-    writer.nested(VETH_INFO_PEER, () => {
-      writeHeader(writer, peer.index ?? 0, peer.up);
+  writer.nested(
+    VETH_INFO_PEER,
+    () => {
+      writeHeader(writer, peer.index ?? 0, undefined);
       writeCommon(writer, peer);
       if (peer.namespaceFd !== undefined) writer.u32Attribute(IFLA.NET_NS_FD, peer.namespaceFd);
-    }),
+    },
+    false,
   );
 }
 
-function writeVxlan(writer: Writer, vxlan: Vxlan): void {
-  writer.nested(INFO_DATA, () => {
-    writer.u32Attribute(VXLAN.ID, vxlan.vni).u16BeAttribute(VXLAN.PORT, vxlan.port);
-    writer.u8Attribute(VXLAN.LEARNING, vxlan.learning ? 1 : 0);
-    if (vxlan.lowerIndex !== undefined) writer.u32Attribute(VXLAN.LINK, vxlan.lowerIndex);
-    if (vxlan.local !== undefined) {
-      writer.attribute(ipFamily(vxlan.local) === 4 ? VXLAN.LOCAL : VXLAN.LOCAL6, ipToBytes(vxlan.local));
-    }
-    if (vxlan.udpChecksum !== undefined) writer.u8Attribute(VXLAN.UDP_CSUM, vxlan.udpChecksum ? 1 : 0);
-  });
-}
-
-function readVxlan(data: Attributes): Vxlan {
-  const local = data.bytes(VXLAN.LOCAL) ?? data.bytes(VXLAN.LOCAL6);
-  return {
-    vni: data.u32(VXLAN.ID) ?? 0,
-    port: data.u16Be(VXLAN.PORT) ?? 0,
-    learning: data.u8(VXLAN.LEARNING) === 1,
-    ...optional('local', local === undefined ? undefined : (ipFromBytes(local) as Ip)),
-    ...optional('lowerIndex', data.u32(VXLAN.LINK)),
-    ...optional('udpChecksum', data.u8(VXLAN.UDP_CSUM) === 1),
-  };
-}
-
 function writeIpv4Settings(writer: Writer, settings: Partial<Ipv4DeviceSettings>): void {
-  for (const [name, number] of Object.entries(IPV4_DEVCONF)) {
-    const value = settings[name as keyof Ipv4DeviceSettings];
-    if (value !== undefined) writer.u32Attribute(number, Number(value));
-  }
-}
-
-function readAltNames(list: Buffer | undefined): string[] {
-  if (list === undefined) return [];
-  return [...listAttributes(list)]
-    .filter(([type]) => type === IFLA.ALT_IFNAME)
-    .map(([, value]) => value.toString('utf8', 0, value.length - 1));
+  const { forwarding, proxyArp, rpFilter } = settings;
+  if (forwarding !== undefined) writer.u32Attribute(IPV4_DEVCONF.FORWARDING, forwarding ? 1 : 0);
+  if (proxyArp !== undefined) writer.u32Attribute(IPV4_DEVCONF.PROXY_ARP, proxyArp ? 1 : 0);
+  if (rpFilter !== undefined) writer.u32Attribute(IPV4_DEVCONF.RP_FILTER, rpFilter);
 }

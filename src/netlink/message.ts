@@ -1,6 +1,6 @@
 /** Netlink messages (linux/netlink.h, struct nlmsghdr): header, payload, errors with the kernel's own words. */
-import { constants } from 'node:os';
 import { Attributes, NetlinkDecodeError, type Writer } from './attribute.ts';
+import { errnoName } from './errno.ts';
 
 export const HEADER_LENGTH = 16;
 
@@ -36,7 +36,7 @@ export function writeMessage(
     .u32(0);
   write(writer);
   writer.patchU32(start, writer.length - start);
-  writer.zeros((4 - (writer.length & 3)) & 3);
+  writer.align();
 }
 
 /** @throws NetlinkDecodeError where a message reaches beyond the buffer. */
@@ -45,7 +45,7 @@ export function* readMessages(buffer: Buffer): Generator<Message> {
     const length = buffer.readUInt32LE(at);
     if (length < HEADER_LENGTH || at + length > buffer.length) {
       throw new NetlinkDecodeError(
-        `message at ${at} is ${length} bytes long in a buffer of ${buffer.length}`,
+        `the message at ${at} is ${length} bytes long in a buffer of ${buffer.length}`,
       );
     }
     yield {
@@ -61,12 +61,15 @@ export function* readMessages(buffer: Buffer): Generator<Message> {
 
 export type Refusal = { errno: string; extendedAck?: string };
 
-/** The kernel's answer to one message. @returns undefined for an acknowledgement. */
+/**
+ * The kernel's answer to a request (NLMSG_ERROR), or the end of a dump (NLMSG_DONE).
+ * @returns undefined for an acknowledgement.
+ */
 export function readError({ type, flags, payload }: Message): Refusal | undefined {
   if (payload.length < 4) throw new NetlinkDecodeError('an error message without a number');
   const number = -payload.readInt32LE(0);
   if (number === 0) return undefined;
-  const errno = ERRNO_NAMES.get(number) ?? `errno ${number}`;
+  const errno = errnoName(number);
   const text = flags & NLM_F_ACK_TLVS ? extendedAck(type, flags, payload) : undefined;
   return text === undefined ? { errno } : { errno, extendedAck: text };
 }
@@ -75,9 +78,12 @@ export function readError({ type, flags, payload }: Message): Refusal | undefine
 function extendedAck(type: number, flags: number, payload: Buffer): string | undefined {
   let at = 4;
   if (type === NLMSG_ERROR && payload.length >= 4 + HEADER_LENGTH) {
-    at += flags & NLM_F_CAPPED ? HEADER_LENGTH : (payload.readUInt32LE(4) + 3) & ~3;
+    at += flags & NLM_F_CAPPED ? HEADER_LENGTH : alignedLength(payload.readUInt32LE(4));
   }
-  return at > payload.length ? undefined : new Attributes(payload.subarray(at)).text(NLMSGERR_ATTR_MSG);
+  return new Attributes(payload, at).text(NLMSGERR_ATTR_MSG);
 }
 
-const ERRNO_NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+/** A length of any 32 bits, without wrapping around. */
+function alignedLength(length: number): number {
+  return Math.ceil(length / 4) * 4;
+}

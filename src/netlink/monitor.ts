@@ -1,56 +1,86 @@
-/** Notifications about what changed in this process' namespace, so that it need not be looked at all the time. */
+/** Notifications about what changed in a namespace, so that it need not be looked at all the time. */
 import { RTM_DELADDR, RTM_NEWADDR } from './address.ts';
 import type { KernelEvent } from './kernel.ts';
 import { RTM_DELLINK, RTM_NEWLINK } from './link.ts';
-import { readMessages } from './message.ts';
+import { type Message, readMessages } from './message.ts';
 import type { NetworkNamespace } from './namespace.ts';
-import { native } from './native.ts';
-import { RTM_DELNEIGH, RTM_NEWNEIGH } from './neighbor.ts';
+import { RTM_DELNEIGH, RTM_NEWNEIGH, readFdbEntry, readNeighbor } from './neighbor.ts';
 import { RTM_DELNETCONF, RTM_NEWNETCONF } from './netconf.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 import { RTM_DELRULE, RTM_NEWRULE } from './rule.ts';
+import { NetlinkSocket } from './socket.ts';
 
-/** linux/rtnetlink.h, RTNLGRP_*: LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, IPV4_NETCONF. */
-const GROUPS = [1, 3, 5, 7, 8, 9, 11, 19, 24];
+/** linux/rtnetlink.h, enum rtnetlink_groups. */
+const GROUPS = {
+  LINK: 1,
+  NEIGH: 3,
+  IPV4_IFADDR: 5,
+  IPV4_ROUTE: 7,
+  IPV4_RULE: 8,
+  IPV6_IFADDR: 9,
+  IPV6_ROUTE: 11,
+  IPV6_RULE: 19,
+  IPV4_NETCONF: 24,
+} as const;
 const NETLINK_ROUTE = 0;
 
-const KINDS = new Map<number, KernelEvent>([
-  [RTM_NEWLINK, { kind: 'link', change: 'new' }],
-  [RTM_DELLINK, { kind: 'link', change: 'deleted' }],
-  [RTM_NEWADDR, { kind: 'address', change: 'new' }],
-  [RTM_DELADDR, { kind: 'address', change: 'deleted' }],
-  [RTM_NEWROUTE, { kind: 'route', change: 'new' }],
-  [RTM_DELROUTE, { kind: 'route', change: 'deleted' }],
-  [RTM_NEWNEIGH, { kind: 'neighbor', change: 'new' }],
-  [RTM_DELNEIGH, { kind: 'neighbor', change: 'deleted' }],
-  [RTM_NEWRULE, { kind: 'rule', change: 'new' }],
-  [RTM_DELRULE, { kind: 'rule', change: 'deleted' }],
-  [RTM_NEWNETCONF, { kind: 'netconf', change: 'new' }],
-  [RTM_DELNETCONF, { kind: 'netconf', change: 'deleted' }],
-]);
-
 export type WatchOptions = {
+  /** The process' own where absent. */
   namespace?: NetworkNamespace;
-  /** Port ids of our own sockets: the kernel names the requester of a change, and our own changes are no news. */
+  /** Port ids whose changes are no news: those of our own kernels. */
   own: ReadonlySet<number>;
   onEvent: (event: KernelEvent) => void;
 };
 
 export type KernelWatch = { [Symbol.dispose](): void };
 
+/** Watching alone keeps no process alive. */
 export function watchKernel({ namespace, own, onEvent }: WatchOptions): KernelWatch {
-  const socket = native.openSocket(NETLINK_ROUTE, namespace?.fd ?? -1, GROUPS);
-  const stop = native.watch(socket.fd, (datagram) => {
+  const socket = new NetlinkSocket(NETLINK_ROUTE, namespace, Object.values(GROUPS));
+  const stop = socket.watch((datagram) => {
     if (datagram === null) return onEvent({ kind: 'overrun' });
-    for (const { type, portId } of readMessages(datagram)) {
-      const event = own.has(portId) ? undefined : KINDS.get(type);
+    for (const message of readMessages(datagram)) {
+      const event = own.has(message.portId) ? undefined : readEvent(message);
       if (event !== undefined) onEvent(event);
     }
   });
   return {
     [Symbol.dispose]: () => {
       stop();
-      native.closeFd(socket.fd);
+      socket[Symbol.dispose]();
     },
   };
+}
+
+function readEvent({ type, payload }: Message): KernelEvent | undefined {
+  switch (type) {
+    case RTM_NEWLINK:
+      return { kind: 'link', change: 'new' };
+    case RTM_DELLINK:
+      return { kind: 'link', change: 'deleted' };
+    case RTM_NEWADDR:
+      return { kind: 'address', change: 'new' };
+    case RTM_DELADDR:
+      return { kind: 'address', change: 'deleted' };
+    case RTM_NEWROUTE:
+      return { kind: 'route', change: 'new' };
+    case RTM_DELROUTE:
+      return { kind: 'route', change: 'deleted' };
+    case RTM_NEWRULE:
+      return { kind: 'rule', change: 'new' };
+    case RTM_DELRULE:
+      return { kind: 'rule', change: 'deleted' };
+    case RTM_NEWNETCONF:
+      return { kind: 'netconf', change: 'new' };
+    case RTM_DELNETCONF:
+      return { kind: 'netconf', change: 'deleted' };
+    case RTM_NEWNEIGH:
+    case RTM_DELNEIGH: {
+      const linkIndex = (readNeighbor(payload) ?? readFdbEntry(payload))?.linkIndex;
+      if (linkIndex === undefined) return undefined;
+      return { kind: 'neighbor', change: type === RTM_NEWNEIGH ? 'new' : 'deleted', linkIndex };
+    }
+    default:
+      return undefined;
+  }
 }

@@ -1,18 +1,18 @@
 /** A network namespace, held open by a descriptor: it lives at least as long as this does. */
 import { describeError, FairleadError } from '../errors/errors.ts';
+import { errorCode } from './errno.ts';
 import { native } from './native.ts';
 
 export class NetworkNamespace {
   readonly path: string;
-  readonly fd: number;
   /** Two paths with one identity are one namespace. */
   readonly identity: string;
-  #open = true;
+  #fd: number | undefined;
 
   private constructor(path: string, opened: { fd: number; device: number; inode: number }) {
     this.path = path;
-    this.fd = opened.fd;
     this.identity = `${opened.device}:${opened.inode}`;
+    this.#fd = opened.fd;
   }
 
   /** @throws FairleadError for a path that is no network namespace, whatever else it is. */
@@ -20,14 +20,7 @@ export class NetworkNamespace {
     try {
       return new NetworkNamespace(path, native.openNamespace(path));
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      const reason =
-        code === 'EINVAL'
-          ? 'is not a network namespace'
-          : code === 'ENOENT'
-            ? 'does not exist'
-            : `cannot be opened: ${describeError(error)}`;
-      throw new FairleadError('FL_NAMESPACE', `network namespace ${JSON.stringify(path)} ${reason}`, {
+      throw new FairleadError('FL_NAMESPACE', `network namespace ${JSON.stringify(path)} ${reason(error)}`, {
         cause: error,
       });
     }
@@ -38,8 +31,26 @@ export class NetworkNamespace {
     return NetworkNamespace.open('/proc/self/ns/net');
   }
 
+  /** @throws TypeError once disposed: the number may mean another namespace by then. */
+  get fd(): number {
+    if (this.#fd === undefined) throw new TypeError(`network namespace ${this.path} is closed`);
+    return this.#fd;
+  }
+
   [Symbol.dispose](): void {
-    if (this.#open) native.closeFd(this.fd);
-    this.#open = false;
+    if (this.#fd !== undefined) native.closeFd(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+function reason(error: unknown): string {
+  switch (errorCode(error)) {
+    case 'EINVAL':
+      return 'is not a network namespace';
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return 'does not exist';
+    default:
+      return `cannot be opened: ${describeError(error)}`;
   }
 }

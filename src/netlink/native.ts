@@ -27,18 +27,35 @@ export type Native = {
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 };
 
+/** `interrupted`: what was dumped changed meanwhile, so the dump may lack objects or hold one twice. */
 export type Transaction = { replies: Buffer; interrupted: boolean; firstSequence: number };
 
 const PATH = fileURLToPath(new URL('../../build/fairlead.node', import.meta.url));
+const FUNCTIONS: readonly (keyof Native)[] = [
+  'openNamespace',
+  'closeFd',
+  'openSocket',
+  'transact',
+  'transactAsync',
+  'watch',
+  'peerCredentials',
+];
 
 export const native: Native = load();
 
 function load(): Native {
-  if (!existsSync(PATH)) {
-    throw new FairleadError(
-      'FL_ADDON_MISSING',
-      `${PATH} is not built; run 'npm run setup' in the project's folder`,
-    );
-  }
-  return createRequire(import.meta.url)(PATH) as Native;
+  const addon: unknown = existsSync(PATH) ? createRequire(import.meta.url)(PATH) : undefined;
+  if (isNative(addon)) return addon;
+  throw new FairleadError(
+    'FL_ADDON_MISSING',
+    `the native addon ${PATH} is ${addon === undefined ? 'not built' : 'of an older version'}; run 'make -C native' in the project's folder`,
+  );
+}
+
+function isNative(addon: unknown): addon is Native {
+  return (
+    typeof addon === 'object' &&
+    addon !== null &&
+    FUNCTIONS.every((name) => typeof Reflect.get(addon, name) === 'function')
+  );
 }

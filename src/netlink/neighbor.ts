@@ -1,8 +1,8 @@
 /** RTM_*NEIGH (linux/neighbour.h, struct ndmsg): IP neighbors, and forwarding entries of VXLAN devices. */
-import { ipFamily, ipFromBytes, ipToBytes } from '../ip/ip.ts';
-import { macFromBytes, macToBytes } from '../ip/mac.ts';
+import { ipFamily, ipToBytes } from '../ip/ip.ts';
+import { macToBytes } from '../ip/mac.ts';
 import { Attributes, optional, type Writer } from './attribute.ts';
-import { AF_BRIDGE, AF_UNSPEC, familyNumber, familyOf } from './family.ts';
+import { AF_BRIDGE, AF_UNSPEC, familyNumber, familyOf, readIp, readMac } from './family.ts';
 import type { FdbEntry, Neighbor } from './objects.ts';
 
 export const RTM_NEWNEIGH = 28;
@@ -35,32 +35,33 @@ export function writeFdbRequest(writer: Writer, linkIndex: number): void {
   writeHeader(writer, AF_BRIDGE, linkIndex, 0, 0);
 }
 
-/** @returns undefined for a message about another family. */
+/** @returns undefined for an entry of another family. */
 export function readNeighbor(payload: Buffer): Neighbor | undefined {
-  if (familyOf(payload.readUInt8(0)) === undefined) return undefined;
-  const { destination, mac, ...entry } = read(payload);
-  return destination === undefined ? undefined : { ...entry, ip: destination, ...optional('mac', mac) };
+  const attributes = new Attributes(payload, 12);
+  const family = familyOf(payload.readUInt8(0));
+  const ip = readIp(attributes.bytes(NDA.DST), family);
+  if (family === undefined || ip === undefined) return undefined;
+  return {
+    linkIndex: payload.readUInt32LE(4),
+    ip,
+    state: payload.readUInt16LE(8),
+    ...optional('mac', readMac(attributes.bytes(NDA.LLADDR))),
+  };
 }
 
+/** @returns undefined for what is no forwarding entry. */
 export function readFdbEntry(payload: Buffer): FdbEntry | undefined {
-  if (payload.readUInt8(0) !== AF_BRIDGE) return undefined;
-  const { destination, mac, ...entry } = read(payload);
-  return mac === undefined ? undefined : { ...entry, mac, ...optional('destination', destination) };
+  const attributes = new Attributes(payload, 12);
+  const mac = readMac(attributes.bytes(NDA.LLADDR));
+  if (payload.readUInt8(0) !== AF_BRIDGE || mac === undefined) return undefined;
+  return {
+    linkIndex: payload.readUInt32LE(4),
+    mac,
+    state: payload.readUInt16LE(8),
+    ...optional('destination', readIp(attributes.bytes(NDA.DST))),
+  };
 }
 
 function writeHeader(writer: Writer, family: number, linkIndex: number, state: number, flags: number): void {
   writer.u8(family).zeros(3).u32(linkIndex).u16(state).u8(flags).u8(0);
-}
-
-function read(payload: Buffer) {
-  const attributes = new Attributes(payload.subarray(12));
-  const destination = attributes.bytes(NDA.DST);
-  const mac = attributes.bytes(NDA.LLADDR);
-  return {
-    linkIndex: payload.readUInt32LE(4),
-    state: payload.readUInt16LE(8),
-    destination:
-      destination?.length === 4 || destination?.length === 16 ? ipFromBytes(destination) : undefined,
-    mac: mac?.length === 6 ? macFromBytes(mac) : undefined,
-  };
 }

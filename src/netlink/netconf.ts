@@ -15,9 +15,10 @@ export function writeNetconfRequest(writer: Writer): void {
   writer.u8(AF_INET).zeros(3);
 }
 
+/** @returns undefined for settings of another family. */
 export function readNetconf(payload: Buffer): NetworkConfiguration | undefined {
+  const attributes = new Attributes(payload, 4);
   const family = familyOf(payload.readUInt8(0));
-  const attributes = new Attributes(payload.subarray(4));
   const index = attributes.i32(NETCONFA.IFINDEX);
   if (family === undefined || index === undefined) return undefined;
   const forwarding = attributes.i32(NETCONFA.FORWARDING);

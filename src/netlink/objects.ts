@@ -60,13 +60,15 @@ export type NewLink = {
   kind: { type: 'veth'; peer: VethPeer } | ({ type: 'vxlan' } & Vxlan) | { type: 'bridge' };
 };
 
-/** The other end of a veth, made directly in its namespace: moving it there afterwards costs 30 ms. */
+/**
+ * The other end of a veth, made directly in its namespace: moving it there afterwards costs 30 ms. It is down; the
+ * kernel cannot bring it up in the same request (veth_open: ENOTCONN).
+ */
 export type VethPeer = {
   name: string;
   index?: number;
   mac?: Mac;
   mtu?: number;
-  up?: boolean;
   /** An open file descriptor of the target namespace; absent means the namespace of the socket. */
   namespaceFd?: number;
 };

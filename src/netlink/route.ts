@@ -1,8 +1,8 @@
 /** RTM_*ROUTE (linux/rtnetlink.h, struct rtmsg). */
-import { type Cidr, cidrFamily, cidrNetwork, cidrPrefixLength, makeCidr } from '../ip/cidr.ts';
-import { ipFromBigInt, ipFromBytes, ipToBytes } from '../ip/ip.ts';
+import { cidrFamily, cidrNetwork, cidrPrefixLength } from '../ip/cidr.ts';
+import { ipToBytes } from '../ip/ip.ts';
 import { Attributes, optional, type Writer } from './attribute.ts';
-import { AF_UNSPEC, familyNumber, familyOf } from './family.ts';
+import { AF_UNSPEC, familyNumber, familyOf, readIp, readRange } from './family.ts';
 import type { Route } from './objects.ts';
 
 export const RTM_NEWROUTE = 24;
@@ -49,25 +49,22 @@ export function writeRouteRequest(writer: Writer, filter: { table?: number; prot
 
 /** @returns undefined for what is not a route of IPv4 or IPv6 (multicast forwarding, MPLS), or a cached exception. */
 export function readRoute(payload: Buffer): Route | undefined {
+  const attributes = new Attributes(payload, 12);
   const family = familyOf(payload.readUInt8(0));
   const flags = payload.readUInt32LE(8);
   if (family === undefined || flags & RTM_F_CLONED) return undefined;
-  const attributes = new Attributes(payload.subarray(12));
-  const bytes = (type: number) => {
-    const value = attributes.bytes(type);
-    return value?.length === (family === 4 ? 4 : 16) ? ipFromBytes(value) : undefined;
-  };
+  const destination = readRange(attributes.bytes(RTA.DST), payload.readUInt8(1), family);
+  if (destination === undefined) return undefined;
   const typeNumber = payload.readUInt8(7);
-  const destination: Cidr = makeCidr(bytes(RTA.DST) ?? ipFromBigInt(0n, family), payload.readUInt8(1));
   return {
     destination,
     table: attributes.u32(RTA.TABLE) ?? payload.readUInt8(4),
     protocol: payload.readUInt8(5),
     type: TYPES.find((type) => TYPE_NUMBERS[type] === typeNumber) ?? 'other',
     scope: payload.readUInt8(6),
-    ...optional('gateway', bytes(RTA.GATEWAY)),
+    ...optional('gateway', readIp(attributes.bytes(RTA.GATEWAY), family)),
     ...optional('linkIndex', attributes.u32(RTA.OIF)),
-    ...optional('source', bytes(RTA.PREFSRC)),
+    ...optional('source', readIp(attributes.bytes(RTA.PREFSRC), family)),
     ...optional('metric', attributes.u32(RTA.PRIORITY)),
     ...optional('mtu', attributes.nested(RTA.METRICS)?.u32(RTAX_MTU)),
     ...optional('onLink', flags & RTNH_F_ONLINK ? true : undefined),

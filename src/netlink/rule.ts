@@ -1,8 +1,8 @@
 /** RTM_*RULE (linux/fib_rules.h, struct fib_rule_hdr). */
-import { type Cidr, cidrNetwork, cidrPrefixLength, makeCidr } from '../ip/cidr.ts';
-import { ipFromBytes, ipToBytes } from '../ip/ip.ts';
+import { type Cidr, cidrNetwork, cidrPrefixLength } from '../ip/cidr.ts';
+import { ipToBytes } from '../ip/ip.ts';
 import { Attributes, optional, type Writer } from './attribute.ts';
-import { familyNumber, familyOf } from './family.ts';
+import { familyNumber, familyOf, readRange } from './family.ts';
 import type { Rule } from './objects.ts';
 
 export const RTM_NEWRULE = 32;
@@ -23,8 +23,7 @@ const FR_ACT_TO_TBL = 1;
 
 export function writeRule(writer: Writer, rule: Rule): void {
   const { family, from, to, table, priority, protocol, inputLink, fwmark, fwmask } = rule;
-  const length = (range: Cidr | undefined) => (range === undefined ? 0 : cidrPrefixLength(range));
-  writer.u8(familyNumber(family)).u8(length(to)).u8(length(from)).u8(0);
+  writer.u8(familyNumber(family)).u8(lengthOf(to)).u8(lengthOf(from)).u8(0);
   writer
     .u8(table < 256 ? table : 0)
     .zeros(2)
@@ -47,12 +46,12 @@ export function writeRuleRequest(writer: Writer): void {
 
 /** @returns undefined for a rule of another family, or one that does something else than look up a table. */
 export function readRule(payload: Buffer): Rule | undefined {
+  const attributes = new Attributes(payload, 12);
   const family = familyOf(payload.readUInt8(0));
   if (family === undefined || payload.readUInt8(7) !== FR_ACT_TO_TBL) return undefined;
-  const attributes = new Attributes(payload.subarray(12));
   const range = (type: number, length: number) => {
     const bytes = attributes.bytes(type);
-    return bytes === undefined ? undefined : makeCidr(ipFromBytes(bytes), length);
+    return bytes === undefined ? undefined : readRange(bytes, length, family);
   };
   return {
     family,
@@ -65,4 +64,8 @@ export function readRule(payload: Buffer): Rule | undefined {
     ...optional('fwmark', attributes.u32(FRA.FWMARK)),
     ...optional('fwmask', attributes.u32(FRA.FWMASK)),
   };
+}
+
+function lengthOf(range: Cidr | undefined): number {
+  return range === undefined ? 0 : cidrPrefixLength(range);
 }

@@ -1,5 +1,6 @@
 /** Questions between hosts of a lab, asked with real packets, and whether the answers are what they must be. */
 import { spawn } from 'node:child_process';
+import { concurrently } from '../concurrently.ts';
 import { namespacePath } from '../namespaces.ts';
 import { PROBE } from '../processes.ts';
 
@@ -56,15 +57,10 @@ export async function probeAll(questions: readonly Question[]): Promise<ProbeOut
     error: 'not asked',
   }));
   const bySource = Map.groupBy(questions.keys(), (index) => questions[index]!.from.namespace);
-  const waiting = [...bySource];
-  const work = async () => {
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-      const [namespace, indexes] = next;
-      const lines = indexes.map((index) => targetLine(index, questions[index]!));
-      for (const outcome of await runClient(namespace, lines)) outcomes[Number(outcome.id)] = outcome;
-    }
-  };
-  await Promise.all(Array.from({ length: ASKERS }, work));
+  await concurrently(bySource, ASKERS, async ([namespace, indexes]) => {
+    const lines = indexes.map((index) => targetLine(index, questions[index]!));
+    for (const outcome of await runClient(namespace, lines)) outcomes[Number(outcome.id)] = outcome;
+  });
   return outcomes;
 }
 

@@ -1,0 +1,72 @@
+/** Options that the lab's commands share. */
+
+import { nearestName } from '../../config/nearest.ts';
+import { DEFAULT_OPTIONS, type LabOptions } from '../../lab/topology.ts';
+import { type Options, usageError } from '../command.ts';
+
+export const NAME_OPTION = { name: { type: 'string' } } as const;
+export const NAME_HELP = {
+  name: 'name of the lab (default: default); labs of different names run side by side',
+};
+
+export function labName({ name }: Options): string {
+  return typeof name === 'string' ? name : DEFAULT_OPTIONS.name;
+}
+
+export const UP_OPTIONS = {
+  ...NAME_OPTION,
+  nodes: { type: 'string' },
+  subnets: { type: 'string' },
+  pods: { type: 'string' },
+  backend: { type: 'string' },
+  mtu: { type: 'string' },
+  cni: { type: 'string' },
+  ranges: { type: 'string' },
+} as const;
+
+export const UP_HELP = {
+  ...NAME_HELP,
+  nodes: 'how many nodes (default 2, up to 128)',
+  subnets: 'how many networks they are spread over, with a router between (default 1)',
+  pods: 'how many pods each node starts with (default 2)',
+  backend: 'auto, vxlan or host-gw (default auto)',
+  mtu: 'MTU of the network between the nodes in bytes (default 1500)',
+  cni: 'fairlead, or none: what happens without a pod network (default fairlead)',
+  ranges: 'who assigns the ranges of the nodes: cluster or agents (default cluster)',
+};
+
+export function parseUpOptions(options: Options): LabOptions {
+  const number = (name: 'nodes' | 'subnets' | 'pods' | 'mtu') => {
+    const text = options[name];
+    return text === undefined
+      ? DEFAULT_OPTIONS[name]
+      : /^\d{1,6}$/.test(String(text))
+        ? Number(text)
+        : Number.NaN;
+  };
+  return {
+    name: labName(options),
+    nodes: number('nodes'),
+    subnets: number('subnets'),
+    pods: number('pods'),
+    mtu: number('mtu'),
+    backend: choice(options, 'backend', ['auto', 'vxlan', 'host-gw']),
+    cni: choice(options, 'cni', ['fairlead', 'none']),
+    ranges: choice(options, 'ranges', ['cluster', 'agents']),
+  };
+}
+
+function choice<K extends 'backend' | 'cni' | 'ranges'>(
+  options: Options,
+  name: K,
+  of: readonly LabOptions[K][],
+): LabOptions[K] {
+  const said = options[name];
+  if (said === undefined) return DEFAULT_OPTIONS[name];
+  const found = of.find((candidate) => candidate === said);
+  if (found !== undefined) return found;
+  const nearest = nearestName(String(said), of);
+  throw usageError(
+    `--${name}: ${JSON.stringify(said)} does not fit; use ${of.join(', ')}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`,
+  );
+}

@@ -1,0 +1,78 @@
+/** Asking the kernel for objects: all of a kind, or one. */
+import { Writer } from './attribute.ts';
+import { NetlinkError } from './kernel.ts';
+import {
+  type Message,
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+  readError,
+  readMessages,
+  writeMessage,
+} from './message.ts';
+import type { NetlinkSocket } from './socket.ts';
+
+export type Question<T> = {
+  /** What is asked for, in words: `routes`. */
+  what: string;
+  /** The type of the question (RTM_GET…) and that of each answer (RTM_NEW…). */
+  type: number;
+  answer: number;
+  write: (writer: Writer) => void;
+  /** Undefined for what is of no interest. */
+  read: (payload: Buffer) => T | undefined;
+};
+
+/** Each attempt takes about as long as the change that spoiled it. */
+const MOST_ATTEMPTS = 20;
+
+/**
+ * All objects. What changed while the kernel listed it is asked for again, because such a list can lack objects
+ * that are there.
+ * @throws NetlinkError when the kernel refuses, or the objects change all the time.
+ */
+export function dump<T>(socket: NetlinkSocket, question: Question<T>): T[] {
+  const writer = new Writer();
+  writeMessage(writer, question.type, NLM_F_DUMP, question.write);
+  const request = writer.finish();
+  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+    const { replies, interrupted } = socket.transact(request);
+    if (!interrupted) return readAnswers(replies, question);
+  }
+  throw new NetlinkError(
+    `list ${question.what}, which changed during each of ${MOST_ATTEMPTS} attempts`,
+    'EAGAIN',
+  );
+}
+
+/** @returns undefined when there is none. */
+export function get<T>(socket: NetlinkSocket, question: Question<T>): T | undefined {
+  const writer = new Writer();
+  writeMessage(writer, question.type, NLM_F_ACK, question.write);
+  try {
+    return readAnswers(socket.transact(writer.finish()).replies, question)[0];
+  } catch (error) {
+    if (error instanceof NetlinkError && error.errno === 'ENODEV') return undefined;
+    throw error;
+  }
+}
+
+function readAnswers<T>(replies: Buffer, { what, answer, read }: Question<T>): T[] {
+  const objects: T[] = [];
+  for (const message of readMessages(replies)) {
+    if (message.type === answer) {
+      const object = read(message.payload);
+      if (object !== undefined) objects.push(object);
+    } else {
+      throwRefusal(message, what);
+    }
+  }
+  return objects;
+}
+
+function throwRefusal(message: Message, what: string): void {
+  const ends = message.type === NLMSG_ERROR || message.type === NLMSG_DONE;
+  const refusal = ends && message.payload.length >= 4 ? readError(message) : undefined;
+  if (refusal !== undefined) throw new NetlinkError(`list ${what}`, refusal.errno, refusal.extendedAck);
+}

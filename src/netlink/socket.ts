@@ -1,0 +1,60 @@
+/** A netlink socket that belongs to one namespace, whichever namespace the process is in. */
+import type { NetworkNamespace } from './namespace.ts';
+import { native, type Transaction } from './native.ts';
+
+export class NetlinkSocket {
+  /** Names this socket in the notifications of what it changed. */
+  readonly portId: number;
+  #fd: number | undefined;
+  /** The last of the calls that are under way; absent when none is. */
+  #last: Promise<unknown> | undefined;
+
+  /**
+   * @param protocol NETLINK_* of linux/netlink.h.
+   * @param namespace the process' own where absent; it may be disposed afterwards.
+   * @param groups multicast groups to listen to.
+   */
+  constructor(protocol: number, namespace?: NetworkNamespace, groups: readonly number[] = []) {
+    const { fd, portId } = native.openSocket(protocol, namespace?.fd ?? -1, groups);
+    this.#fd = fd;
+    this.portId = portId;
+  }
+
+  /** See {@link native}. Not while a `transactAsync` of the same socket runs: their answers would mix. */
+  transact(messages: Buffer): Transaction {
+    return native.transact(this.#open(), messages);
+  }
+
+  /** On a thread of the pool; several calls run one after the other. */
+  transactAsync(messages: Buffer): Promise<Transaction> {
+    const fd = this.#open();
+    const transaction = (this.#last ?? Promise.resolve()).then(() => native.transactAsync(fd, messages));
+    const settled = transaction
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#last === settled) this.#last = undefined;
+      });
+    this.#last = settled;
+    return transaction;
+  }
+
+  /** @returns a function that ends the watch; until then the socket must not be disposed. */
+  watch(callback: (datagram: Buffer | null) => void): () => void {
+    return native.watch(this.#open(), callback);
+  }
+
+  /** Closes the socket as soon as nothing runs on it. */
+  [Symbol.dispose](): void {
+    const fd = this.#fd;
+    this.#fd = undefined;
+    if (fd === undefined) return;
+    if (this.#last === undefined) native.closeFd(fd);
+    else void this.#last.then(() => native.closeFd(fd));
+  }
+
+  /** A closed descriptor's number may be somebody else's by now. */
+  #open(): number {
+    if (this.#fd === undefined) throw new TypeError('the netlink socket is closed');
+    return this.#fd;
+  }
+}
