@@ -54,20 +54,16 @@ function findCommand(argv: readonly string[], commands: readonly Command[]): Com
     const found = commands.find(({ name }) => name === words.slice(0, count).join(' '));
     if (found !== undefined) return found;
   }
-  const said = argv
-    .filter((word) => !word.startsWith('-'))
-    .slice(0, 2)
-    .join(' ');
+  const said = argv.filter((word) => !word.startsWith('-')).slice(0, 3);
+  const names = commands.map(({ name }) => name);
+  const nearest = nearestName(said.join(' '), names) ?? nearestName(said.slice(0, 2).join(' '), names);
+  if (nearest !== undefined && said.length > 1)
+    throw usageError(`there is no command '${said.join(' ')}'; did you mean '${nearest}'?`);
   const group = commands.filter(({ name }) => name.startsWith(`${argv[0]} `));
-  const nearest = nearestName(
-    said,
-    commands.map(({ name }) => name),
-  );
-  if (nearest !== undefined) throw usageError(`there is no command '${said}'; did you mean '${nearest}'?`);
   throw usageError(
     group.length > 0
       ? `'${argv[0]}' needs one of: ${group.map(({ name }) => name.slice(argv[0]!.length + 1)).join(', ')}`
-      : `there is no command '${said}'; 'fairlead help' lists them all`,
+      : `there is no command '${said.join(' ')}'; ${nearest === undefined ? "'fairlead help' lists them all" : `did you mean '${nearest}'?`}`,
   );
 }
 

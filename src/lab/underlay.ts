@@ -39,7 +39,29 @@ export async function buildUnderlay(plan: LabPlan): Promise<void> {
     [`--net=${namespacePath(underlay.namespace)}`, 'nft', '-f', '-'],
     fabricRules(podNetwork),
   );
+  if (nodes.length > MOST_RESOLVED) introduceNodes(nodes);
 }
+
+/**
+ * All namespaces of a machine share one ARP table of 1,024 entries (gc_thresh3); permanent entries do not count. So
+ * nodes of a large lab know each other from the start, where machines of their own would ask.
+ */
+function introduceNodes(nodes: readonly LabNode[]): void {
+  for (const node of nodes) {
+    using namespace = NetworkNamespace.open(namespacePath(node.namespace));
+    using kernel = openKernel(namespace);
+    const linkIndex = kernel.link('eth0')!.index;
+    const others = nodes.filter((other) => other.subnet === node.subnet && other !== node);
+    kernel.apply(
+      others.map(({ address: ip, mac }) => ({
+        op: 'neighbor.replace',
+        neighbor: { linkIndex, ip, mac, state: NUD_PERMANENT },
+      })),
+    );
+  }
+}
+
+const MOST_RESOLVED = 24;
 
 async function configureHost(namespace: string, address: string, gateway: string): Promise<void> {
   await ipBatch(namespace, [
