@@ -187,6 +187,10 @@ int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_s
 	if (error < 0)
 		return error;
 	*first_sequence = ledger.first;
+	if (ledger.count == 0) {
+		free(ledger.waits);
+		return 0;
+	}
 	size_t capacity = 32768;
 	uint8_t *buffer = malloc(capacity);
 	ssize_t result = buffer == NULL ? -ENOMEM : send_all(fd, messages, length);

@@ -25,6 +25,8 @@ import { describeAgent } from './status.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
 const FIRST_INDEX = 1000;
+/** How often to look whether legacy iptables translates addresses: it sends no notifications. */
+const LEGACY_NAT_MS = 1000;
 
 export type RunningAgent = { log: Logger; stop: () => Promise<void> };
 
@@ -50,12 +52,13 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   let lastIndex = Math.max(FIRST_INDEX, ...kernel.links().map(({ index }) => index));
   const nextIndex = () => ++lastIndex;
 
+  const nftables = openNftables();
   const network = new NodeNetwork({
     name,
     configuration: () => configuration,
     store,
     kernel,
-    nftables: openNftables(),
+    nftables,
     table,
     removal,
     nextIndex,
@@ -72,11 +75,17 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   stack.use(store.watch(() => runner.trigger('cluster')));
   stack.use(watchKernel({ own: kernel.portIds, onEvent: ({ kind }) => runner.trigger(kind) }));
   stack.use(
-    watchRulesets(() => {
+    watchRulesets(nftables.pids, () => {
       network.distrustFirewall();
       runner.trigger('nftables');
     }),
   );
+  let legacyNat = network.legacyNat;
+  const look = setInterval(() => {
+    if (legacyNat !== network.legacyNat) runner.trigger('iptables');
+    legacyNat = network.legacyNat;
+  }, LEGACY_NAT_MS);
+  stack.defer(() => clearInterval(look));
   await runner.runNow('start').catch(() => undefined);
 
   const context: CniContext = {

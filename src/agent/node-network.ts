@@ -10,8 +10,8 @@ import type { Kernel } from '../netlink/kernel.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
 import { type AttachmentTable, readLinks } from './attachments.ts';
+import { Firewall } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
-import { Masquerade } from './masquerade.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { type ResyncResult, resync } from './resync.ts';
@@ -38,7 +38,7 @@ export type Reached = Partial<ResyncResult> & {
 
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
-  readonly #masquerade: Masquerade;
+  readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #refusal: string | undefined;
   #reached: Reached = { problems: [] };
@@ -46,7 +46,7 @@ export class NodeNetwork {
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
     this.#view = options.lastView;
-    this.#masquerade = new Masquerade(options.nftables, options.log);
+    this.#firewall = new Firewall(options.nftables, options.log);
   }
 
   get readiness(): Readiness {
@@ -59,9 +59,14 @@ export class NodeNetwork {
     return this.#reached;
   }
 
+  /** Changes when somebody begins or ceases to translate addresses without telling. */
+  get legacyNat(): boolean {
+    return this.#firewall.legacyNat;
+  }
+
   /** Somebody may have changed our nftables table. */
   distrustFirewall(): void {
-    this.#masquerade.distrust();
+    this.#firewall.distrust();
   }
 
   /** One resync. Rejects when something could not be reached, after all else was. */
@@ -86,7 +91,7 @@ export class NodeNetwork {
       freeIndex: this.#options.nextIndex,
     });
     this.#decideReadiness(accepted, self, result, configuration);
-    const firewall = await this.#ensureMasquerade(accepted, configuration);
+    const firewall = await this.#ensureFirewall(accepted, configuration);
     const problems = [
       ...store.state.problems,
       ...accepted.refused.map(({ reason }) => reason),
@@ -159,12 +164,12 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  async #ensureMasquerade(accepted: Accepted, configuration: Configuration): Promise<string[]> {
-    const { podNetwork, masquerade } = configuration;
+  async #ensureFirewall(accepted: Accepted, configuration: Configuration): Promise<string[]> {
+    const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
-    return this.#masquerade.ensure(
+    return this.#firewall.ensure(
       masquerade.enabled && ranges.length > 0
-        ? { ranges, podNetwork, nodes: accepted.nodes, exclude: masquerade.exclude }
+        ? { ranges, podNetwork, nodes: accepted.nodes, exclude: masquerade.exclude, conntrack }
         : undefined,
     );
   }

@@ -14,6 +14,7 @@ export type Configuration = {
   /** Bytes. */
   mtu: 'auto' | number;
   masquerade: { enabled: boolean; exclude: readonly Cidr[] };
+  conntrack: 'auto' | 'always';
   node: { name: string; addresses: readonly Ip[] };
   cluster: { directory: string };
   paths: { socketDirectory: string; stateDirectory: string };

@@ -89,6 +89,14 @@ export const KEYS: readonly Key[] = [
     reload: 'live',
   },
   {
+    path: 'conntrack',
+    type: 'choice',
+    of: ['auto', 'always'],
+    default: 'auto',
+    doc: 'Whether connections between pods are tracked. `auto` tracks them only where something else on the node translates addresses, such as kube-proxy, whose answers would otherwise not be translated back.',
+    reload: 'live',
+  },
+  {
     path: 'node.name',
     type: 'text',
     pattern: '^$|^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$',

@@ -11,7 +11,10 @@ import {
   readMessages,
   writeMessage,
 } from './message.ts';
-import type { NetlinkSocket } from './socket.ts';
+import type { Transaction } from './native.ts';
+
+/** What a request goes through: a netlink socket. */
+export type Requester = { transact: (messages: Buffer) => Transaction };
 
 export type Question<T> = {
   /** What is asked for, in words: `routes`. */
@@ -32,7 +35,7 @@ const MOST_ATTEMPTS = 20;
  * that are there.
  * @throws NetlinkError when the kernel refuses, or the objects change all the time.
  */
-export function dump<T>(socket: NetlinkSocket, question: Question<T>): T[] {
+export function dump<T>(socket: Requester, question: Question<T>): T[] {
   const writer = new Writer();
   writeMessage(writer, question.type, NLM_F_DUMP, question.write);
   const request = writer.finish();
@@ -47,7 +50,7 @@ export function dump<T>(socket: NetlinkSocket, question: Question<T>): T[] {
 }
 
 /** @returns undefined when there is none. */
-export function get<T>(socket: NetlinkSocket, question: Question<T>): T | undefined {
+export function get<T>(socket: Requester, question: Question<T>): T | undefined {
   const writer = new Writer();
   writeMessage(writer, question.type, NLM_F_ACK, question.write);
   try {

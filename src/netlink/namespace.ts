@@ -44,13 +44,8 @@ export class NetworkNamespace {
 }
 
 function reason(error: unknown): string {
-  switch (errorCode(error)) {
-    case 'EINVAL':
-      return 'is not a network namespace';
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return 'does not exist';
-    default:
-      return `cannot be opened: ${describeError(error)}`;
-  }
+  const code = errorCode(error);
+  if (code === 'EINVAL') return 'is not a network namespace';
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist';
+  return `cannot be opened: ${describeError(error)}`;
 }

@@ -6,6 +6,7 @@ import type { Operation } from './kernel.ts';
 import { RTM_DELLINK, RTM_NEWLINK, writeLinkChange, writeLinkDeletion, writeNewLink } from './link.ts';
 import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, writeMessage } from './message.ts';
 import { RTM_DELNEIGH, RTM_NEWNEIGH, writeFdbEntry, writeNeighbor } from './neighbor.ts';
+import type { LinkChange } from './objects.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE, writeRoute, writeRouteDeletion } from './route.ts';
 import { RTM_DELRULE, RTM_NEWRULE, writeRule } from './rule.ts';
 
@@ -59,7 +60,7 @@ function describeObject(operation: Operation): string {
     case 'link.create':
       return `${operation.link.name} (${operation.link.kind.type})`;
     case 'link.change':
-      return JSON.stringify(operation.change);
+      return describeChange(operation.change);
     case 'link.delete':
       return `index ${operation.index}`;
     case 'link.deleteGroup':
@@ -85,4 +86,10 @@ function describeObject(operation: Operation): string {
     default:
       return assertNever(operation);
   }
+}
+
+/** As in `index 12: mtu=1450 up=true`; the record in an alias would be most of the line. */
+function describeChange({ index, ipv4, alias, ...fields }: LinkChange): string {
+  const words = Object.entries({ ...fields, ...ipv4 }).map(([name, value]) => `${name}=${value}`);
+  return `index ${index}: ${[...words, ...(alias === undefined ? [] : ['alias'])].join(' ')}`;
 }

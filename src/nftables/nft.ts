@@ -4,37 +4,64 @@ import { FairleadError } from '../errors/errors.ts';
 import type { Table } from './objects.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
 
-type TableName = Pick<Table, 'family' | 'name'>;
+export type TableName = Pick<Table, 'family' | 'name'>;
 
 export type Nftables = {
+  /** Process ids of the runs of nft so far (the last of them): see {@link watchRulesets}. */
+  readonly pids: ReadonlySet<number>;
   /** Makes the kernel's table this one, in one transaction. */
   replace(table: Table): Promise<void>;
   remove(table: TableName): Promise<void>;
   /** The table as the kernel reports it, for comparing; undefined when there is none. */
   read(table: TableName): Promise<string | undefined>;
+  /** Tables of others that translate addresses in this namespace, as `ip nat`. */
+  foreignNat(own: TableName): Promise<string[]>;
 };
+
+/** Process ids come round again; this many runs of nft do not happen while a notification is on its way. */
+const KEPT_PIDS = 64;
 
 /** @param command how nft is called; in another namespace by `nsenter`. */
 export function openNftables(command: readonly string[] = ['nft']): Nftables {
+  const pids = new Set<number>();
+  const nft = (args: readonly string[], input = '') => {
+    const { child, output } = run(command, args, input);
+    if (child.pid !== undefined) pids.add(child.pid);
+    for (const pid of pids) if (pids.size > KEPT_PIDS) pids.delete(pid);
+    return output;
+  };
   return {
-    replace: async (table) => void (await run(command, ['-f', '-'], replaceTable(table))),
-    remove: async (table) => void (await run(command, ['-f', '-'], deleteTable(table))),
+    pids,
+    replace: async (table) => void (await nft(['-f', '-'], replaceTable(table))),
+    remove: async (table) => void (await nft(['-f', '-'], deleteTable(table))),
     read: async ({ family, name }) => {
       try {
-        return await run(command, ['--stateless', 'list', 'table', family, name], '');
+        return await nft(['--stateless', 'list', 'table', family, name]);
       } catch (error) {
         if (error instanceof FairleadError && /No such file or directory/.test(error.message))
           return undefined;
         throw error;
       }
     },
+    foreignNat: async (own) => natTables(await nft(['--stateless', 'list', 'chains']), own),
   };
 }
 
-function run(command: readonly string[], args: readonly string[], input: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const [program = 'nft', ...before] = command;
-    const child = spawn(program, [...before, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+/** From what `nft list chains` prints: the tables with a chain of type nat. */
+export function natTables(listing: string, { family, name }: TableName): string[] {
+  const tables = new Set<string>();
+  let table = '';
+  for (const line of listing.split('\n')) {
+    table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
+    if (/^\s*type nat hook /.test(line) && table !== `${family} ${name}`) tables.add(table);
+  }
+  return [...tables];
+}
+
+function run(command: readonly string[], args: readonly string[], input: string) {
+  const [program = 'nft', ...before] = command;
+  const child = spawn(program, [...before, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const output = new Promise<string>((resolve, reject) => {
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
@@ -49,12 +76,9 @@ function run(command: readonly string[], args: readonly string[], input: string)
     child.stdin.end(input);
     child.on('close', (status) => {
       if (status === 0) return resolve(stdout);
-      reject(
-        new FairleadError(
-          'FL_NFT',
-          `nft ${args.join(' ')} failed: ${stderr.trim().split('\n').slice(0, 3).join(' ')}`,
-        ),
-      );
+      const said = stderr.trim().split('\n').slice(0, 3).join(' ');
+      reject(new FairleadError('FL_NFT', `nft ${args.join(' ')} failed: ${said}`));
     });
   });
+  return { child, output };
 }

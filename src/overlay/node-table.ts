@@ -1,4 +1,7 @@
-/** The node's nftables table: pods that talk to the outside of the cluster carry the node's address, nobody else does. */
+/**
+ * The node's nftables table: pods that talk to the outside of the cluster carry the node's address, nobody else does;
+ * and what stays inside need not be tracked for that.
+ */
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Cidr, cidrContainsCidr, cidrFamily, hostCidr } from '../ip/cidr.ts';
 import type { IpFamily } from '../ip/ip.ts';
@@ -6,17 +9,22 @@ import type { Chain, NftSet, Rule, Table } from '../nftables/objects.ts';
 
 export const TABLE = { family: 'inet', name: 'fairlead' } as const;
 
-export type MasqueradeInput = {
+export type NodeTableInput = {
   ranges: readonly Cidr[];
   podNetwork: readonly Cidr[];
   /** All nodes, this one among them: a packet to a node keeps its source. */
   nodes: readonly ClusterNode[];
   exclude: readonly Cidr[];
+  /**
+   * Whether packets between pods bypass connection tracking, which masquerading switches on for the whole node. Not
+   * where others translate addresses (a service's, say): their answers would not be translated back.
+   */
+  untracked: boolean;
 };
 
 const MULTICAST = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
 
-export function planMasquerade(input: MasqueradeInput): Table {
+export function planNodeTable(input: NodeTableInput): Table {
   const sets: NftSet[] = [];
   const rules: Rule[] = [];
   for (const range of input.ranges) {
@@ -33,10 +41,21 @@ export function planMasquerade(input: MasqueradeInput): Table {
     hook: { type: 'nat', hook: 'postrouting', priority: 'srcnat' },
     rules,
   };
-  return { ...TABLE, sets, chains: [chain] };
+  return { ...TABLE, sets, chains: input.untracked ? [untrackedChain(input.podNetwork), chain] : [chain] };
 }
 
-function insideSet(name: string, family: IpFamily, { podNetwork, nodes, exclude }: MasqueradeInput): NftSet {
+function untrackedChain(podNetwork: readonly Cidr[]): Chain {
+  return {
+    name: 'untracked',
+    hook: { type: 'filter', hook: 'prerouting', priority: 'raw' },
+    rules: podNetwork.map((range) => {
+      const ip = cidrFamily(range) === 4 ? 'ip' : 'ip6';
+      return { match: `${ip} saddr ${range} ${ip} daddr ${range} notrack`, comment: 'between pods' };
+    }),
+  };
+}
+
+function insideSet(name: string, family: IpFamily, { podNetwork, nodes, exclude }: NodeTableInput): NftSet {
   const hosts = nodes.flatMap(({ internalIps }) => internalIps.map(hostCidr));
   const all = [...podNetwork, ...exclude, ...hosts, MULTICAST[family] as Cidr].filter(
     (cidr) => cidrFamily(cidr) === family,

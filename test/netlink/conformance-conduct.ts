@@ -1,0 +1,85 @@
+/** How a kernel answers: refusals, work off the event loop, notifications, closing. */
+import assert from 'node:assert/strict';
+import { parseIp } from '../../src/ip/ip.ts';
+import type { KernelEvent } from '../../src/netlink/kernel.ts';
+import type { Rule } from '../../src/netlink/objects.ts';
+import {
+  createVeth,
+  HOST_INDEX,
+  hostRoute,
+  type InWorld,
+  own,
+  PROTOCOL,
+  podNeighbor,
+  reach,
+  replace,
+  until,
+} from './conformance-world.ts';
+
+export function testConduct(inWorld: InWorld): void {
+  inWorld('a refusal stops none of the operations behind it', (world) => {
+    createVeth(world);
+    const outcomes = world.node.apply([
+      { op: 'link.delete', index: 999 },
+      replace(hostRoute({})),
+      { op: 'rule.delete', rule: { family: 4, priority: 1, table: 1, protocol: 1 } },
+    ]);
+    assert.deepEqual(
+      outcomes.map((error) => error?.errno),
+      ['ENODEV', undefined, 'ENOENT'],
+    );
+    assert.match(outcomes[0]!.message, /^link\.delete index 999: ENODEV/);
+    assert.equal(own(world.node).length, 1);
+    assert.deepEqual(world.node.apply([]), []);
+  });
+
+  inWorld('operations off the event loop have the same outcomes, in order', async (world) => {
+    createVeth(world);
+    const first = world.node.applyAsync([replace(hostRoute({})), { op: 'link.delete', index: 999 }]);
+    const second = world.node.applyAsync([{ op: 'route.delete', route: hostRoute({}) }]);
+    assert.deepEqual(
+      (await Promise.all([first, second])).flat().map((error) => error?.errno),
+      [undefined, 'ENODEV', undefined],
+    );
+    assert.deepEqual(own(world.node), []);
+  });
+
+  inWorld('who watches hears of what others change, and not of its own changes', async (world) => {
+    const { node, stranger } = world;
+    createVeth(world);
+    const heard: KernelEvent[] = [];
+    using _watch = world.watchNode(node.portIds, (event) => heard.push(event));
+    reach(node, replace(hostRoute({ metric: 1 })), {
+      op: 'neighbor.replace',
+      neighbor: { ...podNeighbor, ip: parseIp('10.244.0.9') },
+    });
+    const rule: Rule = { family: 4, priority: 5, table: 5, protocol: PROTOCOL };
+    reach(
+      stranger,
+      replace(hostRoute({})),
+      { op: 'neighbor.replace', neighbor: podNeighbor },
+      { op: 'rule.add', rule },
+      { op: 'rule.delete', rule },
+      { op: 'neighbor.delete', neighbor: podNeighbor },
+      { op: 'route.delete', route: hostRoute({}) },
+    );
+    reach(stranger, { op: 'link.create', link: { index: 50, name: 'br0', kind: { type: 'bridge' } } });
+    await until(() => heard.some(({ kind }) => kind === 'link'));
+    const count = (kind: KernelEvent['kind'], change: string) =>
+      heard.filter((event) => event.kind === kind && 'change' in event && event.change === change).length;
+    assert.deepEqual(
+      [count('route', 'new'), count('route', 'deleted'), count('rule', 'new'), count('rule', 'deleted')],
+      [1, 1, 1, 1],
+    );
+    assert.equal(count('neighbor', 'deleted'), 1);
+    const neighbor = heard.find(({ kind }) => kind === 'neighbor');
+    assert.deepEqual(neighbor, { kind: 'neighbor', change: 'new', linkIndex: HOST_INDEX });
+  });
+
+  inWorld('a kernel that was closed answers no more', ({ pod }) => {
+    pod.close();
+    pod.close();
+    assert.throws(() => pod.links(), TypeError);
+    assert.throws(() => pod.apply([{ op: 'link.delete', index: 5 }]), TypeError);
+  });
+}

@@ -1,0 +1,38 @@
+/** The conformance suite against the real kernel and against the fake one. */
+import { createFakeNamespace, openFakeKernel, watchFakeKernel } from '../../src/netlink/fake.ts';
+import { watchKernel } from '../../src/netlink/monitor.ts';
+import { NetworkNamespace } from '../../src/netlink/namespace.ts';
+import { openKernel } from '../../src/netlink/rtnetlink.ts';
+import { createNamespace } from '../namespace.ts';
+import { testConformance } from './conformance.ts';
+
+testConformance('the real kernel', () => {
+  using stack = new DisposableStack();
+  const node = stack.use(createNamespace());
+  const pod = stack.use(createNamespace());
+  const nodeNamespace = stack.use(NetworkNamespace.open(node.path));
+  const podNamespace = stack.use(NetworkNamespace.open(pod.path));
+  const world = {
+    node: stack.use(openKernel(nodeNamespace)),
+    pod: stack.use(openKernel(podNamespace)),
+    stranger: stack.use(openKernel(nodeNamespace)),
+    podFd: podNamespace.fd,
+    watchNode: (own: ReadonlySet<number>, onEvent: Parameters<typeof watchKernel>[0]['onEvent']) =>
+      watchKernel({ namespace: nodeNamespace, own, onEvent }),
+  };
+  const open = stack.move();
+  return { ...world, [Symbol.dispose]: () => open.dispose() };
+});
+
+testConformance('the fake kernel', () => {
+  const nodeNamespace = createFakeNamespace();
+  const podNamespace = createFakeNamespace(nodeNamespace.machine);
+  return {
+    node: openFakeKernel(nodeNamespace),
+    pod: openFakeKernel(podNamespace),
+    stranger: openFakeKernel(nodeNamespace),
+    podFd: podNamespace.fd,
+    watchNode: (own, onEvent) => watchFakeKernel({ namespace: nodeNamespace, own, onEvent }),
+    [Symbol.dispose]: () => undefined,
+  };
+});

@@ -1,0 +1,24 @@
+/** What every kernel does, the real one and the fake. */
+import { describe, test } from 'node:test';
+import { testConduct } from './conformance-conduct.ts';
+import { testEntries } from './conformance-entries.ts';
+import { testLinks } from './conformance-links.ts';
+import { testRoutes } from './conformance-routes.ts';
+import type { InWorld, World } from './conformance-world.ts';
+
+/** A case that waits for something that never comes ends here. */
+const LIMIT_MS = 60_000;
+
+export function testConformance(name: string, createWorld: () => World): void {
+  const inWorld: InWorld = (title, body) =>
+    void test(title, { timeout: LIMIT_MS }, async () => {
+      using world = createWorld();
+      await body(world);
+    });
+  void describe(name, () => {
+    testLinks(inWorld);
+    testRoutes(inWorld);
+    testEntries(inWorld);
+    testConduct(inWorld);
+  });
+}
