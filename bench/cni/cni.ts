@@ -32,7 +32,12 @@ export const cni: Bench = {
     try {
       const cluster = await startCluster('c', 1, 'auto');
       directories.push(cluster.directory, mkdtempSync(join(tmpdir(), 'flb-lease-')));
-      await createHosts(['peer', 'floor', 'floorpod', ...pods()]);
+      await createHosts([
+        'peer',
+        'floor',
+        'floorpod',
+        ...['fairlead', 'bridge', 'ptp'].flatMap((name) => pods().map((pod) => `${name}-${pod}`)),
+      ]);
       const contenders: Contender[] = [
         {
           name: 'fairlead',
@@ -108,7 +113,7 @@ async function launch(
       program,
       command,
       `${name}-${pod}`,
-      namespacePath(hostName(pod)),
+      namespacePath(hostName(`${name}-${pod}`)),
       'eth0',
       path,
       JSON.stringify(configuration),

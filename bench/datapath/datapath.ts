@@ -25,7 +25,7 @@ export const datapath: Bench = {
     const directories: string[] = [];
     await cleanUp();
     try {
-      tell('two clusters of Fairlead, two of Flannel’s shape, a bare veth');
+      tell('clusters of Fairlead and of Flannel’s shape, a bare veth');
       const paths = await buildPaths(directories);
       tell(`${ROUNDS} rounds over ${paths.length} paths in turn`);
       const output = await run(PROGRAM, [
@@ -50,6 +50,15 @@ async function buildPaths(directories: string[]): Promise<Path[]> {
   await attachPod(tunnel.nodes[0]!, 'vp1');
   const tunnelled = await attachPod(tunnel.nodes[1]!, 'vp2');
 
+  const plain = await startCluster('n', 2, 'host-gw', ['masquerade: { enabled: false }']);
+  directories.push(plain.directory);
+  await attachPod(plain.nodes[0]!, 'np1');
+  const plainNeighbor = await attachPod(plain.nodes[0]!, 'np2');
+  const plainTunnel = await startCluster('t', 2, 'vxlan', ['masquerade: { enabled: false }']);
+  directories.push(plainTunnel.directory);
+  await attachPod(plainTunnel.nodes[0]!, 'tp1');
+  const plainTunnelled = await attachPod(plainTunnel.nodes[1]!, 'tp2');
+
   await buildFlannel('g', 'host-gw');
   await attachFlannelPod('g1', 0, 1, 'gp1', 1500);
   const flannelNeighbor = await attachFlannelPod('g1', 0, 2, 'gp2', 1500);
@@ -63,10 +72,12 @@ async function buildPaths(directories: string[]): Promise<Path[]> {
     { name: 'bare', from: 'b1', to: 'b2', address: '192.168.1.3' },
     { name: 'same node, flannel', from: 'gp1', to: 'gp2', address: flannelNeighbor },
     { name: 'same node, fairlead', from: 'dp1', to: 'dp2', address: neighbor },
+    { name: 'same node, fairlead unmasqueraded', from: 'np1', to: 'np2', address: plainNeighbor },
     { name: 'direct, flannel', from: 'gp1', to: 'gp3', address: flannelRemote },
     { name: 'direct, fairlead', from: 'dp1', to: 'dp3', address: remote },
     { name: 'vxlan, flannel', from: 'xp1', to: 'xp2', address: flannelTunnelled },
     { name: 'vxlan, fairlead', from: 'vp1', to: 'vp2', address: tunnelled },
+    { name: 'vxlan, fairlead unmasqueraded', from: 'tp1', to: 'tp2', address: plainTunnelled },
   ];
 }
 
@@ -99,6 +110,13 @@ function evaluate(paths: readonly Path[], output: string): { cases: Case[]; rati
       ...places.map(([key, place]) =>
         ratio(`${key}_vs_flannel`, `${place}, fairlead`, `${place}, flannel`, 'packet', 0.78),
       ),
+      ratio(
+        'same_node_unmasqueraded_vs_flannel',
+        'same node, fairlead unmasqueraded',
+        'same node, flannel',
+        'packet',
+      ),
+      ratio('vxlan_unmasqueraded_vs_flannel', 'vxlan, fairlead unmasqueraded', 'vxlan, flannel', 'packet'),
       ...places.map(([key, place]) => ratio(`${key}_vs_bare`, `${place}, fairlead`, 'bare', 'packet')),
       ...places.map(([key, place]) =>
         ratio(`${key}_rtt_vs_flannel`, `${place}, fairlead`, `${place}, flannel`, 'round trip'),

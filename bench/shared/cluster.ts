@@ -53,8 +53,16 @@ export async function connectHosts(a: string, b: string): Promise<void> {
   await ipBatch(hostName(b), ['addr add 192.168.1.3/24 dev eth0', 'link set eth0 up']);
 }
 
-/** One or two nodes; of one the interface is a bridge without ports. */
-export async function startCluster(id: string, size: 1 | 2, backend: string): Promise<BenchCluster> {
+/**
+ * One or two nodes; of one the interface is a bridge without ports.
+ * @param more lines of the configuration.
+ */
+export async function startCluster(
+  id: string,
+  size: 1 | 2,
+  backend: string,
+  more: readonly string[] = [],
+): Promise<BenchCluster> {
   const directory = mkdtempSync(join(tmpdir(), 'flb-'));
   const names = Array.from({ length: size }, (_, index) => `${id}${index + 1}`);
   if (size === 2) await connectHosts(names[0]!, names[1]!);
@@ -66,12 +74,14 @@ export async function startCluster(id: string, size: 1 | 2, backend: string): Pr
       'link set eth0 up',
     ]);
   }
-  const nodes = names.map((name, index) => startNode(directory, name, index, backend));
+  const nodes = names.map((name, index) =>
+    startNode(directory, name, index, [`backend: ${backend}`, ...more]),
+  );
   for (const { sockets } of nodes) await awaitReady(join(sockets, 'api.sock'), size - 1);
   return { nodes, directory };
 }
 
-function startNode(directory: string, name: string, index: number, backend: string): BenchNode {
+function startNode(directory: string, name: string, index: number, settings: readonly string[]): BenchNode {
   const address = `192.168.1.${index + 2}`;
   const home = join(directory, name);
   mkdirSync(home);
@@ -85,7 +95,7 @@ function startNode(directory: string, name: string, index: number, backend: stri
   const sockets = join(home, 'run');
   const lines = [
     `node: { name: ${name} }`,
-    `backend: ${backend}`,
+    ...settings,
     `cluster: { directory: ${join(directory, 'cluster')} }`,
     `paths: { socketDirectory: ${sockets}, stateDirectory: ${join(home, 'state')} }`,
     'log: { level: warn }',

@@ -45,12 +45,12 @@ export function save(name: string, findings: Findings): void {
 function formatRatio({ key, value, budget }: Ratio): string {
   const verdict =
     budget === undefined ? '' : value <= budget ? `met (≤ ${budget})` : `NOT REACHED (wanted ≤ ${budget})`;
-  return `${key.padEnd(26)} ${round(value).toFixed(3).padStart(8)}  ${verdict}`.trimEnd();
+  return `${key.padEnd(36)} ${round(value).toFixed(3).padStart(8)}  ${verdict}`.trimEnd();
 }
 
 /** A bar per ratio, with a mark where its budget is. */
 function drawRatios(name: string, ratios: readonly Ratio[]): string {
-  const [left, width, row] = [230, 460, 30];
+  const [left, width, row] = [290, 460, 30];
   const scale = width / Math.max(1, ...ratios.map(({ value, budget }) => Math.max(value, budget ?? 0)));
   const height = 60 + ratios.length * row;
   const bars = ratios.flatMap(({ key, value, budget }, index) => {

@@ -1,7 +1,9 @@
 #include "cni.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool bytes_append(struct bytes *bytes, const void *data, size_t length)
 {
@@ -34,4 +36,19 @@ void bytes_free(struct bytes *bytes)
 {
 	free(bytes->data);
 	*bytes = (struct bytes){ 0 };
+}
+
+bool write_all(int fd, const void *data, size_t length)
+{
+	const uint8_t *at = data;
+	while (length > 0) {
+		ssize_t count = write(fd, at, length);
+		if (count < 0 && errno != EINTR)
+			return false;
+		if (count > 0) {
+			at += count;
+			length -= (size_t)count;
+		}
+	}
+	return true;
 }

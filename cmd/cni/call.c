@@ -3,28 +3,33 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-static const uint32_t MAGIC = 0x464c4331;
-enum { HEADER = 12, CONNECT_MS = 900, ANSWER_MS = 90000 };
+/* How long the agent may take for an answer. */
+#ifndef ANSWER_MS
+#define ANSWER_MS 90000
+#endif
 
-bool call_encode(struct bytes *frame, char *const *environment, const struct bytes *input)
+static const uint32_t MAGIC = 0x464c4331;
+enum { HEADER = 12, RETRY_NS = 5000000 };
+
+enum encode_outcome call_encode(struct bytes *frame, char *const *environment, const struct bytes *input)
 {
 	struct bytes variables = { 0 };
 	bool fine = true;
 	for (; fine && *environment != NULL; environment++)
 		if (strncmp(*environment, "CNI_", 4) == 0)
 			fine = bytes_append(&variables, *environment, strlen(*environment) + 1);
-	fine = fine && bytes_append_u32(frame, MAGIC) && bytes_append_u32(frame, (uint32_t)variables.length) &&
+	bool fits = variables.length <= ENVIRONMENT_LIMIT;
+	fine = fine && fits && bytes_append_u32(frame, MAGIC) && bytes_append_u32(frame, (uint32_t)variables.length) &&
 	       bytes_append_u32(frame, (uint32_t)input->length) &&
 	       bytes_append(frame, variables.data, variables.length) && bytes_append(frame, input->data, input->length);
 	bytes_free(&variables);
-	return fine;
+	return fine ? ENCODED : fits ? OUT_OF_MEMORY : ENVIRONMENT_TOO_LARGE;
 }
 
 static uint32_t read_u32(const uint8_t *at)
@@ -49,6 +54,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* false and ETIMEDOUT when the time is over. */
 static bool wait_for(int fd, short events, int64_t deadline)
 {
 	struct pollfd poller = { .fd = fd, .events = events };
@@ -57,27 +63,33 @@ static bool wait_for(int fd, short events, int64_t deadline)
 		int ready = poll(&poller, 1, left > 0 ? (int)left : 0);
 		if (ready > 0)
 			return true;
-		if (ready == 0 || errno != EINTR)
+		if (ready == 0)
+			errno = ETIMEDOUT;
+		if (errno != EINTR)
 			return false;
 	}
 }
 
+/* A socket, or -errno. */
 static int connect_agent(const char *path, int64_t deadline)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -1;
-	memcpy(address.sun_path, path, strlen(path) + 1);
+	size_t length = strlen(path);
+	if (length > SOCKET_PATH_LIMIT)
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, length + 1);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* EAGAIN: the queue of callers is full; the agent may be busy, or it may hang. */
-	while (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN || now_ms() >= deadline) {
+	if (fd < 0)
+		return -errno;
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int error = errno;
+		/* EAGAIN: the queue of callers is full; the agent may be busy, or it may hang. */
+		if (error != EINTR && (error != EAGAIN || now_ms() >= deadline)) {
 			close(fd);
-			return -1;
+			return -error;
 		}
-		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+		if (error == EAGAIN)
+			nanosleep(&(struct timespec){ .tv_nsec = RETRY_NS }, NULL);
 	}
 	return fd;
 }
@@ -111,19 +123,23 @@ static bool receive_all(int fd, struct bytes *reply, int64_t deadline)
 	}
 }
 
-enum call_outcome call_agent(const char *socket_path, const struct bytes *frame, uint32_t *exit_code,
-			     struct bytes *text)
+enum call_outcome call_agent(const char *socket_path, const struct bytes *frame, int connect_ms, struct reply *reply)
 {
-	int fd = connect_agent(socket_path, now_ms() + CONNECT_MS);
-	if (fd < 0)
+	int fd = connect_agent(socket_path, now_ms() + connect_ms);
+	if (fd < 0) {
+		reply->error = -fd;
 		return CALL_NO_AGENT;
+	}
 	int64_t deadline = now_ms() + ANSWER_MS;
-	struct bytes reply = { 0 };
+	struct bytes received = { 0 };
 	size_t offset, length;
-	bool answered = send_all(fd, frame, deadline) && receive_all(fd, &reply, deadline) &&
-			call_decode(reply.data, reply.length, exit_code, &offset, &length) &&
-			bytes_append(text, reply.data + offset, length);
-	bytes_free(&reply);
+	errno = 0;
+	bool complete = send_all(fd, frame, deadline) && receive_all(fd, &received, deadline);
+	enum call_outcome outcome = !complete && errno == ETIMEDOUT ? CALL_TIMED_OUT : CALL_ENDED;
+	if (complete && call_decode(received.data, received.length, &reply->exit_code, &offset, &length) &&
+	    bytes_append(&reply->text, received.data + offset, length))
+		outcome = CALL_ANSWERED;
+	bytes_free(&received);
 	close(fd);
-	return answered ? CALL_ANSWERED : CALL_BROKEN_OFF;
+	return outcome;
 }

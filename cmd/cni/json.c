@@ -10,7 +10,7 @@ struct cursor {
 
 static void skip_space(struct cursor *cursor)
 {
-	while (cursor->at < cursor->end && strchr(" \t\r\n", *cursor->at) != NULL && *cursor->at != '\0')
+	while (cursor->at < cursor->end && *cursor->at != '\0' && strchr(" \t\r\n", *cursor->at) != NULL)
 		cursor->at++;
 }
 
@@ -73,31 +73,80 @@ static bool skip_value(struct cursor *cursor)
 	return false;
 }
 
-/* The text without its escapes; NULL for one with \u, which no path and no version needs. */
+/* Four hexadecimal digits, or -1. */
+static int32_t take_hex(struct cursor *cursor)
+{
+	int32_t value = 0;
+	if (cursor->end - cursor->at < 4)
+		return -1;
+	for (const char *end = cursor->at + 4; cursor->at < end; cursor->at++) {
+		static const char digits[] = "0123456789abcdefABCDEF";
+		const char *digit = *cursor->at == '\0' ? NULL : strchr(digits, *cursor->at);
+		if (digit == NULL)
+			return -1;
+		ptrdiff_t index = digit - digits;
+		value = value << 4 | (int32_t)(index < 16 ? index : index - 6);
+	}
+	return value;
+}
+
+/* What stands behind \u; a pair of surrogates is one character (RFC 8259, section 7). -1: none. */
+static int32_t take_character(struct cursor *cursor)
+{
+	int32_t first = take_hex(cursor);
+	if (first < 0xd800 || first > 0xdfff)
+		return first;
+	if (first > 0xdbff || cursor->end - cursor->at < 6 || cursor->at[0] != '\\' || cursor->at[1] != 'u')
+		return -1;
+	cursor->at += 2;
+	int32_t second = take_hex(cursor);
+	return second < 0xdc00 || second > 0xdfff ? -1 : 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+}
+
+/* Never more bytes than the escape had. */
+static char *put_utf8(char *out, int32_t character)
+{
+	if (character < 0x80) {
+		*out++ = (char)character;
+		return out;
+	}
+	int continuations = character < 0x800 ? 1 : character < 0x10000 ? 2 : 3;
+	static const int32_t lead[] = { 0, 0xc0, 0xe0, 0xf0 };
+	*out++ = (char)(lead[continuations] | character >> (6 * continuations));
+	while (continuations-- > 0)
+		*out++ = (char)(0x80 | (character >> (6 * continuations) & 0x3f));
+	return out;
+}
+
+/* The text without its escapes; NULL where they are wrong, and for a text with a zero byte, which C cannot hold. */
 static char *unescape(const char *raw, size_t length)
 {
-	char *text = malloc(length + 1);
-	size_t used = 0;
-	for (size_t i = 0; text != NULL && i < length; i++) {
-		char c = raw[i];
-		if (c == '\\') {
-			static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-			const char *found = ++i < length && raw[i] != '\0' ? strchr(from, raw[i]) : NULL;
-			if (found == NULL) {
-				free(text);
-				return NULL;
-			}
-			c = to[found - from];
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+	struct cursor cursor = { .at = raw, .end = raw + length };
+	char *text = malloc(length + 1), *out = text;
+	while (text != NULL && cursor.at < cursor.end) {
+		int32_t character = (uint8_t)*cursor.at++;
+		if (character != '\\') {
+			if (character == '\0')
+				goto wrong;
+			*out++ = (char)character;
+			continue;
 		}
-		if (c == '\0') {
-			free(text);
-			return NULL;
-		}
-		text[used++] = c;
+		if (cursor.at >= cursor.end || *cursor.at == '\0')
+			goto wrong;
+		char kind = *cursor.at++;
+		const char *found = strchr(from, kind);
+		character = kind == 'u' ? take_character(&cursor) : found == NULL ? -1 : to[found - from];
+		if (character <= 0)
+			goto wrong;
+		out = put_utf8(out, character);
 	}
 	if (text != NULL)
-		text[used] = '\0';
+		*out = '\0';
 	return text;
+wrong:
+	free(text);
+	return NULL;
 }
 
 char *json_top_level_text(const char *input, size_t length, const char *key)

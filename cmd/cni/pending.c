@@ -17,55 +17,61 @@ static uint64_t hash(const char *text)
 	return value;
 }
 
-static bool write_all(int fd, const struct bytes *bytes)
+/* <state>/pending/<hash>.del, or NULL without memory. */
+static char *path_of(const char *state_directory, const char *identity)
 {
-	for (size_t written = 0; written < bytes->length;) {
-		ssize_t count = write(fd, bytes->data + written, bytes->length - written);
-		if (count < 0 && errno != EINTR)
-			return false;
-		if (count > 0)
-			written += (size_t)count;
-	}
-	return true;
+	char *path;
+	unsigned long long name = hash(identity);
+	return asprintf(&path, "%s/pending/%016llx.del", state_directory, name) < 0 ? NULL : path;
 }
 
-static int make_directories(const char *state_directory, const char *directory)
+static int make_directories(const char *state_directory)
 {
+	char *directory;
 	if (mkdir(state_directory, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	return mkdir(directory, 0700) < 0 && errno != EEXIST ? -errno : 0;
+	if (asprintf(&directory, "%s/pending", state_directory) < 0)
+		return -ENOMEM;
+	int error = mkdir(directory, 0700) < 0 && errno != EEXIST ? -errno : 0;
+	free(directory);
+	return error;
 }
 
-static int save(const char *directory, const char *identity, const struct bytes *frame)
+/* Whole or not at all: written aside, then renamed. */
+static int save(const char *path, const struct bytes *frame)
 {
-	char *path, *aside;
-	if (asprintf(&path, "%s/%016llx.del", directory, (unsigned long long)hash(identity)) < 0)
+	char *aside;
+	if (asprintf(&aside, "%s.%d.new", path, (int)getpid()) < 0)
 		return -ENOMEM;
-	if (asprintf(&aside, "%s.%d.new", path, (int)getpid()) < 0) {
-		free(path);
-		return -ENOMEM;
-	}
 	int error = 0;
 	int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || !write_all(fd, frame) || fsync(fd) < 0 || rename(aside, path) < 0)
+	if (fd < 0 || !write_all(fd, frame->data, frame->length) || fsync(fd) < 0 || rename(aside, path) < 0)
 		error = -errno;
 	if (fd >= 0)
 		close(fd);
 	if (error < 0)
 		unlink(aside);
 	free(aside);
-	free(path);
 	return error;
 }
 
 int pending_save(const char *state_directory, const char *identity, const struct bytes *frame)
 {
-	char *directory;
-	if (asprintf(&directory, "%s/pending", state_directory) < 0)
+	int error = make_directories(state_directory);
+	if (error < 0)
+		return error;
+	char *path = path_of(state_directory, identity);
+	if (path == NULL)
 		return -ENOMEM;
-	int error = make_directories(state_directory, directory);
-	if (error == 0)
-		error = save(directory, identity, frame);
-	free(directory);
+	error = save(path, frame);
+	free(path);
 	return error;
+}
+
+void pending_forget(const char *state_directory, const char *identity)
+{
+	char *path = path_of(state_directory, identity);
+	if (path != NULL)
+		unlink(path);
+	free(path);
 }

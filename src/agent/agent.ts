@@ -25,6 +25,8 @@ import { describeAgent } from './status.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
 const FIRST_INDEX = 1000;
+/** Every pod that comes or goes causes a dozen notifications: they are looked into together. */
+const KERNEL_EVENT_MS = 150;
 /** How often to look whether legacy iptables translates addresses: it sends no notifications. */
 const LEGACY_NAT_MS = 1000;
 
@@ -73,7 +75,9 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   });
   stack.defer(() => runner.stop());
   stack.use(store.watch(() => runner.trigger('cluster')));
-  stack.use(watchKernel({ own: kernel.portIds, onEvent: ({ kind }) => runner.trigger(kind) }));
+  stack.use(
+    watchKernel({ own: kernel.portIds, onEvent: ({ kind }) => runner.trigger(kind, KERNEL_EVENT_MS) }),
+  );
   stack.use(
     watchRulesets(nftables.pids, () => {
       network.distrustFirewall();

@@ -77,13 +77,14 @@ async function add(
   context: CniContext,
 ): Promise<CniReply> {
   const { configuration, containerId, ifname, pod: podName } = request;
+  context.removal.postpone();
   const readiness = context.readiness();
   if (!readiness.ready)
     throw new CniError('TRY_AGAIN', `this node cannot take pods yet: ${readiness.reason}`);
   using namespace = openPodNamespace(request.netns, environment, context);
-  // The interface of an earlier DEL of this container may still be on its way out.
-  if (context.table.doomed.size > 0) await context.removal.settled();
   using pod = openKernel(namespace);
+  // The interface of an earlier DEL of this container may still be on its way out.
+  if (context.table.doomed.size > 0 && pod.link(ifname) !== undefined) await context.removal.settled();
   const attached = attach(
     {
       network: configuration.name,

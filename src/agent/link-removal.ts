@@ -12,6 +12,8 @@ export class LinkRemoval {
   readonly #onRemoved: (linkIndexes: readonly number[]) => void;
   readonly #onError: (error: Error) => void;
   #waiting = new Set<number>();
+  /** When the first of those that wait began to. */
+  #since = 0;
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> = Promise.resolve();
 
@@ -28,8 +30,17 @@ export class LinkRemoval {
 
   /** The link is in the doomed group already; it goes with the next round. */
   add(linkIndex: number): void {
+    if (this.#waiting.size === 0) this.#since = performance.now();
     this.#waiting.add(linkIndex);
-    this.#timer ??= setTimeout(() => this.#start(), GATHER_MS);
+    this.postpone();
+  }
+
+  /** Pods come and go right now: deletions hold the kernel's lock of all links, so they wait a little longer. */
+  postpone(): void {
+    if (this.#waiting.size === 0) return;
+    clearTimeout(this.#timer);
+    const left = this.#since + LONGEST_WAIT_MS - performance.now();
+    this.#timer = setTimeout(() => this.#start(), Math.max(0, Math.min(QUIET_MS, left)));
   }
 
   /** Resolves when everything that waits now is gone. */
@@ -55,9 +66,12 @@ export class LinkRemoval {
     }
     this.#onError(error);
     for (const link of links) this.#waiting.add(link);
-    this.#timer ??= setTimeout(() => this.#start(), RETRY_MS);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#start(), RETRY_MS);
   }
 }
 
-const GATHER_MS = 5;
+/** Milliseconds without a pod coming or going, and those after which it is time all the same. */
+const QUIET_MS = 50;
+const LONGEST_WAIT_MS = 1000;
 const RETRY_MS = 1000;

@@ -91,7 +91,7 @@ export class NodeNetwork {
       freeIndex: this.#options.nextIndex,
     });
     this.#decideReadiness(accepted, self, result, configuration);
-    const firewall = await this.#ensureFirewall(accepted, configuration);
+    const firewall = await this.#ensureFirewall(accepted, result, configuration);
     const problems = [
       ...store.state.problems,
       ...accepted.refused.map(({ reason }) => reason),
@@ -164,12 +164,24 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  async #ensureFirewall(accepted: Accepted, configuration: Configuration): Promise<string[]> {
+  async #ensureFirewall(
+    accepted: Accepted,
+    { overlay }: ResyncResult,
+    configuration: Configuration,
+  ): Promise<string[]> {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
+    const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
     return this.#firewall.ensure(
       masquerade.enabled && ranges.length > 0
-        ? { ranges, podNetwork, nodes: accepted.nodes, exclude: masquerade.exclude, conntrack }
+        ? {
+            ranges,
+            podNetwork,
+            nodes: accepted.nodes,
+            exclude: masquerade.exclude,
+            conntrack,
+            ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
+          }
         : undefined,
     );
   }

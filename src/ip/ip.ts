@@ -81,13 +81,31 @@ function parseBytes(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseV6(text) : parseV4(text);
 }
 
+/** By hand, since every netlink message goes through it: no regular expression, one pass. */
 function parseV4(text: string): Uint8Array | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (match === null) return undefined;
-  const parts = match.slice(1);
-  if (parts.some((part) => Number(part) > 255 || String(Number(part)) !== part)) return undefined;
-  return Uint8Array.from(parts, Number);
+  const bytes = new Uint8Array(4);
+  let part = 0;
+  let digits = 0;
+  let value = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i === text.length ? DOT : text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || part > 3) return undefined;
+      bytes[part++] = value;
+      digits = 0;
+      value = 0;
+    } else {
+      // No leading zeros: some programs read them as octal.
+      if (code < ZERO || code > ZERO + 9 || (digits > 0 && value === 0)) return undefined;
+      value = value * 10 + code - ZERO;
+      if (++digits > 3 || value > 255) return undefined;
+    }
+  }
+  return part === 4 ? bytes : undefined;
 }
+
+const DOT = 0x2e;
+const ZERO = 0x30;
 
 function parseV6(text: string): Uint8Array | undefined {
   const halves = text.split('::');

@@ -1,5 +1,5 @@
 /** MAC (EUI-48) addresses as branded strings: six lower-case hexadecimal pairs joined by colons. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { FairleadError } from '../errors/errors.ts';
 
 export type Mac = string & { readonly __brand: 'Mac' };
@@ -23,11 +23,12 @@ export function parseMac(text: string, field = 'mac'): Mac {
 /** @param bytes six bytes. */
 export function macFromBytes(bytes: Uint8Array): Mac {
   if (bytes.length !== 6) throw new TypeError(`a MAC address has 6 bytes, not ${bytes.length}`);
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':') as Mac;
+  const hex = Buffer.from(bytes).toString('hex');
+  return hex.replaceAll(/(..)(?=.)/g, '$1:') as Mac;
 }
 
 export function macToBytes(mac: Mac): Uint8Array {
-  return Uint8Array.from(mac.split(':'), (pair) => Number.parseInt(pair, 16));
+  return Buffer.from(mac.replaceAll(':', ''), 'hex');
 }
 
 /** Whether a network interface may have this address: not a group address, not all zeros. */
@@ -41,7 +42,7 @@ export function isUnicastMac(mac: Mac): boolean {
  * (IEEE 802-2014 §8.4), 46 bits of SHA-256 of the seed.
  */
 export function macFromSeed(seed: string): Mac {
-  const bytes = createHash('sha256').update(seed).digest().subarray(0, 6);
+  const bytes = hash('sha256', seed, 'buffer').subarray(0, 6);
   bytes[0] = (bytes[0]! & 0xfc) | 0x02;
   return macFromBytes(bytes);
 }

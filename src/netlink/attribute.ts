@@ -205,7 +205,11 @@ function decodeText(bytes: Buffer): string {
   return bytes.toString('utf8', 0, end < 0 ? bytes.length : end);
 }
 
-/** An object with this field, or without it: absent fields are absent, not undefined. */
-export function optional<K extends string, V>(name: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [name]: value } as { [P in K]: V });
+/** Sets a field that may be absent: absent fields are absent, not undefined. */
+export function setPresent<T extends object, K extends keyof T>(
+  object: T,
+  field: K,
+  value: T[K] | undefined,
+): void {
+  if (value !== undefined) object[field] = value;
 }

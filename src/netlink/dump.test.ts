@@ -43,12 +43,14 @@ void test('a refused list is an error, whether it is refused at its beginning or
 });
 
 void test('of one thing the answer is that thing, nothing, or an error', () => {
-  const ending = (errno: number, objects: number[] = []) =>
-    answering({ objects, interrupted: false, end: { type: NLMSG_ERROR, errno } });
   assert.equal(get(ending(0, [7]), question), 7);
   assert.equal(get(ending(19), question), undefined);
   assert.throws(() => get(ending(1), question), NetlinkError);
 });
+
+function ending(errno: number, objects: number[] = []): Requester {
+  return answering({ objects, interrupted: false, end: { type: NLMSG_ERROR, errno } });
+}
 
 type Scripted = { objects: number[]; interrupted: boolean; end?: { type: number; errno: number } };
 

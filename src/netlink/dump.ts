@@ -53,12 +53,14 @@ export function dump<T>(socket: Requester, question: Question<T>): T[] {
 export function get<T>(socket: Requester, question: Question<T>): T | undefined {
   const writer = new Writer();
   writeMessage(writer, question.type, NLM_F_ACK, question.write);
-  try {
-    return readAnswers(socket.transact(writer.finish()).replies, question)[0];
-  } catch (error) {
-    if (error instanceof NetlinkError && error.errno === 'ENODEV') return undefined;
-    throw error;
-  }
+  const { replies } = socket.transact(writer.finish());
+  // Absence is an everyday answer: no error is made of it, with its stack, just to be caught here.
+  if ([...readMessages(replies)].some(saysAbsent)) return undefined;
+  return readAnswers(replies, question)[0];
+}
+
+function saysAbsent(message: Message): boolean {
+  return message.type === NLMSG_ERROR && readError(message)?.errno === 'ENODEV';
 }
 
 function readAnswers<T>(replies: Buffer, { what, answer, read }: Question<T>): T[] {

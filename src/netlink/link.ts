@@ -1,6 +1,6 @@
 /** RTM_*LINK (linux/if_link.h, struct ifinfomsg). */
 import { macToBytes } from '../ip/mac.ts';
-import { Attributes, optional, type Writer } from './attribute.ts';
+import { Attributes, setPresent, type Writer } from './attribute.ts';
 import { AF_INET, readMac } from './family.ts';
 import type { Ipv4DeviceSettings, Link, LinkChange, NewLink, VethPeer } from './objects.ts';
 import { readVxlan, writeVxlan } from './vxlan.ts';
@@ -101,7 +101,7 @@ export function readLink(payload: Buffer): Link {
   const info = attributes.nested(IFLA.LINKINFO);
   const kind = info?.text(INFO_KIND);
   const data = kind === 'vxlan' ? info?.nested(INFO_DATA) : undefined;
-  return {
+  const link: Link = {
     index: payload.readInt32LE(4),
     name: attributes.text(IFLA.IFNAME) ?? '',
     mtu: attributes.u32(IFLA.MTU) ?? 0,
@@ -110,14 +110,15 @@ export function readLink(payload: Buffer): Link {
     loopback: (flags & IFF_LOOPBACK) !== 0,
     group: attributes.u32(IFLA.GROUP) ?? 0,
     altNames: attributes.nested(IFLA.PROP_LIST)?.texts(IFLA.ALT_IFNAME) ?? [],
-    ...optional('kind', kind),
-    ...optional('mac', readMac(attributes.bytes(IFLA.ADDRESS))),
-    ...optional('alias', attributes.text(IFLA.IFALIAS)),
-    ...optional('master', attributes.u32(IFLA.MASTER)),
-    ...optional('peerIndex', attributes.u32(IFLA.LINK)),
-    ...optional('peerNamespaceId', attributes.i32(IFLA.LINK_NETNSID)),
-    ...optional('vxlan', data === undefined ? undefined : readVxlan(data)),
   };
+  setPresent(link, 'kind', kind);
+  setPresent(link, 'mac', readMac(attributes.bytes(IFLA.ADDRESS)));
+  setPresent(link, 'alias', attributes.text(IFLA.IFALIAS));
+  setPresent(link, 'master', attributes.u32(IFLA.MASTER));
+  setPresent(link, 'peerIndex', attributes.u32(IFLA.LINK));
+  setPresent(link, 'peerNamespaceId', attributes.i32(IFLA.LINK_NETNSID));
+  setPresent(link, 'vxlan', data === undefined ? undefined : readVxlan(data));
+  return link;
 }
 
 function writeHeader(writer: Writer, index: number, up: boolean | undefined): void {

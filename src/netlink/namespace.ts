@@ -20,9 +20,7 @@ export class NetworkNamespace {
     try {
       return new NetworkNamespace(path, native.openNamespace(path));
     } catch (error) {
-      throw new FairleadError('FL_NAMESPACE', `network namespace ${JSON.stringify(path)} ${reason(error)}`, {
-        cause: error,
-      });
+      throw new FairleadError('FL_NAMESPACE', `network namespace ${JSON.stringify(path)} ${reason(error)}`);
     }
   }
 

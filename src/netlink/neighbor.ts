@@ -1,7 +1,7 @@
 /** RTM_*NEIGH (linux/neighbour.h, struct ndmsg): IP neighbors, and forwarding entries of VXLAN devices. */
 import { ipFamily, ipToBytes } from '../ip/ip.ts';
 import { macToBytes } from '../ip/mac.ts';
-import { Attributes, optional, type Writer } from './attribute.ts';
+import { Attributes, setPresent, type Writer } from './attribute.ts';
 import { AF_BRIDGE, AF_UNSPEC, familyNumber, familyOf, readIp, readMac } from './family.ts';
 import type { FdbEntry, Neighbor } from './objects.ts';
 
@@ -41,12 +41,13 @@ export function readNeighbor(payload: Buffer): Neighbor | undefined {
   const family = familyOf(payload.readUInt8(0));
   const ip = readIp(attributes.bytes(NDA.DST), family);
   if (family === undefined || ip === undefined) return undefined;
-  return {
+  const neighbor: Neighbor = {
     linkIndex: payload.readUInt32LE(4),
     ip,
     state: payload.readUInt16LE(8),
-    ...optional('mac', readMac(attributes.bytes(NDA.LLADDR))),
   };
+  setPresent(neighbor, 'mac', readMac(attributes.bytes(NDA.LLADDR)));
+  return neighbor;
 }
 
 /** @returns undefined for what is no forwarding entry. */
@@ -54,12 +55,13 @@ export function readFdbEntry(payload: Buffer): FdbEntry | undefined {
   const attributes = new Attributes(payload, 12);
   const mac = readMac(attributes.bytes(NDA.LLADDR));
   if (payload.readUInt8(0) !== AF_BRIDGE || mac === undefined) return undefined;
-  return {
+  const entry: FdbEntry = {
     linkIndex: payload.readUInt32LE(4),
     mac,
     state: payload.readUInt16LE(8),
-    ...optional('destination', readIp(attributes.bytes(NDA.DST))),
   };
+  setPresent(entry, 'destination', readIp(attributes.bytes(NDA.DST)));
+  return entry;
 }
 
 function writeHeader(writer: Writer, family: number, linkIndex: number, state: number, flags: number): void {

@@ -1,5 +1,5 @@
 /** RTM_GETNETCONF (linux/netconf.h): the settings under /proc/sys/net/ipv4/conf that netlink tells. */
-import { Attributes, optional, type Writer } from './attribute.ts';
+import { Attributes, setPresent, type Writer } from './attribute.ts';
 import { AF_INET, familyOf } from './family.ts';
 import type { NetworkConfiguration } from './objects.ts';
 
@@ -22,10 +22,11 @@ export function readNetconf(payload: Buffer): NetworkConfiguration | undefined {
   const index = attributes.i32(NETCONFA.IFINDEX);
   if (family === undefined || index === undefined) return undefined;
   const forwarding = attributes.i32(NETCONFA.FORWARDING);
-  return {
+  const configuration: NetworkConfiguration = {
     family,
     scope: index === ALL ? 'all' : index === DEFAULT ? 'default' : { link: index },
-    ...optional('forwarding', forwarding === undefined ? undefined : forwarding !== 0),
-    ...optional('rpFilter', attributes.i32(NETCONFA.RP_FILTER)),
   };
+  setPresent(configuration, 'forwarding', forwarding === undefined ? undefined : forwarding !== 0);
+  setPresent(configuration, 'rpFilter', attributes.i32(NETCONFA.RP_FILTER));
+  return configuration;
 }

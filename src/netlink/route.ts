@@ -1,7 +1,7 @@
 /** RTM_*ROUTE (linux/rtnetlink.h, struct rtmsg). */
 import { cidrFamily, cidrNetwork, cidrPrefixLength } from '../ip/cidr.ts';
 import { ipToBytes } from '../ip/ip.ts';
-import { Attributes, optional, type Writer } from './attribute.ts';
+import { Attributes, setPresent, type Writer } from './attribute.ts';
 import { AF_UNSPEC, familyNumber, familyOf, readIp, readRange } from './family.ts';
 import type { Route } from './objects.ts';
 
@@ -56,19 +56,20 @@ export function readRoute(payload: Buffer): Route | undefined {
   const destination = readRange(attributes.bytes(RTA.DST), payload.readUInt8(1), family);
   if (destination === undefined) return undefined;
   const typeNumber = payload.readUInt8(7);
-  return {
+  const route: Route = {
     destination,
     table: attributes.u32(RTA.TABLE) ?? payload.readUInt8(4),
     protocol: payload.readUInt8(5),
     type: TYPES.find((type) => TYPE_NUMBERS[type] === typeNumber) ?? 'other',
     scope: payload.readUInt8(6),
-    ...optional('gateway', readIp(attributes.bytes(RTA.GATEWAY), family)),
-    ...optional('linkIndex', attributes.u32(RTA.OIF)),
-    ...optional('source', readIp(attributes.bytes(RTA.PREFSRC), family)),
-    ...optional('metric', attributes.u32(RTA.PRIORITY)),
-    ...optional('mtu', attributes.nested(RTA.METRICS)?.u32(RTAX_MTU)),
-    ...optional('onLink', flags & RTNH_F_ONLINK ? true : undefined),
   };
+  setPresent(route, 'gateway', readIp(attributes.bytes(RTA.GATEWAY), family));
+  setPresent(route, 'linkIndex', attributes.u32(RTA.OIF));
+  setPresent(route, 'source', readIp(attributes.bytes(RTA.PREFSRC), family));
+  setPresent(route, 'metric', attributes.u32(RTA.PRIORITY));
+  setPresent(route, 'mtu', attributes.nested(RTA.METRICS)?.u32(RTAX_MTU));
+  setPresent(route, 'onLink', flags & RTNH_F_ONLINK ? true : undefined);
+  return route;
 }
 
 function writeHeader(writer: Writer, route: Route, type: number, scope: number): void {

@@ -1,7 +1,7 @@
 /** RTM_*RULE (linux/fib_rules.h, struct fib_rule_hdr). */
 import { type Cidr, cidrNetwork, cidrPrefixLength } from '../ip/cidr.ts';
 import { ipToBytes } from '../ip/ip.ts';
-import { Attributes, optional, type Writer } from './attribute.ts';
+import { Attributes, setPresent, type Writer } from './attribute.ts';
 import { familyNumber, familyOf, readRange } from './family.ts';
 import type { Rule } from './objects.ts';
 
@@ -53,17 +53,18 @@ export function readRule(payload: Buffer): Rule | undefined {
     const bytes = attributes.bytes(type);
     return bytes === undefined ? undefined : readRange(bytes, length, family);
   };
-  return {
+  const rule: Rule = {
     family,
     priority: attributes.u32(FRA.PRIORITY) ?? 0,
     table: attributes.u32(FRA.TABLE) ?? payload.readUInt8(4),
     protocol: attributes.u8(FRA.PROTOCOL) ?? 0,
-    ...optional('from', range(FRA.SRC, payload.readUInt8(2))),
-    ...optional('to', range(FRA.DST, payload.readUInt8(1))),
-    ...optional('inputLink', attributes.text(FRA.IIFNAME)),
-    ...optional('fwmark', attributes.u32(FRA.FWMARK)),
-    ...optional('fwmask', attributes.u32(FRA.FWMASK)),
   };
+  setPresent(rule, 'from', range(FRA.SRC, payload.readUInt8(2)));
+  setPresent(rule, 'to', range(FRA.DST, payload.readUInt8(1)));
+  setPresent(rule, 'inputLink', attributes.text(FRA.IIFNAME));
+  setPresent(rule, 'fwmark', attributes.u32(FRA.FWMARK));
+  setPresent(rule, 'fwmask', attributes.u32(FRA.FWMASK));
+  return rule;
 }
 
 function lengthOf(range: Cidr | undefined): number {

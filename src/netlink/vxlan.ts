@@ -1,6 +1,6 @@
 /** IFLA_INFO_DATA of a VXLAN device (linux/if_link.h, IFLA_VXLAN_*). */
 import { ipFamily, ipToBytes } from '../ip/ip.ts';
-import { type Attributes, optional, type Writer } from './attribute.ts';
+import { type Attributes, setPresent, type Writer } from './attribute.ts';
 import { readIp } from './family.ts';
 import type { Vxlan } from './objects.ts';
 
@@ -18,12 +18,13 @@ export function writeVxlan(writer: Writer, vxlan: Vxlan): void {
 
 export function readVxlan(data: Attributes): Vxlan {
   const checksum = data.u8(VXLAN.UDP_CSUM);
-  return {
+  const vxlan: Vxlan = {
     vni: data.u32(VXLAN.ID) ?? 0,
     port: data.u16Be(VXLAN.PORT) ?? 0,
     learning: data.u8(VXLAN.LEARNING) === 1,
-    ...optional('local', readIp(data.bytes(VXLAN.LOCAL), 4) ?? readIp(data.bytes(VXLAN.LOCAL6), 6)),
-    ...optional('lowerIndex', data.u32(VXLAN.LINK)),
-    ...optional('udpChecksum', checksum === undefined ? undefined : checksum === 1),
   };
+  setPresent(vxlan, 'local', readIp(data.bytes(VXLAN.LOCAL), 4) ?? readIp(data.bytes(VXLAN.LOCAL6), 6));
+  setPresent(vxlan, 'lowerIndex', data.u32(VXLAN.LINK));
+  setPresent(vxlan, 'udpChecksum', checksum === undefined ? undefined : checksum === 1);
+  return vxlan;
 }

@@ -20,6 +20,8 @@ export type NodeTableInput = {
    * where others translate addresses (a service's, say): their answers would not be translated back.
    */
   untracked: boolean;
+  /** UDP port of the tunnel where there is one: what is tunnelled is tracked, or not, by what is inside. */
+  tunnelPort?: number;
 };
 
 const MULTICAST = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
@@ -41,18 +43,24 @@ export function planNodeTable(input: NodeTableInput): Table {
     hook: { type: 'nat', hook: 'postrouting', priority: 'srcnat' },
     rules,
   };
-  return { ...TABLE, sets, chains: input.untracked ? [untrackedChain(input.podNetwork), chain] : [chain] };
+  return { ...TABLE, sets, chains: [...untrackedChains(input), chain] };
 }
 
-function untrackedChain(podNetwork: readonly Cidr[]): Chain {
-  return {
-    name: 'untracked',
-    hook: { type: 'filter', hook: 'prerouting', priority: 'raw' },
-    rules: podNetwork.map((range) => {
-      const ip = cidrFamily(range) === 4 ? 'ip' : 'ip6';
-      return { match: `${ip} saddr ${range} ${ip} daddr ${range} notrack`, comment: 'between pods' };
-    }),
-  };
+/** Every flow has a source port of its own in the tunnel: tracked, they would fill the table with what nobody asks for. */
+function untrackedChains({ podNetwork, untracked, tunnelPort }: NodeTableInput): Chain[] {
+  const pods = (untracked ? podNetwork : []).map((range): Rule => {
+    const ip = cidrFamily(range) === 4 ? 'ip' : 'ip6';
+    return { match: `${ip} saddr ${range} ${ip} daddr ${range} notrack accept`, comment: 'between pods' };
+  });
+  const tunnel: Rule[] =
+    tunnelPort === undefined
+      ? []
+      : [{ match: `udp dport ${tunnelPort} notrack accept`, comment: 'the tunnel' }];
+  const chain = (hook: 'prerouting' | 'output', rules: Rule[]): Chain[] =>
+    rules.length === 0
+      ? []
+      : [{ name: `untracked-${hook}`, hook: { type: 'filter', hook, priority: 'raw' }, rules }];
+  return [...chain('prerouting', [...pods, ...tunnel]), ...chain('output', tunnel)];
 }
 
 function insideSet(name: string, family: IpFamily, { podNetwork, nodes, exclude }: NodeTableInput): NftSet {

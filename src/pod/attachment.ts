@@ -3,7 +3,7 @@
  * Its record is the alias of the host's end of the veth: the kernel is the only database of what is attached,
  * so nothing can leak: when the pod's namespace dies, the veth, the record and the address are gone with it.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Ip, isIp, parseIp } from '../ip/ip.ts';
 import { isMac, type Mac, parseMac } from '../ip/mac.ts';
 
@@ -36,7 +36,7 @@ export function attachmentId(key: AttachmentKey): string {
 
 /** The host's end of the veth: always the same name for the same attachment, and short enough for IFNAMSIZ. */
 export function hostLinkName(key: AttachmentKey): string {
-  return `fl${createHash('sha256').update(attachmentId(key)).digest('hex').slice(0, 12)}`;
+  return `fl${hash('sha256', attachmentId(key), 'hex').slice(0, 12)}`;
 }
 
 /**

@@ -18,6 +18,8 @@ const LAST_RETRY_MS = 10_000;
 export class Runner {
   readonly #options: Required<RunnerOptions>;
   #reasons = new Set<string>();
+  /** When the earliest run that was asked for is due. */
+  #asked = Infinity;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #retryMs = FIRST_RETRY_MS;
@@ -27,10 +29,14 @@ export class Runner {
     this.#options = { delayMs: 10, periodMs: 0, ...options };
   }
 
-  /** Asks for a run. */
-  trigger(reason: string): void {
+  /**
+   * Asks for a run.
+   * @param delayMs at the latest after so long; a run that is due earlier serves it too.
+   */
+  trigger(reason: string, delayMs: number = this.#options.delayMs): void {
     this.#reasons.add(reason);
-    if (this.#running === undefined) this.#schedule(this.#options.delayMs);
+    this.#asked = Math.min(this.#asked, performance.now() + delayMs);
+    if (this.#running === undefined) this.#schedule(this.#asked - performance.now());
   }
 
   /** Runs now, behind a run that is on its way; rejects with what the task threw. */
@@ -50,10 +56,13 @@ export class Runner {
   #schedule(ms: number): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (this.#reasons.size === 0) this.#reasons.add('period');
-      this.#run().catch(() => undefined);
-    }, ms);
+    this.#timer = setTimeout(
+      () => {
+        if (this.#reasons.size === 0) this.#reasons.add('period');
+        this.#run().catch(() => undefined);
+      },
+      Math.max(0, ms),
+    );
     this.#timer.unref();
   }
 
@@ -61,6 +70,7 @@ export class Runner {
     clearTimeout(this.#timer);
     const reasons = [...this.#reasons];
     this.#reasons = new Set();
+    this.#asked = Infinity;
     // Behind a resolved promise, so that what the task itself triggers finds it running already.
     this.#running = Promise.resolve().then(() => this.#options.task(reasons));
     try {
@@ -80,8 +90,7 @@ export class Runner {
 
   /** What was asked for meanwhile comes first. */
   #next(ms: number): void {
-    const asked = [...this.#reasons].some((reason) => reason !== 'retry');
-    if (asked) this.#schedule(this.#options.delayMs);
+    if (this.#asked < Infinity) this.#schedule(this.#asked - performance.now());
     else if (ms > 0) this.#schedule(ms);
   }
 }

@@ -157,11 +157,8 @@ void test('signals in the middle of requests do not spoil them', async () => {
   };
   process.on('SIGWINCH', count);
   const sender = spawn('sh', ['-c', `for i in $(seq 3000); do kill -WINCH ${process.pid}; done`]);
-  let running = true;
-  const ended = once(sender, 'exit').then(() => {
-    running = false;
-  });
-  while (running) {
+  const ended = once(sender, 'exit');
+  while (sender.exitCode === null) {
     for (let i = 0; i < 50; i++) assert.equal(kernel.links().length, 1);
     await kernel.applyAsync([{ op: 'link.delete', index: 999 }]);
     await new Promise((resolve) => setImmediate(resolve));
@@ -191,7 +188,6 @@ void test('a unix socket tells who is at its other end', async () => {
 });
 
 void test('arguments of the wrong type are a TypeError, not a crash', () => {
-  const call = (name: keyof typeof native, ...args: unknown[]) => Reflect.apply(native[name], native, args);
   for (const name of [
     'openNamespace',
     'closeFd',
@@ -208,6 +204,10 @@ void test('arguments of the wrong type are a TypeError, not a crash', () => {
   assert.throws(() => call('openSocket', 9999, -1, []), { code: 'EPROTONOSUPPORT' });
   assert.throws(() => call('closeFd', 0x7fff_0000), { code: 'EBADF' });
 });
+
+function call(name: keyof typeof native, ...args: readonly unknown[]): unknown {
+  return Reflect.apply(native[name], native, args);
+}
 
 function request(type: number, flags: number, name: string): Buffer {
   const writer = new Writer();

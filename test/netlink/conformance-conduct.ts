@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { parseIp } from '../../src/ip/ip.ts';
 import type { KernelEvent } from '../../src/netlink/kernel.ts';
 import type { Rule } from '../../src/netlink/objects.ts';
+import { until } from '../until.ts';
 import {
   createVeth,
   HOST_INDEX,
@@ -13,7 +14,6 @@ import {
   podNeighbor,
   reach,
   replace,
-  until,
 } from './conformance-world.ts';
 
 export function testConduct(inWorld: InWorld): void {
@@ -64,7 +64,7 @@ export function testConduct(inWorld: InWorld): void {
       { op: 'route.delete', route: hostRoute({}) },
     );
     reach(stranger, { op: 'link.create', link: { index: 50, name: 'br0', kind: { type: 'bridge' } } });
-    await until(() => heard.some(({ kind }) => kind === 'link'));
+    await until('the last change was heard of', () => heard.some(({ kind }) => kind === 'link'));
     const count = (kind: KernelEvent['kind'], change: string) =>
       heard.filter((event) => event.kind === kind && 'change' in event && event.change === change).length;
     assert.deepEqual(

@@ -158,8 +158,3 @@ export function withoutLink(route: Route): Route {
   const { linkIndex: _, ...fields } = route;
   return fields;
 }
-
-/** Waits for what notifications bring; the test's own limit ends a wait that nothing ends. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
-}

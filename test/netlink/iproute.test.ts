@@ -127,7 +127,7 @@ inFurnished('routes', (kernel, namespace) => {
       linkIndex: indexes.get(String(route['dev'])),
       source: route['prefsrc'],
       metric: route['metric'],
-      onLink: list(route['flags']).some((flag) => String(flag) === 'onlink') || undefined,
+      onLink: JSON.stringify(route['flags']).includes('onlink') || undefined,
     }));
   assert.deepEqual(
     kernel

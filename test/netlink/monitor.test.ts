@@ -9,11 +9,11 @@ import { watchKernel } from '../../src/netlink/monitor.ts';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
 import { openKernel } from '../../src/netlink/rtnetlink.ts';
 import { createNamespace } from '../namespace.ts';
+import { pause, until } from '../until.ts';
 
 const NOBODY: ReadonlySet<number> = new Set();
-const TIMEOUT = { timeout: 60_000 };
 
-void test('each change of a route is told, once', TIMEOUT, async () => {
+void test('each change of a route is told, once', async () => {
   using namespace = createNamespace();
   using opened = NetworkNamespace.open(namespace.path);
   using kernel = openKernel(opened);
@@ -22,10 +22,9 @@ void test('each change of a route is told, once', TIMEOUT, async () => {
   const total = 2000;
   for (let from = 0; from < total; from += 100) {
     kernel.apply(routes(from, from + 100));
-    await new Promise((resolve) => setImmediate(resolve));
+    await until('these routes were heard of', () => heard.length >= from + 100);
   }
-  while (heard.length < total) await pause();
-  await pause();
+  await pause(20);
   assert.deepEqual(
     heard,
     heard.map(() => ({ kind: 'route', change: 'new' })),
@@ -33,25 +32,21 @@ void test('each change of a route is told, once', TIMEOUT, async () => {
   assert.equal(heard.length, total);
 });
 
-void test(
-  'what was lost while nobody could listen is told as an overrun, and later changes are heard',
-  TIMEOUT,
-  async () => {
-    using namespace = createNamespace();
-    using opened = NetworkNamespace.open(namespace.path);
-    using kernel = openKernel(opened);
-    const heard: KernelEvent[] = [];
-    using _watch = watchKernel({ namespace: opened, own: NOBODY, onEvent: (event) => heard.push(event) });
-    // The event loop does not turn in between.
-    kernel.apply(routes(0, 20_000));
-    while (!heard.some(({ kind }) => kind === 'overrun')) await pause();
-    assert.ok(heard.length < 20_000);
-    kernel.apply([{ op: 'link.create', link: { name: 'br0', kind: { type: 'bridge' } } }]);
-    while (!heard.some(({ kind }) => kind === 'link')) await pause();
-  },
-);
+void test('what was lost while nobody could listen is told as an overrun, and later changes are heard', async () => {
+  using namespace = createNamespace();
+  using opened = NetworkNamespace.open(namespace.path);
+  using kernel = openKernel(opened);
+  const heard: KernelEvent[] = [];
+  using _watch = watchKernel({ namespace: opened, own: NOBODY, onEvent: (event) => heard.push(event) });
+  // The event loop does not turn in between.
+  kernel.apply(routes(0, 20_000));
+  await until('the overrun was told', () => heard.some(({ kind }) => kind === 'overrun'));
+  assert.ok(heard.length < 20_000);
+  kernel.apply([{ op: 'link.create', link: { name: 'br0', kind: { type: 'bridge' } } }]);
+  await until('the new link was heard of', () => heard.some(({ kind }) => kind === 'link'));
+});
 
-void test('after its end a watch is silent', TIMEOUT, async () => {
+void test('after its end a watch is silent', async () => {
   using namespace = createNamespace();
   using opened = NetworkNamespace.open(namespace.path);
   using kernel = openKernel(opened);
@@ -61,7 +56,7 @@ void test('after its end a watch is silent', TIMEOUT, async () => {
   watch[Symbol.dispose]();
   const before = count;
   kernel.apply(routes(10, 20));
-  await pause();
+  await pause(20);
   assert.equal(count, before);
 });
 
@@ -69,14 +64,14 @@ for (const [title, ending] of [
   ['by itself', ''],
   ['by process.exit', 'process.exit(0);'],
 ] as const) {
-  void test(`a process that still watches ends ${title}`, TIMEOUT, async () => {
+  void test(`a process that still watches ends ${title}`, async () => {
     using namespace = createNamespace();
     const { stdout } = await run(namespace.path, `console.log('watching'); ${ending}`);
     assert.equal(stdout, 'watching\n');
   });
 }
 
-void test('what a listener throws is an uncaught exception, not silence', TIMEOUT, async () => {
+void test('what a listener throws is an uncaught exception, not silence', async () => {
   using namespace = createNamespace();
   const program = `
     process.on('uncaughtException', ({ message }) => { console.log(message); process.exit(3); });
@@ -100,7 +95,9 @@ function run(path: string, program: string) {
       onEvent: () => { throw new Error('from the listener'); },
     });
     ${program}`;
-  return promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+  return promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], {
+    timeout: 30_000,
+  });
 }
 
 function routes(from: number, to: number): Operation[] {
@@ -117,8 +114,4 @@ function routes(from: number, to: number): Operation[] {
       },
     };
   });
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20));
 }

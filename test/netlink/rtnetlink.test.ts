@@ -14,7 +14,7 @@ import { createNamespace, type TestNamespace } from '../namespace.ts';
 type Place = { kernel: Kernel; namespace: TestNamespace; opened: NetworkNamespace };
 
 function inNamespace(title: string, body: (place: Place) => void | Promise<void>): void {
-  void test(title, { timeout: 120_000 }, async () => {
+  void test(title, async () => {
     using namespace = createNamespace();
     using opened = NetworkNamespace.open(namespace.path);
     using kernel = openKernel(opened);
@@ -68,25 +68,21 @@ inNamespace('ten thousand routes are written and listed, each once', ({ kernel }
 });
 
 inNamespace('a list is whole even while others change what is listed', async ({ kernel, namespace }) => {
-  const bridges = Array.from({ length: 200 }, (_, i) => bridge(1000 + 2 * i));
+  const bridges = Array.from({ length: 80 }, (_, i) => bridge(1000 + 2 * i));
   reach(kernel, ...bridges);
-  const expected = Array.from({ length: 200 }, (_, i) => 1000 + 2 * i);
+  const expected = Array.from({ length: 80 }, (_, i) => 1000 + 2 * i);
   // Links between those that stay come and go, so that the kernel's position in its list moves all the time.
   const churn = Array.from(
-    { length: 40 },
+    { length: 30 },
     (_, i) => `link add churn${i} index ${1001 + 2 * i} type bridge\nlink del churn${i}`,
   ).join('\n');
   const ip = spawn('nsenter', [`--net=${namespace.path}`, 'ip', '-batch', '-'], {
     stdio: ['pipe', 'inherit', 'inherit'],
   });
-  let running = true;
-  const ended = once(ip, 'exit').then(([code]) => {
-    running = false;
-    assert.equal(code, 0);
-  });
+  const ended = once(ip, 'exit');
   ip.stdin.end(`${churn}\n`);
   let lists = 0;
-  while (running) {
+  while (ip.exitCode === null) {
     const indexes = new Set(kernel.links().map(({ index }) => index));
     assert.deepEqual(
       expected.filter((index) => !indexes.has(index)),
@@ -95,7 +91,7 @@ inNamespace('a list is whole even while others change what is listed', async ({ 
     lists++;
     await new Promise((resolve) => setImmediate(resolve));
   }
-  await ended;
+  assert.deepEqual(await ended, [0, null]);
   assert.ok(lists > 1);
 });
 
@@ -114,13 +110,10 @@ inNamespace('links are deleted off the event loop while requests go on', async (
     }),
   );
   reach(kernel, ...veths);
-  let done = false;
-  const deletion = kernel.applyAsync([{ op: 'link.deleteGroup', group: 64029 }]).then((outcomes) => {
-    done = true;
-    return outcomes;
-  });
+  const done = new AbortController();
+  const deletion = kernel.applyAsync([{ op: 'link.deleteGroup', group: 64029 }]).finally(() => done.abort());
   let asked = 0;
-  while (!done) {
+  while (!done.signal.aborted) {
     assert.equal(kernel.link(1)?.name, 'lo');
     asked++;
     await new Promise((resolve) => setImmediate(resolve));

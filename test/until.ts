@@ -1,0 +1,17 @@
+/** Waiting for what somebody else does: the kernel, another process. */
+
+const STEP_MS = 5;
+/** Far beyond anything that works; it keeps a fault from becoming a hang. */
+const LIMIT_MS = 30_000;
+
+/** @param what the condition in words, for the error when it never comes true. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let waited = 0; !condition(); waited += STEP_MS) {
+    if (waited > LIMIT_MS) throw new Error(`waited in vain until ${what}`);
+    await pause(STEP_MS);
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
