@@ -6,6 +6,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define NEWEST_CNI_VERSION "1.1.0"
+#define CNI_VERSIONS "0.3.1", "0.4.0", "1.0.0", NEWEST_CNI_VERSION
+
+/* The codes of the CNI specification that the plugin gives by itself. */
+enum cni_code {
+	INVALID_ENVIRONMENT = 4,
+	IO_FAILURE = 5,
+	UNDECODABLE = 6,
+	INVALID_CONFIGURATION = 7,
+	TRY_AGAIN = 11,
+	NOT_AVAILABLE = 50
+};
+
 /* A growing run of bytes. */
 struct bytes {
 	uint8_t *data;
@@ -29,6 +42,14 @@ bool write_all(int fd, const void *data, size_t length);
  */
 char *json_top_level_text(const char *input, size_t length, const char *key);
 bool json_append_escaped(struct bytes *out, const char *text);
+
+/* error.c */
+
+/*
+ * Prints an error as the specification wants it. version: as the configuration states it, or NULL; subject: what the
+ * message ends with. Returns the exit status.
+ */
+int print_error(const char *version, enum cni_code code, const char *message, const char *subject);
 
 /* call.c */
 

@@ -8,11 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NEWEST "1.1.0"
-
-/* The codes of the CNI specification that the plugin gives by itself. */
-enum { INVALID_ENVIRONMENT = 4, IO_FAILURE = 5, UNDECODABLE = 6, TRY_AGAIN = 11, NOT_AVAILABLE = 50 };
-
 extern char **environ;
 
 /* What the plugin itself needs to know of a call. */
@@ -22,38 +17,13 @@ struct call {
 	char *version;
 	char *socket_path;
 	char *state_directory;
-	char *network;
+	/* network/container/interface: what a DEL is kept under */
+	char *identity;
 };
 
-static bool print(const void *data, size_t length)
+static int fail(const struct call *call, enum cni_code code, const char *message, const char *subject)
 {
-	const uint8_t *at = data;
-	while (length > 0) {
-		ssize_t count = write(STDOUT_FILENO, at, length);
-		if (count < 0 && errno != EINTR)
-			return false;
-		if (count > 0) {
-			at += count;
-			length -= (size_t)count;
-		}
-	}
-	return true;
-}
-
-static int fail(const struct call *call, int code, const char *message, const char *subject)
-{
-	struct bytes out = { 0 };
-	char number[16];
-	snprintf(number, sizeof(number), "%d", code);
-	bool fine = bytes_append_text(&out, "{\"cniVersion\":\"") &&
-		    json_append_escaped(&out, call->version == NULL ? NEWEST : call->version) &&
-		    bytes_append_text(&out, "\",\"code\":") && bytes_append_text(&out, number) &&
-		    bytes_append_text(&out, ",\"msg\":\"") && json_append_escaped(&out, message) &&
-		    json_append_escaped(&out, subject) && bytes_append_text(&out, "\"}\n");
-	if (fine)
-		print(out.data, out.length);
-	bytes_free(&out);
-	return EXIT_FAILURE;
+	return print_error(call->version, code, message, subject);
 }
 
 /* One byte more than is allowed, so that too much can be told from just enough. */
@@ -72,102 +42,183 @@ static bool read_input(struct bytes *input)
 	return true;
 }
 
-/* From the configuration, else from the environment, else the usual one. */
-static char *setting(const struct bytes *input, const char *key, const char *variable, const char *usual)
-{
-	char *value = json_top_level_text((const char *)input->data, input->length, key);
-	if (value != NULL && value[0] != '\0')
-		return value;
-	free(value);
-	const char *set = getenv(variable);
-	return strdup(set == NULL || set[0] == '\0' ? usual : set);
-}
-
 static const char *variable(const char *name)
 {
 	const char *value = getenv(name);
 	return value == NULL ? "" : value;
 }
 
-static int delete_later(const struct call *call, const struct bytes *frame)
+static char *text_of(const struct bytes *input, const char *key)
 {
-	if (variable("CNI_CONTAINERID")[0] == '\0' || variable("CNI_IFNAME")[0] == '\0')
-		return fail(call, INVALID_ENVIRONMENT, "DEL needs CNI_CONTAINERID, CNI_IFNAME in its environment; set what is missing", "");
-	char *identity;
-	if (asprintf(&identity, "%s/%s/%s", call->network == NULL ? "" : call->network, variable("CNI_CONTAINERID"),
-		     variable("CNI_IFNAME")) < 0)
-		return fail(call, IO_FAILURE, "out of memory", "");
-	int error = pending_save(call->state_directory, identity, frame);
-	free(identity);
-	if (error < 0) {
-		fprintf(stderr, "fairlead-cni: cannot keep the DEL for the agent in %s: %s\n", call->state_directory,
-			strerror(-error));
-		return fail(call, IO_FAILURE, "the agent is not running, and the DEL cannot be kept for it in ",
-			    call->state_directory);
-	}
-	fprintf(stderr, "fairlead-cni: the agent is not running; the DEL is kept for its next start\n");
-	return EXIT_SUCCESS;
+	return json_top_level_text((const char *)input->data, input->length, key);
 }
 
-static int without_agent(const struct call *call, const struct bytes *frame, enum call_outcome outcome)
+/* From the configuration, else from the environment, else the usual one. */
+static char *setting(const struct bytes *input, const char *key, const char *name, const char *usual)
 {
-	if (strcmp(call->command, "DEL") == 0)
-		return delete_later(call, frame);
-	if (outcome == CALL_BROKEN_OFF)
-		return fail(call, TRY_AGAIN, "the fairlead agent ended while it worked on this; try again. Its socket: ",
+	char *value = text_of(input, key);
+	if (value != NULL && value[0] != '\0')
+		return value;
+	free(value);
+	const char *set = variable(name);
+	return strdup(set[0] == '\0' ? usual : set);
+}
+
+static bool understand(struct call *call)
+{
+	char *network = text_of(&call->input, "name");
+	call->version = text_of(&call->input, "cniVersion");
+	call->socket_path = setting(&call->input, "agentSocket", "FAIRLEAD_SOCKET", "/run/fairlead/cni.sock");
+	call->state_directory = setting(&call->input, "stateDirectory", "FAIRLEAD_STATE", "/var/lib/fairlead");
+	if (asprintf(&call->identity, "%s/%s/%s", network == NULL ? "" : network, variable("CNI_CONTAINERID"),
+		     variable("CNI_IFNAME")) < 0)
+		call->identity = NULL;
+	free(network);
+	return call->socket_path != NULL && call->state_directory != NULL && call->identity != NULL;
+}
+
+static bool is(const struct call *call, const char *command)
+{
+	return strcmp(call->command, command) == 0;
+}
+
+static int print_reply(const struct call *call, const struct reply *reply)
+{
+	/* A DEL that is still kept was for an earlier attachment of this name; it must not hit the new one. */
+	if (is(call, "ADD") && reply->exit_code == 0)
+		pending_forget(call->state_directory, call->identity);
+	bool printed = write_all(STDOUT_FILENO, reply->text.data, reply->text.length);
+	return printed && reply->exit_code == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int delete_later(const struct call *call, const struct bytes *frame, enum call_outcome outcome)
+{
+	if (variable("CNI_CONTAINERID")[0] == '\0' || variable("CNI_IFNAME")[0] == '\0')
+		return fail(call, INVALID_ENVIRONMENT,
+			    "DEL needs CNI_CONTAINERID, CNI_IFNAME in its environment; set what is missing", "");
+	int error = pending_save(call->state_directory, call->identity, frame);
+	/* An agent that has just started may have looked for kept requests before this one was there. */
+	struct reply reply = { 0 };
+	if (outcome != CALL_TIMED_OUT && call_agent(call->socket_path, frame, 0, &reply) == CALL_ANSWERED) {
+		pending_forget(call->state_directory, call->identity);
+		int result = print_reply(call, &reply);
+		bytes_free(&reply.text);
+		return result;
+	}
+	bytes_free(&reply.text);
+	if (error == 0) {
+		fprintf(stderr, "fairlead-cni: no agent answers; the DEL is kept for its next start\n");
+		return EXIT_SUCCESS;
+	}
+	fprintf(stderr, "fairlead-cni: cannot keep the DEL for the agent in %s: %s\n", call->state_directory,
+		strerror(-error));
+	return fail(call, IO_FAILURE,
+		    "no agent answers, and the DEL cannot be kept for its next start; start the agent, or make this "
+		    "directory writable: ",
+		    call->state_directory);
+}
+
+static int without_agent(const struct call *call, const struct bytes *frame, enum call_outcome outcome,
+			 const struct reply *reply)
+{
+	if (is(call, "DEL"))
+		return delete_later(call, frame, outcome);
+	enum cni_code code = is(call, "STATUS") ? NOT_AVAILABLE : TRY_AGAIN;
+	if (outcome == CALL_ENDED)
+		return fail(call, code, "the fairlead agent ended while it worked on this; try again. Its socket: ",
 			    call->socket_path);
-	return fail(call, strcmp(call->command, "STATUS") == 0 ? NOT_AVAILABLE : TRY_AGAIN,
-		    "the fairlead agent is not running on this node; start it, or look into its log, and try again. "
-		    "Nobody answers at ",
+	if (outcome == CALL_TIMED_OUT)
+		return fail(call, code,
+			    "the fairlead agent has not answered in time; look into its log, and try again. Its socket: ",
+			    call->socket_path);
+	if (reply->error == ENAMETOOLONG)
+		return fail(call, INVALID_CONFIGURATION,
+			    "agentSocket: is longer than the 107 bytes of a socket's path; shorten ", call->socket_path);
+	fprintf(stderr, "fairlead-cni: %s: %s\n", call->socket_path, strerror(reply->error));
+	return fail(call, code,
+		    reply->error == EAGAIN ?
+			    "the fairlead agent of this node takes no calls; look into its log, and try again. Its socket: " :
+			    "the fairlead agent is not running on this node; start it, or look into its log, and try "
+			    "again. Nobody answers at ",
 		    call->socket_path);
 }
 
 static int carry(const struct call *call)
 {
-	struct bytes frame = { 0 }, text = { 0 };
-	uint32_t exit_code = EXIT_FAILURE;
-	int result;
-	if (!call_encode(&frame, environ, &call->input)) {
-		result = fail(call, IO_FAILURE, "out of memory", "");
-	} else {
-		enum call_outcome outcome = call_agent(call->socket_path, &frame, &exit_code, &text);
-		result = outcome == CALL_ANSWERED ? (exit_code == 0 ? EXIT_SUCCESS : EXIT_FAILURE) :
-						    without_agent(call, &frame, outcome);
-		if (outcome == CALL_ANSWERED && !print(text.data, text.length))
-			result = EXIT_FAILURE;
+	struct bytes frame = { 0 };
+	struct reply reply = { 0 };
+	int result = EXIT_FAILURE;
+	switch (call_encode(&frame, environ, &call->input)) {
+	case ENVIRONMENT_TOO_LARGE:
+		result = fail(call, INVALID_ENVIRONMENT, "the CNI_ variables are longer than 65536 bytes; shorten CNI_ARGS", "");
+		break;
+	case OUT_OF_MEMORY:
+		result = fail(call, IO_FAILURE, "no memory is left on this node; free some", "");
+		break;
+	case ENCODED: {
+		enum call_outcome outcome = call_agent(call->socket_path, &frame, CONNECT_MS, &reply);
+		result = outcome == CALL_ANSWERED ? print_reply(call, &reply) :
+						    without_agent(call, &frame, outcome, &reply);
+	}
 	}
 	bytes_free(&frame);
-	bytes_free(&text);
+	bytes_free(&reply.text);
 	return result;
+}
+
+static int run(struct call *call)
+{
+	if (!read_input(&call->input))
+		return fail(call, IO_FAILURE, "standard input cannot be read; give the network configuration there", "");
+	if (call->input.length > STDIN_LIMIT)
+		return fail(call, UNDECODABLE,
+			    "the network configuration on standard input is longer than 1048576 bytes; shorten it", "");
+	if (!understand(call))
+		return fail(call, IO_FAILURE, "no memory is left on this node; free some", "");
+	static const char *const commands[] = { "ADD", "DEL", "CHECK", "GC", "STATUS" };
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (is(call, commands[i]))
+			return carry(call);
+	return fail(call, INVALID_ENVIRONMENT,
+		    "CNI_COMMAND: must be one of ADD, DEL, CHECK, GC, STATUS, VERSION, and not ", call->command);
+}
+
+static int print_version(void)
+{
+	static const char *const versions[] = { CNI_VERSIONS };
+	struct bytes out = { 0 };
+	bool fine = bytes_append_text(&out, "{\"cniVersion\":\"" NEWEST_CNI_VERSION "\",\"supportedVersions\":[");
+	for (size_t i = 0; fine && i < sizeof(versions) / sizeof(*versions); i++)
+		fine = bytes_append_text(&out, i == 0 ? "\"" : ",\"") && bytes_append_text(&out, versions[i]) &&
+		       bytes_append_text(&out, "\"");
+	fine = fine && bytes_append_text(&out, "]}\n") && write_all(STDOUT_FILENO, out.data, out.length);
+	bytes_free(&out);
+	return fine ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int print_about(void)
+{
+	static const char *const versions[] = { CNI_VERSIONS };
+	fprintf(stderr, "fairlead-cni: the CNI plugin of Fairlead, the pod network; a container runtime calls it.\nCNI versions:");
+	for (size_t i = 0; i < sizeof(versions) / sizeof(*versions); i++)
+		fprintf(stderr, " %s", versions[i]);
+	fprintf(stderr, "\n");
+	return EXIT_SUCCESS;
 }
 
 int main(void)
 {
 	struct call call = { .command = variable("CNI_COMMAND") };
 	signal(SIGPIPE, SIG_IGN);
-	if (call.command[0] == '\0') {
-		fprintf(stderr, "fairlead-cni: the CNI plugin of Fairlead, the pod network; it speaks CNI 0.3.1, 0.4.0, 1.0.0, 1.1.0\n");
-		return EXIT_SUCCESS;
-	}
-	if (strcmp(call.command, "VERSION") == 0) {
-		static const char reply[] =
-			"{\"cniVersion\":\"1.1.0\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n";
-		return print(reply, sizeof(reply) - 1) ? EXIT_SUCCESS : EXIT_FAILURE;
-	}
-	if (!read_input(&call.input))
-		return fail(&call, IO_FAILURE, "standard input cannot be read; give the network configuration there", "");
-	if (call.input.length > STDIN_LIMIT)
-		return fail(&call, UNDECODABLE, "the network configuration on standard input is larger than 1 MiB; shorten it", "");
-	call.version = json_top_level_text((const char *)call.input.data, call.input.length, "cniVersion");
-	call.network = json_top_level_text((const char *)call.input.data, call.input.length, "name");
-	call.socket_path = setting(&call.input, "agentSocket", "FAIRLEAD_SOCKET", "/run/fairlead/cni.sock");
-	call.state_directory = setting(&call.input, "stateDirectory", "FAIRLEAD_STATE", "/var/lib/fairlead");
-	int result = call.socket_path == NULL || call.state_directory == NULL ? fail(&call, IO_FAILURE, "out of memory", "") :
-									       carry(&call);
+	if (call.command[0] == '\0')
+		return print_about();
+	if (is(&call, "VERSION"))
+		return print_version();
+	int result = run(&call);
 	free(call.version);
-	free(call.network);
 	free(call.socket_path);
 	free(call.state_directory);
+	free(call.identity);
 	bytes_free(&call.input);
 	return result;
 }

@@ -76,7 +76,14 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   stack.defer(() => runner.stop());
   stack.use(store.watch(() => runner.trigger('cluster')));
   stack.use(
-    watchKernel({ own: kernel.portIds, onEvent: ({ kind }) => runner.trigger(kind, KERNEL_EVENT_MS) }),
+    watchKernel({
+      own: kernel.portIds,
+      onEvent: (event) => {
+        // The underlay's neighbors come and go all the time, and are nobody's business.
+        if (event.kind === 'neighbor' && !network.owns(event.linkIndex)) return;
+        runner.trigger(event.kind, KERNEL_EVENT_MS);
+      },
+    }),
   );
   stack.use(
     watchRulesets(nftables.pids, () => {

@@ -156,8 +156,9 @@ function createLink(context: AttachContext, plan: (hostIndex: number, podIndex: 
     const index = context.nextIndex();
     const { create, inPod, commit } = plan(index, index);
     const [error] = host.apply([create]);
-    // Somebody else's interface has the index, here or in the pod.
-    if (error?.errno === 'EBUSY' && attempt < MAX_ATTEMPTS) continue;
+    // Somebody else's interface has the index: EBUSY is the pod's, EEXIST the host's (or the name is taken).
+    const taken = error?.errno === 'EBUSY' || (error?.errno === 'EEXIST' && host.link(index) !== undefined);
+    if (taken && attempt < MAX_ATTEMPTS) continue;
     if (error !== undefined) throw refused(error);
     const failure = firstRefusal(pod, inPod) ?? firstRefusal(host, commit);
     if (failure === undefined) return index;

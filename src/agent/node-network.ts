@@ -41,6 +41,7 @@ export class NodeNetwork {
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #refusal: string | undefined;
+  #tunnelIndex: number | undefined;
   #reached: Reached = { problems: [] };
 
   constructor(options: NodeNetworkOptions) {
@@ -57,6 +58,14 @@ export class NodeNetwork {
 
   get reached(): Reached {
     return this.#reached;
+  }
+
+  /** Whether an interface is the tunnel's or a pod's: everything on it is ours to keep right. */
+  owns(linkIndex: number): boolean {
+    const { table } = this.#options;
+    return (
+      this.#tunnelIndex === linkIndex || [...table.live.values()].some((pod) => pod.linkIndex === linkIndex)
+    );
   }
 
   /** Changes when somebody begins or ceases to translate addresses without telling. */
@@ -90,6 +99,7 @@ export class NodeNetwork {
       settings: configuration,
       freeIndex: this.#options.nextIndex,
     });
+    this.#tunnelIndex = result.overlay?.state.links[0]?.index;
     this.#decideReadiness(accepted, self, result, configuration);
     const firewall = await this.#ensureFirewall(accepted, result, configuration);
     const problems = [

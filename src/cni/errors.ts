@@ -1,6 +1,9 @@
 /** CNI errors (specification, "Error" and its list of codes): a number that runtimes act on, one sentence for people. */
 
-/** 1–99 are the specification's; 8 and 999 are what its Go library added; 100 and above are Fairlead's own. */
+/**
+ * 1–99 are the specification's; 8 and 999 are what its Go library added; 100 and above are Fairlead's own.
+ * docs/cni.md says what each means and what to do.
+ */
 export const CNI_CODES = {
   INCOMPATIBLE_VERSION: 1,
   UNSUPPORTED_FIELD: 2,
@@ -38,3 +41,11 @@ export class CniError extends Error {
     this.details = details;
   }
 }
+
+/** A value as it may stand in a message: as JSON, and not longer than a line. */
+export function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text;
+}
+
+const LONGEST_QUOTE = 100;

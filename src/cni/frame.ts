@@ -2,13 +2,13 @@
  * The frames between the plugin and the agent. A request: the magic `FLC1`, the length of the environment, the length
  * of standard input (32 bits each, big-endian), then both. The environment is `NAME=VALUE` texts, each ended by a zero
  * byte, of the variables that begin with `CNI_`. A reply: the magic, the exit code, the length, the text to print.
- * The other end is cmd/cni.
+ * A DEL that the plugin keeps for the agent is a request in a file. The other end is cmd/cni.
  */
 import { FairleadError } from '../errors/errors.ts';
 import type { Environment } from './environment.ts';
 import type { CniReply } from './reply.ts';
 
-const MAGIC = 0x464c4331;
+const MAGIC = Buffer.from('FLC1');
 const HEADER = 12;
 /** Bytes. */
 export const ENVIRONMENT_LIMIT = 64 * 1024;
@@ -24,18 +24,18 @@ export function encodeRequest({ environment, stdin }: RequestFrame): Buffer {
       .join(''),
   );
   const input = Buffer.from(stdin);
-  return Buffer.concat([words(MAGIC, variables.length, input.length), variables, input]);
+  return Buffer.concat([header(variables.length, input.length), variables, input]);
 }
 
 /**
+ * @param bytes all that came so far.
  * @returns undefined while bytes are missing.
  * @throws FairleadError as soon as the bytes cannot become a request.
  */
 export function decodeRequest(bytes: Buffer): RequestFrame | undefined {
-  if (bytes.length >= 4 && bytes.readUInt32BE(0) !== MAGIC) throw refuse('does not begin with FLC1');
-  if (bytes.length < HEADER) return undefined;
-  const environmentLength = bytes.readUInt32BE(4);
-  const stdinLength = bytes.readUInt32BE(8);
+  const lengths = decodeHeader(bytes, 'a request');
+  if (lengths === undefined) return undefined;
+  const [environmentLength, stdinLength] = lengths;
   if (environmentLength > ENVIRONMENT_LIMIT)
     throw refuse(`has ${environmentLength} bytes of environment, more than ${ENVIRONMENT_LIMIT}`);
   if (stdinLength > STDIN_LIMIT)
@@ -43,43 +43,57 @@ export function decodeRequest(bytes: Buffer): RequestFrame | undefined {
   const end = HEADER + environmentLength + stdinLength;
   if (bytes.length > end) throw refuse('has bytes behind its end');
   if (bytes.length < end) return undefined;
-  const variables = bytes.toString('utf8', HEADER, HEADER + environmentLength);
   return {
-    environment: parseEnvironment(variables),
+    environment: parseEnvironment(bytes.toString('utf8', HEADER, HEADER + environmentLength)),
     stdin: bytes.toString('utf8', HEADER + environmentLength),
   };
 }
 
+/** @throws FairleadError for a text that is longer than the plugin takes. */
 export function encodeReply({ exitCode, stdout }: CniReply): Buffer {
   const text = Buffer.from(stdout);
-  return Buffer.concat([words(MAGIC, exitCode, text.length), text]);
+  if (text.length > REPLY_LIMIT) throw refuse(`is a reply of ${text.length} bytes, more than ${REPLY_LIMIT}`);
+  return Buffer.concat([header(exitCode, text.length), text]);
 }
 
 /** The plugin's part in C reads replies; this is for tests and for the lab. */
 export function decodeReply(bytes: Buffer): CniReply | undefined {
-  if (bytes.length < HEADER) return undefined;
-  const length = bytes.readUInt32BE(8);
-  if (bytes.readUInt32BE(0) !== MAGIC || length > REPLY_LIMIT) throw refuse('is not a reply');
+  const words = decodeHeader(bytes, 'a reply');
+  if (words === undefined) return undefined;
+  const [exitCode, length] = words;
+  if (length > REPLY_LIMIT || bytes.length > HEADER + length) throw refuse('is longer than a reply');
   if (bytes.length < HEADER + length) return undefined;
-  return {
-    exitCode: bytes.readUInt32BE(4) === 0 ? 0 : 1,
-    stdout: bytes.toString('utf8', HEADER, HEADER + length),
-  };
+  return { exitCode: exitCode === 0 ? 0 : 1, stdout: bytes.toString('utf8', HEADER) };
 }
 
+function header(first: number, second: number): Buffer {
+  const bytes = Buffer.alloc(HEADER);
+  MAGIC.copy(bytes);
+  bytes.writeUInt32BE(first, MAGIC.length);
+  bytes.writeUInt32BE(second, MAGIC.length + 4);
+  return bytes;
+}
+
+/** The two words behind the magic. */
+function decodeHeader(bytes: Buffer, what: string): [number, number] | undefined {
+  const start = bytes.subarray(0, MAGIC.length);
+  if (!start.equals(MAGIC.subarray(0, start.length)))
+    throw refuse(`is not ${what}: it does not begin with FLC1`);
+  return bytes.length < HEADER ? undefined : [bytes.readUInt32BE(4), bytes.readUInt32BE(8)];
+}
+
+/** Of a variable that is there twice the first counts, as with getenv(3). */
 function parseEnvironment(text: string): Environment {
-  const environment: Record<string, string> = Object.create(null) as Record<string, string>;
-  for (const variable of text.split('\0')) {
+  const environment: Record<string, string> = Object.create(null);
+  if (text === '') return environment;
+  if (!text.endsWith('\0')) throw refuse('has an environment without its last zero byte');
+  for (const variable of text.slice(0, -1).split('\0')) {
     const at = variable.indexOf('=');
-    if (at > 0) environment[variable.slice(0, at)] = variable.slice(at + 1);
+    const name = variable.slice(0, Math.max(at, 0));
+    if (!name.startsWith('CNI_')) throw refuse('has a variable that does not begin with CNI_');
+    if (!Object.hasOwn(environment, name)) environment[name] = variable.slice(at + 1);
   }
   return environment;
-}
-
-function words(...values: number[]): Buffer {
-  const bytes = Buffer.alloc(values.length * 4);
-  for (const [index, value] of values.entries()) bytes.writeUInt32BE(value, index * 4);
-  return bytes;
 }
 
 function refuse(reason: string): FairleadError {

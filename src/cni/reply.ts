@@ -1,7 +1,8 @@
 /** What the plugin prints and how it exits. */
 import { describeError } from '../errors/errors.ts';
 import { CNI_CODES, CniError } from './errors.ts';
-import { CNI_VERSIONS } from './version.ts';
+import { isObject, own } from './json.ts';
+import { CNI_VERSIONS, type CniVersion } from './version.ts';
 
 export type CniReply = { exitCode: 0 | 1; stdout: string };
 
@@ -24,11 +25,13 @@ export function errorReply(error: unknown, stdin: string): CniReply {
   return { exitCode: 1, stdout: JSON.stringify(answer) };
 }
 
-function statedVersion(stdin: string): string {
+function statedVersion(stdin: string): CniVersion {
+  const newest = CNI_VERSIONS.at(-1)!;
   try {
-    const stated = (JSON.parse(stdin) as { cniVersion?: unknown } | null)?.cniVersion;
-    return CNI_VERSIONS.find((version) => version === stated) ?? CNI_VERSIONS.at(-1)!;
+    const configuration: unknown = JSON.parse(stdin);
+    const stated = isObject(configuration) ? own(configuration, 'cniVersion') : undefined;
+    return CNI_VERSIONS.find((version) => version === stated) ?? newest;
   } catch {
-    return CNI_VERSIONS.at(-1)!;
+    return newest;
   }
 }

@@ -1,9 +1,8 @@
 /** The result of ADD (specification, "Success"), in the version that the configuration asks for. */
-import type { Ip } from '../ip/ip.ts';
-import { ipFamily } from '../ip/ip.ts';
+import { type Ip, ipFamily } from '../ip/ip.ts';
 import type { Mac } from '../ip/mac.ts';
-import type { Dns } from './configuration.ts';
-import type { PreviousResult, ResultRoute } from './previous-result.ts';
+import type { Dns } from './dns.ts';
+import type { PreviousResult, ResultInterface, ResultRoute } from './previous-result.ts';
 import { type CniVersion, isAtLeast } from './version.ts';
 
 export type AddResult = {
@@ -16,38 +15,61 @@ export type AddResult = {
   dns: Dns;
 };
 
-/** The pod's own interfaces come behind those of the plugins before. */
-export function formatResult(result: AddResult, version: CniVersion, previous?: PreviousResult): string {
-  const shift = previous?.interfaces.length ?? 0;
-  const withMtu = (link: { name: string; mac: Mac; mtu: number; sandbox?: string }) => {
-    const { mtu, ...rest } = link;
-    return isAtLeast(version, '1.1.0') ? { ...rest, mtu } : rest;
-  };
-  const ips = result.addresses.map(({ ip, gateway }) => ({
-    ...ipVersion(version, ip),
-    address: `${ip}/${ipFamily(ip) === 4 ? 32 : 128}`,
-    gateway,
-    interface: shift + 1,
-  }));
-  const routes: ResultRoute[] = result.isDefault
-    ? result.addresses.map(({ ip, gateway }) => ({
+const NOTHING: PreviousResult = { interfaces: [], ips: [], routes: [], dns: {} };
+
+/** What Fairlead made, behind what plugins before it made. */
+export function formatResult(result: AddResult, version: CniVersion, previous = NOTHING): string {
+  return encodeResult(extendResult(previous, result), version);
+}
+
+/** The pod's interfaces come behind those of the plugins before, so that the indexes of those stay. */
+export function extendResult(previous: PreviousResult, result: AddResult): PreviousResult {
+  const podInterface = previous.interfaces.length + 1;
+  return {
+    interfaces: [...previous.interfaces, result.host, result.pod],
+    ips: [
+      ...previous.ips,
+      ...result.addresses.map(({ ip, gateway }) => ({
+        address: `${ip}/${ipFamily(ip) === 4 ? 32 : 128}`,
+        gateway,
+        interface: podInterface,
+      })),
+    ],
+    routes: [
+      ...previous.routes,
+      ...(result.isDefault ? result.addresses : []).map(({ ip, gateway }) => ({
         dst: ipFamily(ip) === 4 ? '0.0.0.0/0' : '::/0',
         gw: gateway,
-      }))
-    : [];
+      })),
+    ],
+    dns: { ...previous.dns, ...result.dns },
+  };
+}
+
+/** As JSON. What a version has no key for is left out. */
+export function encodeResult({ interfaces, ips, routes, dns }: PreviousResult, version: CniVersion): string {
   return JSON.stringify({
     cniVersion: version,
-    interfaces: [...(previous?.interfaces ?? []), withMtu(result.host), withMtu(result.pod)],
-    ips: [
-      ...(previous?.ips ?? []).map((entry) => ({ ...ipVersion(version, entry.address as Ip), ...entry })),
-      ...ips,
-    ],
-    routes: [...(previous?.routes ?? []), ...routes],
-    dns: { ...previous?.dns, ...result.dns },
+    interfaces: interfaces.map((entry) => encodeInterface(entry, version)),
+    ips: ips.map((entry) => ({ ...encodeFamily(entry.address, version), ...entry })),
+    routes: routes.map((route) => encodeRoute(route, version)),
+    dns,
   });
 }
 
+function encodeInterface(entry: ResultInterface, version: CniVersion): Omit<ResultInterface, 'mtu'> {
+  if (isAtLeast(version, '1.1.0')) return entry;
+  const { mtu: _mtu, socketPath: _socketPath, pciID: _pciId, ...old } = entry;
+  return old;
+}
+
+function encodeRoute(route: ResultRoute, version: CniVersion): ResultRoute {
+  if (isAtLeast(version, '1.1.0')) return route;
+  const { dst, gw } = route;
+  return gw === undefined ? { dst } : { dst, gw };
+}
+
 /** Before 1.0.0 an entry names its family. */
-function ipVersion(version: CniVersion, ip: Ip): { version?: '4' | '6' } {
-  return isAtLeast(version, '1.0.0') ? {} : { version: ipFamily(ip) === 4 ? '4' : '6' };
+function encodeFamily(address: string, version: CniVersion): { version?: '4' | '6' } {
+  return isAtLeast(version, '1.0.0') ? {} : { version: address.includes(':') ? '6' : '4' };
 }

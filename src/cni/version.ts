@@ -1,5 +1,5 @@
 /** Versions of the CNI specification. */
-import { CniError } from './errors.ts';
+import { CniError, quote } from './errors.ts';
 
 export const CNI_VERSIONS = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 export type CniVersion = (typeof CNI_VERSIONS)[number];
@@ -13,7 +13,8 @@ export function parseVersion(value: unknown): CniVersion {
   if (known !== undefined) return known;
   throw new CniError(
     'INCOMPATIBLE_VERSION',
-    `cniVersion: ${JSON.stringify(version)} is not supported; use one of ${CNI_VERSIONS.join(', ')}`,
+    `cniVersion: ${quote(version)}${value === undefined ? ', which a configuration without one is of,' : ''} is not supported; ` +
+      `use one of ${CNI_VERSIONS.join(', ')}`,
     `supported versions: ${CNI_VERSIONS.join(', ')}`,
   );
 }

@@ -1,5 +1,6 @@
 /** A lab from beginning to end: up, and down without a trace. */
 import { rmSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { FairleadError } from '../errors/errors.ts';
 import { concurrently } from './concurrently.ts';
 import { deleteNamespaces, listNamespaces } from './namespaces.ts';
@@ -61,7 +62,7 @@ async function isAlreadyUp(plan: LabPlan, tell: (step: string) => void): Promise
   const record = readRecord(name);
   if (record === undefined && listNamespaces(namespacePrefix(name)).length === 0) return false;
   if (record?.phase === 'up') {
-    if (JSON.stringify(record.plan.options) === JSON.stringify(plan.options)) return true;
+    if (isDeepStrictEqual(record.plan.options, plan.options)) return true;
     throw new FairleadError(
       'FL_LAB',
       `lab ${name} is up with other options (${describeOptions(record.plan.options)}); run 'fairlead lab down' first, or give this one another --name`,

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const keys[] = { "agentSocket", "cniVersion", "name", "" };
+	static const char *const keys[] = { "agentSocket", "stateDirectory", "cniVersion", "name", "" };
 	/* A copy of exactly this size: one byte read beyond it is caught. */
 	char *input = malloc(size == 0 ? 1 : size);
 	memcpy(input, data, size);

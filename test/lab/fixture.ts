@@ -1,0 +1,58 @@
+/** Labs for tests: named after the process, removed at the end, and after a crash by the next run. */
+import { type ExecFileException, execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { after } from 'node:test';
+import { labDown, labUp } from '../../src/lab/lab.ts';
+import { listNamespaces } from '../../src/lab/namespaces.ts';
+import { FAIRLEAD } from '../../src/lab/processes.ts';
+import { listLabs, requireLab } from '../../src/lab/state.ts';
+import { DEFAULT_OPTIONS, type LabOptions, type LabPlan } from '../../src/lab/topology.ts';
+import { verifyLab } from '../../src/lab/verify/verify.ts';
+
+let count = 0;
+
+/** A name that no other test has: `t<pid>x<number>`. */
+export function testLabName(): string {
+  const name = `t${process.pid}x${++count}`;
+  after(() => labDown(name));
+  return name;
+}
+
+export async function startLab(options: Partial<LabOptions> = {}): Promise<LabPlan> {
+  await removeLeftovers();
+  const name = testLabName();
+  await labUp({ ...DEFAULT_OPTIONS, name, ...options }, () => undefined);
+  return requireLab(name);
+}
+
+/** What `lab verify` finds wrong, one line each; empty when all is proven. */
+export async function faultsOf(plan: LabPlan): Promise<string[]> {
+  const report = await verifyLab(plan, () => undefined);
+  return report.proofs.flatMap(({ number, failures }) =>
+    failures.map(({ what, reason }) => `${number}: ${what}: ${reason}`),
+  );
+}
+
+export type CliResult = { status: number; stdout: string; stderr: string };
+
+export function fairlead(...args: readonly string[]): Promise<CliResult> {
+  return new Promise((resolve) => {
+    execFile(
+      FAIRLEAD,
+      args,
+      { encoding: 'utf8', maxBuffer: 1 << 26 },
+      (error: ExecFileException | null, stdout, stderr) => {
+        resolve({ status: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
+      },
+    );
+  });
+}
+
+/** Labs of test processes that live no longer. */
+async function removeLeftovers(): Promise<void> {
+  const names = new Set([...listLabs(), ...listNamespaces('fl-t').map((name) => name.split('-')[1]!)]);
+  for (const name of names) {
+    const pid = /^t(\d+)x\d+$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await labDown(name);
+  }
+}
