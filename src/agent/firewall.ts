@@ -2,7 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { describeError } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
+import { elementChanges } from '../nftables/diff.ts';
 import type { Nftables } from '../nftables/nft.ts';
+import type { Table } from '../nftables/objects.ts';
 import { formatTable } from '../nftables/transaction.ts';
 import { type NodeTableInput, planNodeTable, TABLE } from '../overlay/node-table.ts';
 
@@ -16,7 +18,7 @@ export class Firewall {
   readonly #nftables: Nftables;
   readonly #log: Logger;
   /** The text that was applied last, how the kernel reported the table right after, and when. */
-  #applied: { wanted: string; reported: string; at: number } | undefined;
+  #applied: { wanted: string; table?: Table; reported: string; at: number } | undefined;
   /** Who else translates addresses; undefined until it was looked. */
   #foreignNat: readonly string[] | undefined;
   #trusted = false;
@@ -65,22 +67,37 @@ export class Firewall {
     const untracked = conntrack === 'auto' && !this.legacyNat && (await this.#othersTranslate()).length === 0;
     const table = planNodeTable({ ...input, untracked });
     const wanted = formatTable(table);
+    const doubtful = this.#doubtful;
+    const trusted = this.#trusted && !doubtful;
+    // Before anything is read: what changes from now on is distrusted anew.
+    this.#trusted = true;
+    this.#doubtful = false;
     if (this.#applied?.wanted === wanted) {
-      if (this.#trusted) return;
-      this.#trusted = true;
-      if (!this.#doubtful && (await this.#nftables.read(TABLE)) === this.#applied.reported) return;
-      if (!this.#doubtful) {
+      if (trusted) return;
+      if (!doubtful && (await this.#nftables.read(TABLE)) === this.#applied.reported) return;
+      if (!doubtful) {
         this.#log.warn('the nftables table was changed behind our back; it is put right', {
           table: TABLE.name,
         });
       }
     }
-    this.#trusted = true;
-    this.#doubtful = false;
-    await this.#nftables.replace(table);
+    await this.#bring(table, trusted);
     const reported = await this.#nftables.read(TABLE);
     if (reported === undefined) throw new Error('the nftables table was deleted as soon as it was there');
-    this.#applied = { wanted, reported, at: performance.now() };
+    this.#applied = { wanted, table, reported, at: performance.now() };
+  }
+
+  /** A node that joins or leaves is one element more or less: no need to load the table anew. */
+  async #bring(table: Table, trusted: boolean): Promise<void> {
+    const before = trusted ? this.#applied?.table : undefined;
+    const changes = before === undefined ? undefined : elementChanges(before, table);
+    if (changes === undefined || changes.length === 0) return this.#nftables.replace(table);
+    try {
+      this.#nftables.change(TABLE, changes);
+    } catch (error) {
+      this.#log.debug('elements were refused; the table is loaded anew', { reason: describeError(error) });
+      await this.#nftables.replace(table);
+    }
   }
 
   async #othersTranslate(): Promise<readonly string[]> {

@@ -1,39 +1,64 @@
 /** Whole tables through nft(8), in the namespace of this process. */
 import { spawn } from 'node:child_process';
 import { FairleadError } from '../errors/errors.ts';
+import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
+import type { NetworkNamespace } from '../netlink/namespace.ts';
+import { NetlinkSocket } from '../netlink/socket.ts';
+import { type ElementChange, encodeElementChanges } from './elements.ts';
 import type { Table } from './objects.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
 
 export type TableName = Pick<Table, 'family' | 'name'>;
 
 export type Nftables = {
-  /** Process ids of the runs of nft so far (the last of them): see {@link watchRulesets}. */
+  /** Process ids of this process and of its latest runs of nft: see {@link watchRulesets}. */
   readonly pids: ReadonlySet<number>;
   /** Makes the kernel's table this one, in one transaction. */
   replace(table: Table): Promise<void>;
   remove(table: TableName): Promise<void>;
+  /**
+   * Adds and deletes elements of its sets, all of them or none.
+   * @throws FairleadError when one of them cannot be; an added one that is there is fine, an absent one is not.
+   */
+  change(table: TableName, changes: readonly ElementChange[]): void;
   /** The table as the kernel reports it, for comparing; undefined when there is none. */
   read(table: TableName): Promise<string | undefined>;
   /** Tables of others that translate addresses in this namespace, as `ip nat`. */
   foreignNat(own: TableName): Promise<string[]>;
 };
 
+const NETLINK_NETFILTER = 12;
 /** Process ids come round again; this many runs of nft do not happen while a notification is on its way. */
 const KEPT_PIDS = 64;
 
-/** @param command how nft is called; in another namespace by `nsenter`. */
-export function openNftables(command: readonly string[] = ['nft']): Nftables {
-  const pids = new Set<number>();
+/** @param namespace the process' own where absent. */
+export function openNftables(namespace?: NetworkNamespace): Nftables {
+  const command = namespace === undefined ? ['nft'] : ['nsenter', `--net=${namespace.path}`, 'nft'];
+  // Changes of elements are made by this process itself.
+  const pids = new Set<number>([process.pid]);
   const nft = (args: readonly string[], input = '') => {
     const { child, output } = run(command, args, input);
     if (child.pid !== undefined) pids.add(child.pid);
-    for (const pid of pids) if (pids.size > KEPT_PIDS) pids.delete(pid);
+    for (const pid of pids) if (pids.size > KEPT_PIDS && pid !== process.pid) pids.delete(pid);
     return output;
   };
   return {
     pids,
     replace: async (table) => void (await nft(['-f', '-'], replaceTable(table))),
     remove: async (table) => void (await nft(['-f', '-'], deleteTable(table))),
+    change: (table, changes) => {
+      using socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
+      const { replies } = socket.transact(encodeElementChanges(table, changes));
+      for (const message of readMessages(replies)) {
+        const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
+        if (refusal === undefined) continue;
+        const sets = [...new Set(changes.map(({ set }) => set.name))].join(', ');
+        throw new FairleadError(
+          'FL_NFT',
+          `elements of ${sets} in table ${table.name} were refused: ${refusal.errno}`,
+        );
+      }
+    },
     read: async ({ family, name }) => {
       try {
         return await nft(['--stateless', 'list', 'table', family, name]);

@@ -1,0 +1,50 @@
+/** An nftables of tables in memory, for tests: what was put in is what is read. */
+import { FairleadError } from '../errors/errors.ts';
+import type { Nftables } from './nft.ts';
+import type { Element, Table } from './objects.ts';
+import { formatTable } from './transaction.ts';
+
+export type FakeNftables = Nftables & { readonly tables: Map<string, Table> };
+
+export function createFakeNftables(): FakeNftables {
+  const tables = new Map<string, Table>();
+  const key = ({ family, name }: Pick<Table, 'family' | 'name'>) => `${family} ${name}`;
+  return {
+    tables,
+    pids: new Set(),
+    replace: async (table) => void tables.set(key(table), table),
+    remove: async (table) => void tables.delete(key(table)),
+    change: (name, changes) => {
+      const table = tables.get(key(name));
+      if (table === undefined) throw refuse(name.name, 'ENOENT');
+      const sets = new Map(table.sets.map((set) => [set.name, set]));
+      for (const { change, set, elements } of changes) {
+        const present = sets.get(set.name);
+        if (present === undefined) throw refuse(set.name, 'ENOENT');
+        const kept = new Map(present.elements.map((element) => [keyOf(element), element]));
+        for (const element of elements) {
+          if (change === 'add') kept.set(keyOf(element), element);
+          else if (!kept.delete(keyOf(element))) throw refuse(set.name, 'ENOENT');
+        }
+        sets.set(set.name, { ...present, elements: [...kept.values()] });
+      }
+      tables.set(key(name), { ...table, sets: [...sets.values()] });
+    },
+    read: async (name) => {
+      const table = tables.get(key(name));
+      return table === undefined ? undefined : formatTable(table);
+    },
+    foreignNat: async (own) =>
+      [...tables].flatMap(([name, { chains }]) =>
+        name !== key(own) && chains.some(({ hook }) => hook?.type === 'nat') ? [name] : [],
+      ),
+  };
+}
+
+function keyOf({ key }: Element): string {
+  return key.join(' . ');
+}
+
+function refuse(what: string, errno: string): FairleadError {
+  return new FairleadError('FL_NFT', `elements of ${what} were refused: ${errno}`);
+}
