@@ -8,7 +8,7 @@ import { ERROR_CODES } from '../src/errors/errors.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 /** Folders whose code takes values and returns values; single files elsewhere are named one by one. */
 const PURE_FOLDERS = ['src/ip', 'src/cni', 'src/ipam', 'src/pod', 'src/overlay', 'src/errors'];
-const PURE_FILES = [
+const PURE_FILES = new Set([
   'src/reconcile/diff.ts',
   'src/reconcile/identity.ts',
   'src/reconcile/state.ts',
@@ -18,8 +18,20 @@ const PURE_FILES = [
   'src/netlink/route.ts',
   'src/nftables/objects.ts',
   'src/nftables/transaction.ts',
+  'src/netlink/address.ts',
+  'src/netlink/neighbor.ts',
+  'src/netlink/rule.ts',
+  'src/netlink/netconf.ts',
+  'src/netlink/vxlan.ts',
+  'src/netlink/family.ts',
+  'src/netlink/errno.ts',
+  'src/netlink/operation.ts',
+  'src/nftables/diff.ts',
+  'src/nftables/elements.ts',
+  'src/cluster/node.ts',
+  'src/cluster/ranges.ts',
   'src/lab/topology.ts',
-];
+]);
 /** What pure code may import from Node.js: computations, no input or output. */
 const PURE_BUILTINS = new Set(['node:crypto', 'node:buffer', 'node:util', 'node:assert/strict', 'node:test']);
 
@@ -28,7 +40,7 @@ const production = files.filter((path) => !path.endsWith('.test.ts'));
 
 test('pure code imports nothing that does input or output', () => {
   const isPure = (path: string) =>
-    PURE_FILES.includes(path) || PURE_FOLDERS.some((folder) => path.startsWith(`${folder}/`));
+    PURE_FILES.has(path) || PURE_FOLDERS.some((folder) => path.startsWith(`${folder}/`));
   const wrong: string[] = [];
   for (const path of production.filter(isPure)) {
     for (const { specifier, typeOnly } of importsOf(path)) {

@@ -6,11 +6,14 @@ import type { Findings, Ratio } from './bench.ts';
 const RESULTS = new URL('../results/', import.meta.url);
 
 export function toJson(name: string, { cases, ratios }: Findings): string {
-  const plain = cases.map(({ best: _, ...rest }) => ({
-    ...rest,
+  const plain = cases.map(({ case: what, metric, unit, n, ...rest }) => ({
+    case: what,
+    metric,
+    unit,
     min: round(rest.min),
     median: round(rest.median),
     p95: round(rest.p95),
+    n,
   }));
   const keyed = Object.fromEntries(ratios.map(({ key, value }) => [key, round(value)]));
   return JSON.stringify({ name, machine: machine(), cases: plain, ratios: keyed }, null, 2);

@@ -56,7 +56,7 @@ int print_error(const char *version, enum cni_code code, const char *message, co
 enum {
 	ENVIRONMENT_LIMIT = 64 * 1024,
 	STDIN_LIMIT = 1024 * 1024,
-	REPLY_LIMIT = 1024 * 1024,
+	REPLY_LIMIT = 2 * 1024 * 1024,
 	SOCKET_PATH_LIMIT = 107,
 	CONNECT_MS = 900,
 };

@@ -65,10 +65,8 @@ function checkPrevious(
     (entry) => entry.name === attachment.ifname && entry.sandbox === sandbox,
   );
   if (own < 0) return [`prevResult has no interface ${attachment.ifname} in ${sandbox}`];
-  const listed = previous.ips
-    .filter((entry) => entry.interface === own)
-    .map(({ address }) => address.split('/')[0]);
-  return attachment.ips
-    .filter((ip) => !listed.includes(ip))
-    .map((ip) => `prevResult lacks the address ${ip}`);
+  const listed = new Set(
+    previous.ips.filter((entry) => entry.interface === own).map(({ address }) => address.split('/')[0]),
+  );
+  return attachment.ips.filter((ip) => !listed.has(ip)).map((ip) => `prevResult lacks the address ${ip}`);
 }

@@ -188,7 +188,7 @@ function collect({ configuration }: RequestOf<'GC' | 'STATUS'>, context: CniCont
     ),
   );
   const failures: string[] = [];
-  for (const attachment of [...context.table.live.values()]) {
+  for (const attachment of context.table.live.values().toArray()) {
     if (attachment.network !== configuration.name || valid.has(attachmentId(attachment))) continue;
     context.log.info('released by GC', { what: describeAttachment(attachment), ips: attachment.ips });
     const reached = detach(attachment, { ...context, host: context.kernel });

@@ -44,5 +44,5 @@ function texts(value: unknown, field: string): string[] {
   if (!Array.isArray(value) || value.length > 16 || !value.every((item) => typeof item === 'string')) {
     throw new Error(`${field}: is not a list of up to 16 texts`);
   }
-  return value as string[];
+  return value;
 }

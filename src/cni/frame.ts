@@ -6,14 +6,16 @@
  */
 import { FairleadError } from '../errors/errors.ts';
 import type { Environment } from './environment.ts';
-import type { CniReply } from './reply.ts';
+import { CniError } from './errors.ts';
+import { type CniReply, errorReply } from './reply.ts';
 
 const MAGIC = Buffer.from('FLC1');
 const HEADER = 12;
 /** Bytes. */
 export const ENVIRONMENT_LIMIT = 64 * 1024;
 export const STDIN_LIMIT = 1024 * 1024;
-export const REPLY_LIMIT = 1024 * 1024;
+/** More than standard input: a result repeats prevResult, in a version that may need more bytes for it. */
+export const REPLY_LIMIT = 2 * 1024 * 1024;
 
 export type RequestFrame = { environment: Environment; stdin: string };
 
@@ -49,11 +51,12 @@ export function decodeRequest(bytes: Buffer): RequestFrame | undefined {
   };
 }
 
-/** @throws FairleadError for a text that is longer than the plugin takes. */
+/** A text that is longer than the plugin takes becomes an error. */
 export function encodeReply({ exitCode, stdout }: CniReply): Buffer {
   const text = Buffer.from(stdout);
-  if (text.length > REPLY_LIMIT) throw refuse(`is a reply of ${text.length} bytes, more than ${REPLY_LIMIT}`);
-  return Buffer.concat([header(exitCode, text.length), text]);
+  if (text.length <= REPLY_LIMIT) return Buffer.concat([header(exitCode, text.length), text]);
+  const message = `the answer is ${text.length} bytes long, and ${REPLY_LIMIT} are the most; shorten the configuration`;
+  return encodeReply(errorReply(new CniError('INTERNAL', message), ''));
 }
 
 /** The plugin's part in C reads replies; this is for tests and for the lab. */

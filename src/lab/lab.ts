@@ -79,8 +79,9 @@ async function isAlreadyUp(plan: LabPlan, tell: (step: string) => void): Promise
   return false;
 }
 
-function describeOptions({ name: _, ...options }: LabOptions): string {
+function describeOptions(options: LabOptions): string {
   return Object.entries(options)
+    .filter(([option]) => option !== 'name')
     .map(([option, value]) => `--${option} ${value}`)
     .join(' ');
 }

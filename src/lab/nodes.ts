@@ -79,7 +79,7 @@ export function askAgent(socketPath: string): Promise<AgentStatus> {
         try {
           resolve(JSON.parse(text) as AgentStatus);
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
     });

@@ -15,7 +15,7 @@ export function diffStates(desired: NetworkState, actual: NetworkState<Link>): O
       actual.links.find(({ name }) => name === link.name),
     ),
   );
-  const remade = new Set(links.flatMap(({ remade }) => remade ?? []));
+  const remade = new Set(links.flatMap((link) => link.remade ?? []));
   // Deleting a device has taken everything on it along.
   const alive = <T extends { linkIndex?: number }>(objects: readonly T[]) =>
     objects.filter(({ linkIndex }) => linkIndex === undefined || !remade.has(linkIndex));

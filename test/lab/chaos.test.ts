@@ -154,7 +154,10 @@ async function assertNothingLeft(plan: LabPlan, node: LabNode): Promise<void> {
     ifalias?: string;
   }[];
   const attached = links.filter(({ ifname }) => ifname.startsWith('fl'));
-  assert.deepEqual(attached.map(({ ifalias }) => /ip=(\S+)/.exec(ifalias ?? '')?.[1]).toSorted(), expected);
+  assert.deepEqual(
+    attached.map(({ ifalias }) => /ip=(\S+)/.exec(ifalias ?? '')?.[1] ?? 'none').toSorted(),
+    expected,
+  );
   const routes = JSON.parse(await inNode(node, ['ip', '-j', 'route', 'show', 'proto', '70'])) as {
     dst: string;
     dev?: string;

@@ -142,7 +142,7 @@ function check(what: string, faults: readonly string[]): Check {
 async function proveOutside({ nodes, pods, world }: LabView): Promise<Check[]> {
   const addressOf = new Map(nodes.map(({ name, address }) => [name, address]));
   return ask([
-    ...pods.flatMap((pod) => everyWay(pod, world, addressOf.get(pod.node)!)),
+    ...pods.flatMap((pod) => everyWay(pod, world, addressOf.get(pod.node))),
     ...nodes.flatMap((node) => everyWay(node, world)),
   ]);
 }
