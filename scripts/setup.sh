@@ -49,7 +49,8 @@ install_packages $PACKAGES
 
 if ! cmp -s package-lock.json node_modules/.fairlead-lock 2>/dev/null; then
   say 'installs the npm packages of package-lock.json now (Node.js 24 among them)'
-  npm ci --no-progress >/dev/null || die 'npm ci failed; see above'
+  # Not `npm ci`: it refuses a lock file without the optional packages of platforms that a registry does not carry.
+  npm install --no-save --no-progress >/dev/null || die 'npm install failed; see above'
   cp package-lock.json node_modules/.fairlead-lock
 fi
 
