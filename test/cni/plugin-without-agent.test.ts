@@ -227,9 +227,7 @@ void test('texts of the configuration are understood as every JSON parser does',
   await fc.assert(
     fc.asyncProperty(anyText, anyNeighbor, fc.boolean(), async (text, neighbor, escaped) => {
       const path = `/nowhere/${text}`;
-      const literal = escaped
-        ? `"${Array.from({ length: path.length }, (_, at) => `\\u${path.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`
-        : JSON.stringify(path);
+      const literal = escaped ? escapeAll(path) : JSON.stringify(path);
       const stdin = `{"a":${JSON.stringify(neighbor)} ,\n"agentSocket" :${literal},"z":1}`;
       assert.equal(JSON.parse(stdin).agentSocket, path);
       const { msg } = errorOf(await runPlugin({ environment: environmentOf('STATUS'), stdin }));
@@ -238,6 +236,15 @@ void test('texts of the configuration are understood as every JSON parser does',
     { numRuns: 60 },
   );
 });
+
+/** A JSON text of escapes alone, with digits in both cases. */
+function escapeAll(text: string): string {
+  const units = Array.from({ length: text.length }, (_, at) => {
+    const digits = text.charCodeAt(at).toString(16).padStart(4, '0');
+    return `\\u${at % 2 === 0 ? digits : digits.toUpperCase()}`;
+  });
+  return `"${units.join('')}"`;
+}
 
 /** Whether one more caller waits in the queue; a full queue refuses it. */
 function waits(path: string, waiting: Socket[]): Promise<boolean> {
