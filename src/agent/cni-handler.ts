@@ -1,5 +1,6 @@
 /** Each CNI command against the node's attachments. */
 
+import type { NetworkConfiguration } from '../cni/configuration.ts';
 import { CniError } from '../cni/errors.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type CniReply, errorReply, SUCCESS } from '../cni/reply.ts';
@@ -81,6 +82,8 @@ async function add(
   const readiness = context.readiness();
   if (!readiness.ready)
     throw new CniError('TRY_AGAIN', `this node cannot take pods yet: ${readiness.reason}`);
+  refuseUnserved(configuration);
+  for (const notice of configuration.notices) context.log.warn(notice, { network: configuration.name });
   using namespace = openPodNamespace(request.netns, environment, context);
   using pod = openKernel(namespace);
   // The interface of an earlier DEL of this container may still be on its way out.
@@ -115,6 +118,16 @@ async function add(
     configuration.prevResult,
   );
   return { exitCode: 0, stdout };
+}
+
+/** A pod that runs without what was asked for would be found out by its users: better that it does not start. */
+function refuseUnserved({ portMappings, bandwidth }: NetworkConfiguration): void {
+  const field = portMappings.length > 0 ? 'portMappings' : bandwidth === undefined ? undefined : 'bandwidth';
+  if (field === undefined) return;
+  throw new CniError(
+    'UNSUPPORTED_FIELD',
+    `runtimeConfig.${field}: is not served by fairlead-cni yet; take the capability from its entry of the list, and chain a plugin that has it`,
+  );
 }
 
 function openPodNamespace(
