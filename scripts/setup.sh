@@ -9,7 +9,7 @@ say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
 # What each Debian package is needed for stands in docs/dependencies.md.
-PACKAGES="gcc libc6-dev make musl-tools iproute2 nftables util-linux procps tcpdump conntrack"
+PACKAGES="gcc libc6-dev make musl-tools iproute2 nftables util-linux tcpdump"
 # Only tests and benchmarks use these.
 TEST_PACKAGES="clang libclang-rt-dev containernetworking-plugins iptables"
 
