@@ -26,7 +26,7 @@ $(FUZZ_CNI): $(FUZZ_CNI_DIRECTORY)/fuzz.c $(CNI_SOURCES) $(CNI_DIRECTORY)/cni.h 
 		$< $(filter-out $(CNI_DIRECTORY)/main.c,$(CNI_SOURCES))
 
 fuzz-cni: $(FUZZ_CNI)
-	$(FUZZ_CNI) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=$(FUZZ_CNI_DIRECTORY)/json.dict \
+	$(FUZZ_CNI) -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=5 -dict=$(FUZZ_CNI_DIRECTORY)/json.dict \
 		-artifact_prefix=$(BUILD)/fuzz-cni- -print_final_stats=1
 
 .PHONY: fuzz-cni

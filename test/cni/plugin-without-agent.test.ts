@@ -6,8 +6,9 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import { decodeRequest } from '../../src/cni/frame.ts';
+import { decodeRequest, encodeReply } from '../../src/cni/frame.ts';
 import { CNI_VERSIONS } from '../../src/cni/version.ts';
 import { type Conduct, createDirectory, startFakeAgent } from './fake-agent.ts';
 import { environmentOf, type PluginEnd, runPlugin } from './run-plugin.ts';
@@ -190,23 +191,21 @@ void test('an agent that hangs over a request is given up in the end, and asked 
 
 void test('an agent that takes no calls is given up: ADD is 11, DEL is kept', async () => {
   using directory = createDirectory();
-  const path = join(directory.path, 'agent.sock');
-  const listen = `require('net').createServer().listen({ path: ${JSON.stringify(path)}, backlog: 1 }, () => console.log())`;
-  const hanging = spawn(process.execPath, ['-e', listen], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const waiting: Socket[] = [];
-  try {
-    await once(hanging.stdout, 'data');
-    hanging.kill('SIGSTOP');
-    while (await waits(path, waiting));
-    const { code, msg } = errorOf(await call({ command: 'ADD', directory: directory.path }));
-    assert.equal(code, 11);
-    assert.match(msg, /takes no calls; look into its log/);
-    assert.equal((await call({ command: 'DEL', directory: directory.path })).exitCode, 0);
-    assert.equal(kept(directory.path).length, 1);
-  } finally {
-    hanging.kill('SIGKILL');
-    for (const socket of waiting) socket.destroy();
-  }
+  using _busy = await startBusyAgent(directory.path);
+  const { code, msg } = errorOf(await call({ command: 'ADD', directory: directory.path }));
+  assert.equal(code, 11);
+  assert.match(msg, /takes no calls; look into its log/);
+  assert.equal((await call({ command: 'DEL', directory: directory.path })).exitCode, 0);
+  assert.equal(kept(directory.path).length, 1);
+});
+
+void test('an agent that is only busy is waited for', async () => {
+  using directory = createDirectory();
+  using busy = await startBusyAgent(directory.path);
+  const end = call({ command: 'ADD', directory: directory.path });
+  await sleep(100);
+  busy.goOn();
+  assert.equal((await end).exitCode, 0);
 });
 
 void test('a socket path that no socket can have is refused', async () => {
@@ -244,6 +243,26 @@ function escapeAll(text: string): string {
     return `\\u${at % 2 === 0 ? digits : digits.toUpperCase()}`;
   });
   return `"${units.join('')}"`;
+}
+
+/** Stopped, with a full queue of callers; when it goes on it answers everybody with success. */
+async function startBusyAgent(directory: string): Promise<{ goOn: () => void; [Symbol.dispose](): void }> {
+  const path = join(directory, 'agent.sock');
+  const reply = JSON.stringify(encodeReply({ exitCode: 0, stdout: '' }).toString('latin1'));
+  const program = `require('node:net').createServer((socket) => socket.once('data', () => socket.end(Buffer.from(${reply}, 'latin1'))))
+    .listen({ path: ${JSON.stringify(path)}, backlog: 1 }, () => console.log())`;
+  const agent = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const waiting: Socket[] = [];
+  await once(agent.stdout, 'data');
+  agent.kill('SIGSTOP');
+  while (await waits(path, waiting));
+  return {
+    goOn: () => agent.kill('SIGCONT'),
+    [Symbol.dispose]: () => {
+      agent.kill('SIGKILL');
+      for (const socket of waiting) socket.destroy();
+    },
+  };
 }
 
 /** Whether one more caller waits in the queue; a full queue refuses it. */
