@@ -111,6 +111,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   const handle = (frame: RequestFrame) => handleCni(frame, context);
   await completePendingDeletions(stateDirectory, handle, log);
   const plugins = await listenForPlugins(join(socketDirectory, 'cni.sock'), handle, log);
+  // One more look: a DEL may have been kept just before the socket was there.
+  await completePendingDeletions(stateDirectory, handle, log);
   stack.defer(() => void plugins.close());
   const startedAt = new Date().toISOString();
   const questions = await listenForQuestions(join(socketDirectory, 'api.sock'), () =>

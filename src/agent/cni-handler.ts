@@ -44,18 +44,14 @@ export async function handleCni(
     container: environment['CNI_CONTAINERID'],
   });
   try {
-    return await run(parseRequest(environment, stdin), environment, context);
+    return await run(parseRequest(environment, stdin), context);
   } catch (error) {
     log.warn('a CNI command failed', { reason: describeError(error) });
     return errorReply(error, stdin);
   }
 }
 
-async function run(
-  request: CniRequest,
-  environment: RequestFrame['environment'],
-  context: CniContext,
-): Promise<CniReply> {
+async function run(request: CniRequest, context: CniContext): Promise<CniReply> {
   switch (request.command) {
     case 'VERSION':
       return { exitCode: 0, stdout: versionReply() };
@@ -66,17 +62,13 @@ async function run(
     case 'DEL':
       return remove(request, context);
     case 'CHECK':
-      return check(request, environment, context);
+      return check(request, context);
     case 'ADD':
-      return add(request, environment, context);
+      return add(request, context);
   }
 }
 
-async function add(
-  request: RequestOf<'ADD' | 'CHECK'>,
-  environment: RequestFrame['environment'],
-  context: CniContext,
-): Promise<CniReply> {
+async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Promise<CniReply> {
   const { configuration, containerId, ifname, pod: podName } = request;
   context.removal.postpone();
   const readiness = context.readiness();
@@ -84,7 +76,7 @@ async function add(
     throw new CniError('TRY_AGAIN', `this node cannot take pods yet: ${readiness.reason}`);
   refuseUnserved(configuration);
   for (const notice of configuration.notices) context.log.warn(notice, { network: configuration.name });
-  using namespace = openPodNamespace(request.netns, environment, context);
+  using namespace = openPodNamespace(request, context);
   using pod = openKernel(namespace);
   // The interface of an earlier DEL of this container may still be on its way out.
   if (context.table.doomed.size > 0 && pod.link(ifname) !== undefined) await context.removal.settled();
@@ -131,25 +123,21 @@ function refuseUnserved({ portMappings, bandwidth }: NetworkConfiguration): void
 }
 
 function openPodNamespace(
-  path: string,
-  environment: RequestFrame['environment'],
+  { netns, ownNamespace }: RequestOf<'ADD' | 'CHECK'>,
   context: CniContext,
 ): NetworkNamespace {
   let namespace: NetworkNamespace;
   try {
-    namespace = NetworkNamespace.open(path);
+    namespace = NetworkNamespace.open(netns);
   } catch (error) {
     if (!(error instanceof FairleadError)) throw error;
     throw new CniError('NAMESPACE', `CNI_NETNS: ${error.message}; give the path of the pod's namespace`);
   }
-  if (
-    namespace.identity === context.namespace.identity &&
-    !/^(1|true)$/i.test(environment['CNI_NETNS_OVERRIDE'] ?? '')
-  ) {
+  if (namespace.identity === context.namespace.identity && ownNamespace === 'refused') {
     namespace[Symbol.dispose]();
     throw new CniError(
       'OWN_NAMESPACE',
-      `CNI_NETNS: ${path} is the namespace of the node itself; give that of the pod`,
+      `CNI_NETNS: ${netns} is the namespace of the node itself; give that of the pod`,
     );
   }
   return namespace;
@@ -170,11 +158,7 @@ function remove({ configuration, containerId, ifname }: RequestOf<'DEL'>, contex
   return SUCCESS;
 }
 
-function check(
-  request: RequestOf<'ADD' | 'CHECK'>,
-  environment: RequestFrame['environment'],
-  context: CniContext,
-): CniReply {
+function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): CniReply {
   const { configuration, containerId, ifname } = request;
   const attachment = findAttachment(context.table, { network: configuration.name, containerId, ifname });
   if (attachment === undefined) {
@@ -183,7 +167,7 @@ function check(
       `container ${containerId} is not attached to network ${configuration.name} by ${ifname}; ADD it`,
     );
   }
-  using namespace = openPodNamespace(request.netns, environment, context);
+  using namespace = openPodNamespace(request, context);
   using pod = openKernel(namespace);
   const faults = checkAttachment(attachment, context.kernel, pod, configuration.prevResult, request.netns);
   if (faults.length === 0) return SUCCESS;

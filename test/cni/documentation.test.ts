@@ -1,0 +1,41 @@
+/** docs/cni.md names a test for each line of the contract: those tests exist, and what they say of themselves is listed. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CNI_CODES } from '../../src/cni/errors.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const page = read('docs/cni.md');
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8');
+}
+
+void test('every test that docs/cni.md names exists', () => {
+  const references = [...page.matchAll(/`([\w/.-]+\.test\.ts)`: ((?:“[^”]+”(?:, )?)+)/g)];
+  assert.ok(references.length > 50);
+  for (const [, file = '', names = ''] of references) {
+    const text = read(file);
+    for (const [, name = ''] of names.matchAll(/“([^”]+)”/g))
+      assert.ok(text.includes(name), `${file} has no test “${name}”`);
+  }
+});
+
+void test('every test that begins with a line of the contract is named there', () => {
+  const files = readdirSync(join(ROOT, 'src/cni')).filter((file) => file.endsWith('.test.ts'));
+  for (const file of files) {
+    const rows = new Set(
+      [...read(`src/cni/${file}`).matchAll(/test\('([A-I]\d*): /g)].map(([, row = '']) => row),
+    );
+    for (const row of rows) {
+      const line = page.split('\n').filter((text) => text.includes(`| ${row} |`) && text.includes(file));
+      assert.ok(line.length > 0, `docs/cni.md does not name src/cni/${file} in a line of ${row}`);
+    }
+  }
+});
+
+void test('every error code is explained', () => {
+  const explained = [...page.matchAll(/^\| (\d+) \| /gm)].map(([, code]) => Number(code));
+  assert.deepEqual(explained, Object.values(CNI_CODES));
+});
