@@ -14,7 +14,7 @@ export async function completePendingDeletions(
   for (const file of list(directory)) {
     const path = join(directory, file);
     try {
-      const frame = file.endsWith('.del') ? decodeRequest(readFileSync(path)) : undefined;
+      const frame = decodeRequest(readFileSync(path));
       if (frame?.environment['CNI_COMMAND'] === 'DEL') {
         log.info('completes a DEL that came without an agent', {
           container: frame.environment['CNI_CONTAINERID'],
@@ -32,7 +32,10 @@ export async function completePendingDeletions(
 
 function list(directory: string): string[] {
   try {
-    return readdirSync(directory).toSorted();
+    // Under other names the plugin is writing just now.
+    return readdirSync(directory)
+      .filter((file) => file.endsWith('.del'))
+      .toSorted();
   } catch {
     return [];
   }
