@@ -64,9 +64,13 @@ export function testConduct(inWorld: InWorld): void {
       { op: 'route.delete', route: hostRoute({}) },
     );
     reach(stranger, { op: 'link.create', link: { index: 50, name: 'br0', kind: { type: 'bridge' } } });
-    await until('the last change was heard of', () => heard.some(({ kind }) => kind === 'link'));
     const count = (kind: KernelEvent['kind'], change: string) =>
       heard.filter((event) => event.kind === kind && 'change' in event && event.change === change).length;
+    // The carrier of the veth may still have been on its way: only the route's end says that all before it was heard.
+    await until(
+      'the last changes were heard of',
+      () => count('route', 'deleted') > 0 && count('link', 'new') > 0,
+    );
     assert.deepEqual(
       [count('route', 'new'), count('route', 'deleted'), count('rule', 'new'), count('rule', 'deleted')],
       [1, 1, 1, 1],
