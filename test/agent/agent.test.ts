@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDirectoryStore, removeNode, writeNode } from '../../src/cluster/directory-store.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
+import { deleteNamespaces, namespacePath, run } from '../../src/lab/namespaces.ts';
 import { askAgent, awaitAgent, killAgent, startAgent, writeConfiguration } from '../../src/lab/nodes.ts';
 import { addPod, deletePod, networkConfiguration } from '../../src/lab/pods.ts';
+import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { callPlugin } from '../../src/lab/runtime.ts';
 import { clusterDirectory, nodePaths, readPods } from '../../src/lab/state.ts';
 import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
@@ -208,7 +209,6 @@ test('a pod whose namespace dies without a DEL is noticed, said, and its address
   const plan = await startLab({ nodes: 1, pods: 2 });
   const node = plan.nodes[0]!;
   const [pod] = readPods(plan.options.name);
-  const { deleteNamespaces } = await import('../../src/lab/namespaces.ts');
   await deleteNamespaces([pod!.namespace]);
   await until('the agent has noticed', async () => (await statusOf(plan, node)).attachments.length === 1);
   assert.match(
@@ -243,7 +243,6 @@ test('a second agent for the same sockets is refused', async () => {
   const plan = await startLab({ nodes: 1, pods: 0 });
   const node = plan.nodes[0]!;
   const { configuration } = nodePaths(plan.options.name, node.name);
-  const { FAIRLEAD } = await import('../../src/lab/processes.ts');
   await assert.rejects(
     inNode(node, FAIRLEAD, 'agent', '--config', configuration),
     /another fairlead agent serves .*cni\.sock already/,

@@ -1,6 +1,6 @@
 /** The CNI commands on real pods: the real plugin, a real agent, real namespaces. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { CNI_VERSIONS } from '../../src/cni/version.ts';
@@ -228,7 +228,6 @@ test('hostile bytes, silent callers and many of them: others are served all the 
   await until('their descriptors are closed', () => descriptors() <= before + 2);
   assert.deepEqual(agentProcesses(node.namespace), agents);
   assert.equal(readFileSync(`/proc/${agents[0]}/comm`, 'utf8').length > 0, true);
-  const { statSync } = await import('node:fs');
   assert.equal(statSync(cniSocket).mode & 0o777, 0o600);
   assert.equal(statSync(sockets).mode & 0o777, 0o700);
 });
