@@ -1,5 +1,8 @@
 /** CNI ADD on the kernel: from a validated request to a pod with an address, or to an error that leaves nothing. */
 import { CniError } from '../cni/errors.ts';
+import type { PortMapping } from '../cni/port-mapping.ts';
+import { findConflict } from '../hostport/conflict.ts';
+import { MOST_MAPPINGS } from '../hostport/record.ts';
 import { cidrContains, cidrFamily } from '../ip/cidr.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import type { Mac } from '../ip/mac.ts';
@@ -22,6 +25,7 @@ export type AttachRequest = AttachmentKey & {
   pod?: PodName;
   /** Addresses that were asked for, at most one per family. */
   ips: readonly Ip[];
+  portMappings: readonly PortMapping[];
   mac?: Mac;
   /** Bytes; the node's value where absent. */
   mtu?: number;
@@ -50,6 +54,7 @@ export type Attached = {
 export function attach(request: AttachRequest, context: AttachContext): Attached {
   const { table, pod, view } = context;
   refuseTwice(request, context);
+  refuseTakenPorts(request, table);
   const ips = chooseAddresses(request, table, view);
   const attachment: Attachment = {
     network: request.network,
@@ -58,6 +63,7 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
     ips,
     ...(request.mac === undefined ? {} : { mac: request.mac }),
     ...(request.pod === undefined ? {} : { pod: request.pod }),
+    ...(request.portMappings.length === 0 ? {} : { portMappings: request.portMappings }),
   };
   const record = formatRecord(attachment);
   if (record === undefined) {
@@ -102,6 +108,23 @@ function refuseTwice(request: AttachRequest, { table, pod }: AttachContext): voi
       `CNI_IFNAME: the namespace has an interface ${request.ifname} already; choose another name or delete that one`,
     );
   }
+}
+
+function refuseTakenPorts({ portMappings }: AttachRequest, table: AttachmentTable): void {
+  if (portMappings.length > MOST_MAPPINGS) {
+    throw new CniError(
+      'INVALID_CONFIGURATION',
+      `runtimeConfig.portMappings: ${portMappings.length} are too many for one pod; give at most ${MOST_MAPPINGS}`,
+    );
+  }
+  const conflict = findConflict(portMappings, table.live.values());
+  if (conflict === undefined) return;
+  const { mapping, holder } = conflict;
+  throw new CniError(
+    'HOST_PORT_TAKEN',
+    `runtimeConfig.portMappings: ${mapping.protocol} port ${mapping.hostPort} of the node leads to ${describeAttachment(holder)} already; ` +
+      'choose another hostPort, or delete that pod first',
+  );
 }
 
 /** One address per range of the node: the one asked for, or the next free one. */

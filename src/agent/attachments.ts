@@ -2,6 +2,7 @@
  * What is attached on this node, as the kernel's links say. The table in memory is only their latest reading:
  * it is read again at every resync, so whatever happened to a link behind our back is noticed there.
  */
+import { parsePortNames } from '../hostport/record.ts';
 import type { Ip } from '../ip/ip.ts';
 import { EMPTY_HISTORY, type History, release } from '../ipam/allocate.ts';
 import type { Link } from '../netlink/objects.ts';
@@ -56,7 +57,7 @@ export function readLinks(table: AttachmentTable, links: readonly Link[]): Readi
     if (link.group !== ATTACHMENT_GROUP) continue;
     const attachment = link.alias === undefined ? undefined : parseRecord(link.alias);
     if (attachment === undefined) garbage.push(link.index);
-    else found.set(attachmentId(attachment), { ...attachment, linkIndex: link.index });
+    else found.set(attachmentId(attachment), { ...attachment, ...readPorts(link), linkIndex: link.index });
   }
   const vanished = [...table.live].flatMap(([id, attachment]) => (found.has(id) ? [] : [attachment]));
   for (const attachment of vanished) forget(table, attachment);
@@ -84,6 +85,11 @@ export function buried(table: AttachmentTable, linkIndexes: readonly number[]): 
     for (const ip of table.doomed.get(index) ?? []) table.history = release(ip, table.history);
     table.doomed.delete(index);
   }
+}
+
+function readPorts({ name, altNames }: Link): Pick<Attachment, 'portMappings'> {
+  const portMappings = parsePortNames(name, altNames);
+  return portMappings.length === 0 ? {} : { portMappings };
 }
 
 function lastOf(found: ReadonlyMap<string, LiveAttachment>): Partial<History> {

@@ -13,12 +13,13 @@ import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
-import { attachmentId, describeAttachment, hostLinkName } from '../pod/attachment.ts';
+import { type Attachment, attachmentId, describeAttachment, hostLinkName } from '../pod/attachment.ts';
 import { hostMac } from '../pod/plan.ts';
 import { attach } from './attach.ts';
 import { type AttachmentTable, findAttachment } from './attachments.ts';
 import { checkAttachment } from './check.ts';
 import { detach } from './detach.ts';
+import type { HostPorts } from './host-ports.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import type { Readiness } from './node-view.ts';
 
@@ -31,6 +32,7 @@ export type CniContext = {
   removal: LinkRemoval;
   readiness: () => Readiness;
   nextIndex: () => number;
+  hostPorts: HostPorts;
 };
 
 type RequestOf<C extends CniRequest['command']> = Extract<CniRequest, { command: C }>;
@@ -86,6 +88,7 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
       containerId,
       ifname,
       ips: configuration.requested.ips,
+      portMappings: configuration.portMappings,
       ...(configuration.requested.mac === undefined ? {} : { mac: configuration.requested.mac }),
       ...(configuration.mtu === undefined ? {} : { mtu: configuration.mtu }),
       ...(podName === undefined ? {} : { pod: podName }),
@@ -93,6 +96,12 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
     { ...context, host: context.kernel, view: readiness.view, namespace, pod },
   );
   const { attachment, mac, gateways, mtu } = attached;
+  try {
+    await context.hostPorts.open(attachment);
+  } catch (error) {
+    await withdraw(attachment, context);
+    throw new CniError('KERNEL_REFUSED', `the ports of the pod cannot be opened: ${describeError(error)}`);
+  }
   context.log.info('attached', {
     what: describeAttachment(attachment),
     network: attachment.network,
@@ -112,13 +121,20 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   return { exitCode: 0, stdout };
 }
 
+/** An ADD that cannot be completed leaves nothing. */
+async function withdraw(key: Attachment, context: CniContext): Promise<void> {
+  const attachment = findAttachment(context.table, key);
+  if (attachment === undefined) return;
+  detach(attachment, { ...context, host: context.kernel });
+  await context.hostPorts.close(attachment);
+}
+
 /** A pod that runs without what was asked for would be found out by its users: better that it does not start. */
-function refuseUnserved({ portMappings, bandwidth }: NetworkConfiguration): void {
-  const field = portMappings.length > 0 ? 'portMappings' : bandwidth === undefined ? undefined : 'bandwidth';
-  if (field === undefined) return;
+function refuseUnserved({ bandwidth }: NetworkConfiguration): void {
+  if (bandwidth === undefined) return;
   throw new CniError(
     'UNSUPPORTED_FIELD',
-    `runtimeConfig.${field}: is not served by fairlead-cni yet; take the capability from its entry of the list, and chain a plugin that has it`,
+    `runtimeConfig.bandwidth: is not served by fairlead-cni yet; take the capability from its entry of the list, and chain a plugin that has it`,
   );
 }
 
@@ -144,10 +160,14 @@ function openPodNamespace(
 }
 
 /** Never fails for absence: what is not there is deleted. */
-function remove({ configuration, containerId, ifname }: RequestOf<'DEL'>, context: CniContext): CniReply {
+async function remove(
+  { configuration, containerId, ifname }: RequestOf<'DEL'>,
+  context: CniContext,
+): Promise<CniReply> {
   const attachment = findAttachment(context.table, { network: configuration.name, containerId, ifname });
   if (attachment === undefined) return SUCCESS;
   const { failures } = detach(attachment, { ...context, host: context.kernel });
+  await context.hostPorts.close(attachment);
   const log = { what: describeAttachment(attachment), network: attachment.network, ips: attachment.ips };
   if (failures.length === 0) context.log.info('detached', log);
   else
@@ -169,7 +189,10 @@ function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): CniRep
   }
   using namespace = openPodNamespace(request, context);
   using pod = openKernel(namespace);
-  const faults = checkAttachment(attachment, context.kernel, pod, configuration.prevResult, request.netns);
+  const faults = [
+    ...checkAttachment(attachment, context.kernel, pod, configuration.prevResult, request.netns),
+    ...(context.hostPorts.areOpen(attachment) ? [] : ['a port of the node does not lead to it']),
+  ];
   if (faults.length === 0) return SUCCESS;
   throw new CniError(
     'NOT_AS_ATTACHED',
@@ -178,7 +201,10 @@ function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): CniRep
 }
 
 /** Releases what is not listed, of this network alone. */
-function collect({ configuration }: RequestOf<'GC' | 'STATUS'>, context: CniContext): CniReply {
+async function collect(
+  { configuration }: RequestOf<'GC' | 'STATUS'>,
+  context: CniContext,
+): Promise<CniReply> {
   const valid = new Set(
     (configuration.validAttachments ?? []).map((reference) =>
       attachmentId({ network: configuration.name, ...reference }),
@@ -189,6 +215,7 @@ function collect({ configuration }: RequestOf<'GC' | 'STATUS'>, context: CniCont
     if (attachment.network !== configuration.name || valid.has(attachmentId(attachment))) continue;
     context.log.info('released by GC', { what: describeAttachment(attachment), ips: attachment.ips });
     const reached = detach(attachment, { ...context, host: context.kernel });
+    await context.hostPorts.close(attachment);
     failures.push(
       ...reached.failures.map(({ error }) => `${describeAttachment(attachment)}: ${error.message}`),
     );

@@ -4,13 +4,17 @@ import type { ClusterNode } from '../cluster/node.ts';
 import { type Accepted, acceptRanges } from '../cluster/ranges.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
+import type { FlowFilter } from '../conntrack/flush.ts';
+import { describeError } from '../errors/errors.ts';
+import { udpFlowsOf } from '../hostport/plan.ts';
 import { cidrFamily } from '../ip/cidr.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
+import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
 import { type AttachmentTable, readLinks } from './attachments.ts';
-import { Firewall } from './firewall.ts';
+import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
@@ -26,6 +30,7 @@ export type NodeNetworkOptions = {
   table: AttachmentTable;
   removal: LinkRemoval;
   nextIndex: () => number;
+  forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
   /** The last good view of an earlier run. */
   lastView: NodeView | undefined;
@@ -43,6 +48,8 @@ export class NodeNetwork {
   #refusal: string | undefined;
   #tunnelIndex: number | undefined;
   #reached: Reached = { problems: [] };
+  /** What the firewall is to be, for the latest resync's view of the cluster. */
+  #firewallInput: () => FirewallInput | undefined = () => undefined;
 
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
@@ -78,6 +85,17 @@ export class NodeNetwork {
     this.#firewall.distrust();
   }
 
+  /** Changes elements of the firewall; brings all of it where it has no place for them yet. */
+  async changeFirewall(changes: readonly ElementChange[]): Promise<void> {
+    if (await this.#firewall.change(changes)) return;
+    const problems = await this.#firewall.ensure(this.#firewallInput());
+    if (problems.length > 0) throw new Error(problems.join('; '));
+  }
+
+  firewallHolds(elements: readonly ElementChange[]): boolean {
+    return this.#firewall.holds(elements);
+  }
+
   /** One resync. Rejects when something could not be reached, after all else was. */
   async resync(reasons: readonly string[]): Promise<void> {
     const { kernel, table, log, store, name } = this.#options;
@@ -101,7 +119,8 @@ export class NodeNetwork {
     });
     this.#tunnelIndex = result.overlay?.state.links[0]?.index;
     this.#decideReadiness(accepted, self, result, configuration);
-    const firewall = await this.#ensureFirewall(accepted, result, configuration);
+    this.#firewallInput = () => this.#planFirewall(accepted, result, configuration);
+    const firewall = await this.#firewall.ensure(this.#firewallInput());
     const problems = [
       ...store.state.problems,
       ...accepted.refused.map(({ reason }) => reason),
@@ -123,6 +142,10 @@ export class NodeNetwork {
         ips: attachment.ips,
       });
     }
+    const flows = vanished.flatMap(udpFlowsOf);
+    this.#options
+      .forgetFlows(flows)
+      .catch((error: unknown) => log.warn('connections stay', { reason: describeError(error) }));
     for (const index of garbage) {
       log.info('removes an interface that an unfinished ADD or DEL left', { index });
       kernel.apply([{ op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } }]);
@@ -174,26 +197,27 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  async #ensureFirewall(
+  #planFirewall(
     accepted: Accepted,
     { overlay }: ResyncResult,
     configuration: Configuration,
-  ): Promise<string[]> {
+  ): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
     const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
-    return this.#firewall.ensure(
-      masquerade.enabled && ranges.length > 0
-        ? {
-            ranges,
-            podNetwork,
-            nodes: accepted.nodes,
-            exclude: masquerade.exclude,
-            conntrack,
-            ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
-          }
-        : undefined,
-    );
+    const pods = [...this.#options.table.live.values()];
+    const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
+    if (ranges.length === 0 || !(masquerade.enabled || hasPorts)) return undefined;
+    return {
+      ranges,
+      podNetwork,
+      nodes: accepted.nodes,
+      exclude: masquerade.exclude,
+      masquerade: masquerade.enabled,
+      conntrack,
+      hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] },
+      ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
+    };
   }
 
   #report(problems: readonly string[], reached: Reached, started: number, reasons: readonly string[]): void {

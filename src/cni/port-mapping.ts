@@ -46,8 +46,8 @@ function parsePortMapping(item: unknown): PortMapping {
   if (hostPort === undefined || containerPort === undefined)
     throw refuseField(FIELD, item, 'give both hostPort and containerPort');
   const stated = textAt(item, 'protocol', `${FIELD}.protocol`) || 'tcp';
-  const protocol = PORT_PROTOCOLS.find((candidate) => candidate === stated.toLowerCase());
-  if (protocol === undefined)
+  const protocol = stated.toLowerCase();
+  if (!isPortProtocol(protocol))
     throw refuseField(`${FIELD}.protocol`, stated, `write one of ${PORT_PROTOCOLS.join(', ')}`);
   const hostIp = textAt(item, 'hostIP', `${FIELD}.hostIP`) || undefined;
   if (hostIp === undefined) return { protocol, hostPort, containerPort };
@@ -56,11 +56,16 @@ function parsePortMapping(item: unknown): PortMapping {
   return { protocol, hostPort, containerPort, hostIp: parseIp(hostIp) };
 }
 
-function overlap(a: Ip | undefined, b: Ip | undefined): boolean {
+export function isPortProtocol(text: string): text is PortProtocol {
+  return PORT_PROTOCOLS.some((protocol) => protocol === text);
+}
+
+/** Whether one packet can be meant by both. */
+export function overlap(a: Ip | undefined, b: Ip | undefined): boolean {
   if (a === undefined || b === undefined || a === b) return true;
   return ipFamily(a) === ipFamily(b) && (isUnspecified(a) || isUnspecified(b));
 }
 
-function isUnspecified(ip: Ip): boolean {
+export function isUnspecified(ip: Ip): boolean {
   return ip === '0.0.0.0' || ip === '::';
 }

@@ -38,6 +38,14 @@ export type FakeNamespace = {
 /** The errno's name; undefined is success. */
 export type Answer = string | undefined;
 
+export const NEW_LINK_SETTINGS: Ipv4DeviceSettings = {
+  forwarding: false,
+  rpFilter: 0,
+  proxyArp: false,
+  routeLocalnet: false,
+  sendRedirects: true,
+};
+
 const LOOPBACK: FakeLink = {
   index: 1,
   name: 'lo',
@@ -48,7 +56,7 @@ const LOOPBACK: FakeLink = {
   loopback: true,
   group: 0,
   altNames: [],
-  settings: { forwarding: false, rpFilter: 0, proxyArp: false },
+  settings: structuredClone(NEW_LINK_SETTINGS),
 };
 const FIRST_FD = 1000;
 

@@ -16,7 +16,7 @@ import {
   replaceNeighbor,
   replaceRoute,
 } from './fake-entries.ts';
-import { changeLink, createLink, deleteGroup, deleteLink, findByName } from './fake-links.ts';
+import { addLinkNames, changeLink, createLink, deleteGroup, deleteLink, findByName } from './fake-links.ts';
 import type { Answer, FakeLink, FakeNamespace } from './fake-state.ts';
 import { type Kernel, type KernelEvent, NetlinkError, type Operation, type Outcome } from './kernel.ts';
 import type { Link } from './objects.ts';
@@ -103,6 +103,8 @@ function answer(namespace: FakeNamespace, operation: Operation, author: number):
       return createLink(namespace, operation.link, author);
     case 'link.change':
       return changeLink(namespace, operation.change, author);
+    case 'link.addNames':
+      return addLinkNames(namespace, operation.index, operation.names, author);
     case 'link.delete':
       return deleteLink(namespace, operation.index, author);
     case 'link.deleteGroup':

@@ -18,6 +18,8 @@ import type {
 export type Operation =
   | { op: 'link.create'; link: NewLink }
   | { op: 'link.change'; change: LinkChange }
+  /** Alternative names; all of them or none. EEXIST when one is taken by any link of the namespace. */
+  | { op: 'link.addNames'; index: number; names: readonly string[] }
   | { op: 'link.delete'; index: number }
   /** Deletes all links of one group in one message: one RCU wait for all of them. */
   | { op: 'link.deleteGroup'; group: number }

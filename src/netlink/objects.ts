@@ -94,6 +94,9 @@ export type Ipv4DeviceSettings = {
   /** Reverse path filter: 0 off, 1 strict, 2 loose; the kernel applies the larger of this and `all`. */
   rpFilter: 0 | 1 | 2;
   proxyArp: boolean;
+  /** Whether 127.0.0.0/8 is routed over this device. */
+  routeLocalnet: boolean;
+  sendRedirects: boolean;
 };
 
 /** RTM_NEWADDR. */

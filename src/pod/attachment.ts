@@ -4,6 +4,7 @@
  * so nothing can leak: when the pod's namespace dies, the veth, the record and the address are gone with it.
  */
 import { hash } from 'node:crypto';
+import type { PortMapping } from '../cni/port-mapping.ts';
 import { type Ip, isIp, parseIp } from '../ip/ip.ts';
 import { isMac, type Mac, parseMac } from '../ip/mac.ts';
 
@@ -19,6 +20,8 @@ export type Attachment = AttachmentKey & {
   /** Only where one was asked for; otherwise it follows from the key. */
   mac?: Mac;
   pod?: PodName;
+  /** Ports of the node that lead to the pod; recorded as alternative names of the link. */
+  portMappings?: readonly PortMapping[];
 };
 
 /** Links of this group are the hosts' ends of pods' veths. */

@@ -2,11 +2,13 @@
  * The plan of one attachment: a routed veth (no bridge), a host route per address, and permanent neighbors both
  * ways, so that no ARP is ever needed. Everything hangs on the veth: deleting its host end undoes all of it.
  */
+import { formatPortNames } from '../hostport/record.ts';
 import { hostCidr, parseCidr } from '../ip/cidr.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
 import type { Operation } from '../netlink/kernel.ts';
 import {
+  type Ipv4DeviceSettings,
   MAIN_TABLE,
   type Neighbor,
   NUD_PERMANENT,
@@ -78,8 +80,12 @@ export function planPod(input: PodPlanInput): PodPlan {
       ...hostRoutes(attachment, hostIndex, input.nodeIps).map(
         (route): Operation => ({ op: 'route.replace', route }),
       ),
+      ...recordPorts(attachment, hostIndex),
       // A strict reverse path filter on the pod's link: a pod can send from its own addresses alone.
-      { op: 'link.change', change: { index: hostIndex, alias: input.record, ipv4: { rpFilter: 1 } } },
+      {
+        op: 'link.change',
+        change: { index: hostIndex, alias: input.record, ipv4: hostSettings(attachment) },
+      },
     ],
   };
 }
@@ -105,6 +111,17 @@ export function hostRoutes(attachment: Attachment, hostIndex: number, nodeIps: r
 export function hostNeighbors(attachment: Attachment, hostIndex: number): Neighbor[] {
   const mac = podMac(attachment);
   return attachment.ips.map((ip) => ({ linkIndex: hostIndex, ip, mac, state: NUD_PERMANENT }));
+}
+
+function recordPorts(attachment: Attachment, index: number): Operation[] {
+  const names = formatPortNames(hostLinkName(attachment), attachment.portMappings ?? []);
+  return names.length === 0 ? [] : [{ op: 'link.addNames', index, names }];
+}
+
+/** Ports of 127.0.0.1 lead to the pod too; and a pod that reaches itself by the node shall not be told a shortcut. */
+function hostSettings({ portMappings = [] }: Attachment): Partial<Ipv4DeviceSettings> {
+  if (portMappings.length === 0) return { rpFilter: 1 };
+  return { rpFilter: 1, routeLocalnet: true, sendRedirects: false };
 }
 
 function planInPod(input: PodPlanInput): Operation[] {

@@ -185,11 +185,6 @@ test('bad input: the code of the specification, one sentence, nothing left behin
     [of({ runtimeConfig: { ips: ['nonsense'] } }), 7, /ips/],
     [of({ runtimeConfig: [] }), 7, /runtimeConfig/],
     [
-      of({ runtimeConfig: { portMappings: [{ hostPort: 80, containerPort: 80, protocol: 'tcp' }] } }),
-      2,
-      /portMappings: is not served/,
-    ],
-    [
       of({ runtimeConfig: { bandwidth: { ingressRate: 1000, ingressBurst: 1000 } } }),
       2,
       /bandwidth: is not served/,
