@@ -7,7 +7,15 @@ import { ERROR_CODES } from '../src/errors/errors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 /** Folders whose code takes values and returns values; single files elsewhere are named one by one. */
-const PURE_FOLDERS = ['src/ip', 'src/cni', 'src/ipam', 'src/pod', 'src/overlay', 'src/hostport', 'src/errors'];
+const PURE_FOLDERS = [
+  'src/ip',
+  'src/cni',
+  'src/ipam',
+  'src/pod',
+  'src/overlay',
+  'src/hostport',
+  'src/errors',
+];
 const PURE_FILES = new Set([
   'src/conntrack/flush.ts',
   'src/reconcile/diff.ts',
