@@ -30,6 +30,8 @@ const PURE_FILES = new Set([
   'src/netlink/address.ts',
   'src/netlink/neighbor.ts',
   'src/netlink/rule.ts',
+  'src/netlink/qdisc.ts',
+  'src/netlink/redirect.ts',
   'src/netlink/netconf.ts',
   'src/netlink/vxlan.ts',
   'src/netlink/family.ts',

@@ -83,7 +83,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       own: kernel.portIds,
       onEvent: (event) => {
         // The underlay's neighbors come and go all the time, and are nobody's business.
-        if (event.kind === 'neighbor' && !network.owns(event.linkIndex)) return;
+        if ('linkIndex' in event && !network.owns(event.linkIndex)) return;
         runner.trigger(event.kind, KERNEL_EVENT_MS);
       },
     }),

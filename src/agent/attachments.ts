@@ -13,7 +13,10 @@ import {
   attachmentId,
   DOOMED_GROUP,
   parseRecord,
+  SHAPER_GROUP,
 } from '../pod/attachment.ts';
+import { shaperName } from '../pod/bandwidth.ts';
+import { parseBandwidthNames } from '../pod/bandwidth-record.ts';
 
 /** An attachment and the host's end of its veth. */
 export type LiveAttachment = Attachment & { linkIndex: number };
@@ -28,7 +31,7 @@ export type AttachmentTable = {
 export type Reading = {
   /** Were attached before and are not any more, although nobody asked for it: their namespaces have died. */
   vanished: LiveAttachment[];
-  /** Links of ours without a record: an ADD or DEL that a crash cut short. */
+  /** Links of ours without a record: an ADD or DEL that a crash cut short; and shapers whose pod is gone. */
   garbage: number[];
 };
 
@@ -57,7 +60,13 @@ export function readLinks(table: AttachmentTable, links: readonly Link[]): Readi
     if (link.group !== ATTACHMENT_GROUP) continue;
     const attachment = link.alias === undefined ? undefined : parseRecord(link.alias);
     if (attachment === undefined) garbage.push(link.index);
-    else found.set(attachmentId(attachment), { ...attachment, ...readPorts(link), linkIndex: link.index });
+    else found.set(attachmentId(attachment), { ...attachment, ...readNames(link), linkIndex: link.index });
+  }
+  const shapers = new Set(
+    [...found.values()].flatMap((pod) => (pod.bandwidth?.egress === undefined ? [] : [shaperName(pod)])),
+  );
+  for (const { group, name, index } of links) {
+    if (group === SHAPER_GROUP && !shapers.has(name)) garbage.push(index);
   }
   const vanished = [...table.live].flatMap(([id, attachment]) => (found.has(id) ? [] : [attachment]));
   for (const attachment of vanished) forget(table, attachment);
@@ -87,9 +96,13 @@ export function buried(table: AttachmentTable, linkIndexes: readonly number[]): 
   }
 }
 
-function readPorts({ name, altNames }: Link): Pick<Attachment, 'portMappings'> {
+function readNames({ name, altNames }: Link): Pick<Attachment, 'portMappings' | 'bandwidth'> {
   const portMappings = parsePortNames(name, altNames);
-  return portMappings.length === 0 ? {} : { portMappings };
+  const bandwidth = parseBandwidthNames(name, altNames);
+  return {
+    ...(portMappings.length === 0 ? {} : { portMappings }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+  };
 }
 
 function lastOf(found: ReadonlyMap<string, LiveAttachment>): History['last'] {

@@ -1,6 +1,5 @@
 /** Each CNI command against the node's attachments. */
 
-import type { NetworkConfiguration } from '../cni/configuration.ts';
 import { CniError } from '../cni/errors.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type CniReply, errorReply, SUCCESS } from '../cni/reply.ts';
@@ -76,7 +75,6 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   const readiness = context.readiness();
   if (!readiness.ready)
     throw new CniError('TRY_AGAIN', `this node cannot take pods yet: ${readiness.reason}`);
-  refuseUnserved(configuration);
   for (const notice of configuration.notices) context.log.warn(notice, { network: configuration.name });
   using namespace = openPodNamespace(request, context);
   using pod = openKernel(namespace);
@@ -89,6 +87,7 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
       ifname,
       ips: configuration.requested.ips,
       portMappings: configuration.portMappings,
+      ...(configuration.bandwidth === undefined ? {} : { bandwidth: configuration.bandwidth }),
       ...(configuration.requested.mac === undefined ? {} : { mac: configuration.requested.mac }),
       ...(configuration.mtu === undefined ? {} : { mtu: configuration.mtu }),
       ...(podName === undefined ? {} : { pod: podName }),
@@ -96,6 +95,7 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
     { ...context, host: context.kernel, view: readiness.view, namespace, pod },
   );
   const { attachment, mac, gateways, mtu } = attached;
+  for (const notice of attached.notices) context.log.warn(notice, { what: describeAttachment(attachment) });
   try {
     await context.hostPorts.open(attachment);
   } catch (error) {
@@ -127,15 +127,6 @@ async function withdraw(key: Attachment, context: CniContext): Promise<void> {
   if (attachment === undefined) return;
   detach(attachment, { ...context, host: context.kernel });
   await context.hostPorts.close(attachment);
-}
-
-/** A pod that runs without what was asked for would be found out by its users: better that it does not start. */
-function refuseUnserved({ bandwidth }: NetworkConfiguration): void {
-  if (bandwidth === undefined) return;
-  throw new CniError(
-    'UNSUPPORTED_FIELD',
-    `runtimeConfig.bandwidth: is not served by fairlead-cni yet; take the capability from its entry of the list, and chain a plugin that has it`,
-  );
 }
 
 function openPodNamespace(

@@ -12,7 +12,7 @@ import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
-import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
+import { DOOMED_GROUP, describeAttachment, SHAPER_GROUP } from '../pod/attachment.ts';
 import { type AttachmentTable, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
@@ -69,11 +69,11 @@ export class NodeNetwork {
 
   /** Whether an interface is the tunnel's or a pod's: everything on it is ours to keep right. */
   owns(linkIndex: number): boolean {
-    const { table } = this.#options;
-    return (
-      this.#tunnelIndexes.includes(linkIndex) ||
-      [...table.live.values()].some((pod) => pod.linkIndex === linkIndex)
-    );
+    const { table, kernel } = this.#options;
+    const pods = [...table.live.values()];
+    if (this.#tunnelIndexes.includes(linkIndex) || pods.some((pod) => pod.linkIndex === linkIndex)) return true;
+    const shapes = pods.some(({ bandwidth }) => bandwidth?.egress !== undefined);
+    return shapes && kernel.link(linkIndex)?.group === SHAPER_GROUP;
   }
 
   /** Changes when somebody begins or ceases to translate addresses without telling. */
@@ -113,7 +113,8 @@ export class NodeNetwork {
     const self = await this.#ownRecord(accepted, configuration);
     const result = resync({
       kernel,
-      links,
+      // Those that wait for their deletion count no more.
+      links: links.filter(({ index }) => !table.doomed.has(index)),
       self,
       peers: accepted.nodes.filter((node) => node.name !== name),
       attachments: [...table.live.values()],

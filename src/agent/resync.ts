@@ -9,12 +9,14 @@ import type { Backend } from '../overlay/path.ts';
 import { type OverlayPlan, planOverlay } from '../overlay/plan.ts';
 import { planReversePath } from '../overlay/reverse-path.ts';
 import { findUnderlay, type Underlay } from '../overlay/underlay.ts';
+import { SHAPER_GROUP } from '../pod/attachment.ts';
 import { hostNeighbors, hostRoutes } from '../pod/plan.ts';
 import { applyOperations, type Reached } from '../reconcile/apply.ts';
 import { diffStates } from '../reconcile/diff.ts';
 import { readOwnState } from '../reconcile/own.ts';
 import { EMPTY_STATE, mergeStates, type NetworkState } from '../reconcile/state.ts';
 import type { LiveAttachment } from './attachments.ts';
+import { planShapers } from './shapers.ts';
 
 export type ResyncInput = {
   kernel: Kernel;
@@ -46,9 +48,12 @@ export function resync(input: ResyncInput): ResyncResult {
     self === undefined ? [] : (findUnderlay(self.internalIps, family, addresses, links) ?? []),
   );
   const localIps = new Set(addresses.map(({ ip }) => ip));
-  const pods = planPods(
-    input.attachments,
-    (self?.internalIps ?? []).filter((ip) => localIps.has(ip)),
+  const pods = mergeStates(
+    planPods(
+      input.attachments,
+      (self?.internalIps ?? []).filter((ip) => localIps.has(ip)),
+    ),
+    planShapers(input.attachments, links, input.freeIndex),
   );
   if (self === undefined || underlays.length === 0) {
     // Nothing is known for sure: what the overlay holds stays as it is, only the pods' own entries are mended.
@@ -95,11 +100,19 @@ function planPods(attachments: readonly LiveAttachment[], nodeIps: readonly Ip[]
   };
 }
 
-/** The part of a state that lies on these links. */
+/** The part of a state that lies on these links, with the shapers, which are all pods'. */
 function onLinks(state: NetworkState<Link>, linkIndexes: ReadonlySet<number>): NetworkState<Link> {
   const isThere = ({ linkIndex }: { linkIndex?: number }) =>
     linkIndex !== undefined && linkIndexes.has(linkIndex);
-  return { ...EMPTY_STATE, routes: state.routes.filter(isThere), neighbors: state.neighbors.filter(isThere) };
+  return {
+    ...state,
+    links: state.links.filter(({ group }) => group === SHAPER_GROUP),
+    addresses: [],
+    routes: state.routes.filter(isThere),
+    neighbors: state.neighbors.filter(isThere),
+    fdb: [],
+    rules: [],
+  };
 }
 
 function explain(self: ClusterNode | undefined): string {

@@ -183,6 +183,9 @@ function remove(namespace: FakeNamespace, index: number, author: number): void {
   namespace.routes = namespace.routes.filter(elsewhere);
   namespace.neighbors = namespace.neighbors.filter(elsewhere);
   namespace.fdb = namespace.fdb.filter(elsewhere);
+  namespace.qdiscs = namespace.qdiscs.filter(elsewhere);
+  namespace.redirects = namespace.redirects.filter(elsewhere);
+  for (const redirect of namespace.redirects) if (redirect.to === index) redirect.to = 0;
   for (const link of namespace.links.values()) if (link.master === index) delete link.master;
   emit(namespace, { kind: 'link', change: 'deleted' }, author);
 }

@@ -8,6 +8,8 @@ import type {
   Link,
   Neighbor,
   NetworkConfiguration,
+  Qdisc,
+  Redirect,
   Route,
   Rule,
 } from './objects.ts';
@@ -30,6 +32,8 @@ export type FakeNamespace = {
   neighbors: Neighbor[];
   fdb: FdbEntry[];
   rules: Rule[];
+  qdiscs: Qdisc[];
+  redirects: Redirect[];
   /** `all` and `default`. */
   settings: NetworkConfiguration[];
   readonly subscribers: Set<(event: KernelEvent, author: number) => void>;
@@ -77,6 +81,8 @@ export function createFakeNamespace(machine: FakeMachine = new Map()): FakeNames
       { family: 6, priority: 0, table: 255, protocol: 2 },
       { family: 6, priority: 32766, table: 254, protocol: 2 },
     ],
+    qdiscs: [],
+    redirects: [],
     settings: [
       { family: 4, scope: 'all', forwarding: false, rpFilter: 0 },
       { family: 4, scope: 'default', forwarding: false, rpFilter: 0 },

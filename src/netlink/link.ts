@@ -62,6 +62,7 @@ export function writeNewLink(writer: Writer, link: NewLink): void {
         writer.nested(INFO_DATA, () => writeVxlan(writer, kind));
         return;
       case 'bridge':
+      case 'ifb':
         return;
     }
   });

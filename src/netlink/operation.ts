@@ -15,6 +15,8 @@ import {
 import { NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, writeMessage } from './message.ts';
 import { RTM_DELNEIGH, RTM_NEWNEIGH, writeFdbEntry, writeNeighbor } from './neighbor.ts';
 import type { LinkChange } from './objects.ts';
+import { RTM_NEWQDISC, writeQdisc } from './qdisc.ts';
+import { RTM_NEWTFILTER, writeRedirect } from './redirect.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE, writeRoute, writeRouteDeletion } from './route.ts';
 import { RTM_DELRULE, RTM_NEWRULE, writeRule } from './rule.ts';
 
@@ -58,6 +60,10 @@ export function writeOperation(writer: Writer, operation: Operation): void {
       return message(RTM_NEWRULE, CREATE, () => writeRule(writer, operation.rule));
     case 'rule.delete':
       return message(RTM_DELRULE, NLM_F_ACK, () => writeRule(writer, operation.rule));
+    case 'qdisc.replace':
+      return message(RTM_NEWQDISC, REPLACE, () => writeQdisc(writer, operation.qdisc));
+    case 'redirect.replace':
+      return message(RTM_NEWTFILTER, REPLACE, () => writeRedirect(writer, operation.redirect));
     default:
       return assertNever(operation);
   }
@@ -98,6 +104,10 @@ function describeObject(operation: Operation): string {
     case 'rule.add':
     case 'rule.delete':
       return `${operation.rule.priority}: from ${operation.rule.from ?? 'all'} table ${operation.rule.table}`;
+    case 'qdisc.replace':
+      return `${operation.qdisc.kind} dev ${operation.qdisc.linkIndex}`;
+    case 'redirect.replace':
+      return `dev ${operation.redirect.linkIndex} to ${operation.redirect.to}`;
     default:
       return assertNever(operation);
   }

@@ -151,7 +151,7 @@ describe('containerd', { skip: reason ?? false }, async () => {
     assert.doesNotMatch(await inNode('nft', 'list', 'map', 'inet', 'fairlead', 'hostports4'), /9080/);
   });
 
-  test('bandwidth through its capability', { todo: 'not served yet' }, async () => {
+  test('bandwidth through its capability', async () => {
     const pod = await sandbox({
       annotations: { 'kubernetes.io/ingress-bandwidth': '10M', 'kubernetes.io/egress-bandwidth': '5M' },
     });
