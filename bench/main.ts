@@ -5,8 +5,9 @@ import { agent } from './agent/agent.ts';
 import { cni } from './cni/cni.ts';
 import { datapath } from './datapath/datapath.ts';
 import { save, toJson, toTable } from './shared/report.ts';
+import { storm } from './storm/storm.ts';
 
-const BENCHES = [cni, datapath, agent];
+const BENCHES = [cni, datapath, agent, storm];
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name] = positionals;

@@ -14,7 +14,12 @@ export type Case = {
 
 export type Ratio = { key: string; value: number; budget?: number };
 
-export type Findings = { cases: Case[]; ratios: Ratio[] };
+export type Findings = {
+  cases: Case[];
+  ratios: Ratio[];
+  /** Lines for people. */
+  notes?: readonly string[];
+};
 
 export type Bench = {
   name: string;

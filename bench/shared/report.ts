@@ -19,7 +19,7 @@ export function toJson(name: string, { cases, ratios }: Findings): string {
   return JSON.stringify({ name, machine: machine(), cases: plain, ratios: keyed }, null, 2);
 }
 
-export function toTable({ cases, ratios }: Findings): string {
+export function toTable({ cases, ratios, notes = [] }: Findings): string {
   const rows = cases.map(({ case: name, metric, unit, min, median, p95, n }) => [
     name,
     metric,
@@ -35,7 +35,17 @@ export function toTable({ cases, ratios }: Findings): string {
     row
       .map((cell, column) => (column > 2 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
       .join('  ');
-  return [machine(), '', line(head), ...rows.map(line), '', ...ratios.map(formatRatio), ''].join('\n');
+  return [
+    machine(),
+    '',
+    line(head),
+    ...rows.map(line),
+    '',
+    ...notes,
+    ...(notes.length > 0 ? [''] : []),
+    ...ratios.map(formatRatio),
+    '',
+  ].join('\n');
 }
 
 /** Writes NAME.json and NAME.svg. */

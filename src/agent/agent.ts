@@ -18,6 +18,7 @@ import { listenForQuestions } from './api-server.ts';
 import { buried, createAttachmentTable } from './attachments.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
 import { listenForPlugins } from './cni-server.ts';
+import { watchEventLoop } from './event-loop.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { NodeNetwork } from './node-network.ts';
@@ -124,9 +125,17 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   // One more look: a DEL may have been kept just before the socket was there.
   await completePendingDeletions(stateDirectory, handle, log);
   stack.defer(() => void plugins.close());
+  const eventLoop = stack.use(watchEventLoop());
   const startedAt = new Date().toISOString();
   const questions = await listenForQuestions(join(socketDirectory, 'api.sock'), () =>
-    describeAgent({ name, startedAt, backend: configuration.backend, table, network }),
+    describeAgent({
+      name,
+      startedAt,
+      backend: configuration.backend,
+      table,
+      network,
+      eventLoopDelay: eventLoop.read(),
+    }),
   );
   stack.defer(() => void questions.close());
   stack.use(

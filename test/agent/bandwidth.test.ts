@@ -206,10 +206,10 @@ test('GC takes shapers along', shaping, async () => {
 });
 
 test('an ADD that the kernel refuses leaves nothing', shaping, async () => {
-  const [before, after] = [container(LIMITS), container(LIMITS)];
-  await inNode(`ip link add ${before.shaper} type bridge`);
-  await inNode(`ip link property add dev ${before.shaper} altname ${after.veth}.egress.20000000.1600000`);
-  for (const { call, veth, space } of [before, after]) {
+  const [one, other] = [container(LIMITS), container(LIMITS)];
+  await inNode(`ip link add ${one.shaper} type bridge`);
+  await inNode(`ip link property add dev ${one.shaper} altname ${other.veth}.egress.20000000.1600000`);
+  for (const { call, veth, space } of [one, other]) {
     const { exitCode, stdout } = await call('ADD');
     assert.equal(exitCode, 1);
     assert.match(stdout, /"code":104,.*EEXIST/);
@@ -217,8 +217,8 @@ test('an ADD that the kernel refuses leaves nothing', shaping, async () => {
     assert.doesNotMatch(space.exec('ip', '-br', 'link'), /eth0/);
   }
   assert.equal(await shapersOf(), '');
-  assert.match(await inNode(`ip -br link show ${before.shaper}`), /DOWN/, 'what is not ours stays');
-  await inNode(`ip link del ${before.shaper}`);
+  assert.match(await inNode(`ip -br link show ${one.shaper}`), /DOWN/, 'what is not ours stays');
+  await inNode(`ip link del ${one.shaper}`);
 });
 
 test('a burst below one packet is raised, and that is logged', shaping, async () => {
