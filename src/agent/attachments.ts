@@ -3,7 +3,7 @@
  * it is read again at every resync, so whatever happened to a link behind our back is noticed there.
  */
 import { parsePortNames } from '../hostport/record.ts';
-import type { Ip } from '../ip/ip.ts';
+import { type Ip, ipFamily } from '../ip/ip.ts';
 import { EMPTY_HISTORY, type History, release } from '../ipam/allocate.ts';
 import type { Link } from '../netlink/objects.ts';
 import {
@@ -71,9 +71,9 @@ export function readLinks(table: AttachmentTable, links: readonly Link[]): Readi
   const vanished = [...table.live].flatMap(([id, attachment]) => (found.has(id) ? [] : [attachment]));
   for (const attachment of vanished) forget(table, attachment);
   // The newest link is the last hand-out: after a restart the round goes on behind it.
-  const isFirst = table.live.size === 0 && table.history.last === undefined;
+  const isFirst = table.live.size === 0 && Object.keys(table.history.last).length === 0;
   for (const [id, attachment] of found) table.live.set(id, attachment);
-  if (isFirst) table.history = { ...table.history, ...lastOf(found) };
+  if (isFirst) table.history = { ...table.history, last: lastOf(found) };
   return { vanished, garbage };
 }
 
@@ -105,11 +105,10 @@ function readNames({ name, altNames }: Link): Pick<Attachment, 'portMappings' | 
   };
 }
 
-function lastOf(found: ReadonlyMap<string, LiveAttachment>): Partial<History> {
+function lastOf(found: ReadonlyMap<string, LiveAttachment>): History['last'] {
   let newest: LiveAttachment | undefined;
   for (const attachment of found.values()) {
     if (newest === undefined || attachment.linkIndex > newest.linkIndex) newest = attachment;
   }
-  const last = newest?.ips[0];
-  return last === undefined ? {} : { last };
+  return Object.fromEntries((newest?.ips ?? []).map((ip) => [ipFamily(ip), ip]));
 }

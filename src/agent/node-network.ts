@@ -1,5 +1,5 @@
 /** The node's part in the pod network: what the cluster says and what the kernel holds, brought together again and again. */
-import { claimFreeRange } from '../cluster/claim.ts';
+import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Accepted, acceptRanges } from '../cluster/ranges.ts';
 import type { ClusterStore } from '../cluster/store.ts';
@@ -7,7 +7,7 @@ import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
-import { cidrFamily } from '../ip/cidr.ts';
+import { type Cidr, cidrFamily } from '../ip/cidr.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import type { ElementChange } from '../nftables/elements.ts';
@@ -19,7 +19,7 @@ import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { type ResyncResult, resync } from './resync.ts';
-import { ensureSysctls, NODE_SYSCTLS } from './sysctl.ts';
+import { ensureSysctls, nodeSysctls } from './sysctl.ts';
 
 export type NodeNetworkOptions = {
   name: string;
@@ -46,7 +46,7 @@ export class NodeNetwork {
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #refusal: string | undefined;
-  #tunnelIndex: number | undefined;
+  #tunnelIndexes: readonly number[] = [];
   #reached: Reached = { problems: [] };
   /** What the firewall is to be, for the latest resync's view of the cluster. */
   #firewallInput: () => FirewallInput | undefined = () => undefined;
@@ -71,7 +71,7 @@ export class NodeNetwork {
   owns(linkIndex: number): boolean {
     const { table, kernel } = this.#options;
     const pods = [...table.live.values()];
-    if (this.#tunnelIndex === linkIndex || pods.some((pod) => pod.linkIndex === linkIndex)) return true;
+    if (this.#tunnelIndexes.includes(linkIndex) || pods.some((pod) => pod.linkIndex === linkIndex)) return true;
     const shapes = pods.some(({ bandwidth }) => bandwidth?.egress !== undefined);
     return shapes && kernel.link(linkIndex)?.group === SHAPER_GROUP;
   }
@@ -104,7 +104,9 @@ export class NodeNetwork {
     const configuration = this.#options.configuration();
     const links = kernel.links();
     this.#readAttachments(links);
-    for (const { name: sysctl, value, was } of ensureSysctls(NODE_SYSCTLS)) {
+    for (const { name: sysctl, value, was } of ensureSysctls(
+      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
+    )) {
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
     }
     const accepted = acceptRanges(store.state.nodes, configuration.podNetwork);
@@ -119,7 +121,7 @@ export class NodeNetwork {
       settings: configuration,
       freeIndex: this.#options.nextIndex,
     });
-    this.#tunnelIndex = result.overlay?.state.links[0]?.index;
+    this.#tunnelIndexes = (result.overlay?.state.links ?? []).flatMap(({ index }) => index ?? []);
     this.#decideReadiness(accepted, self, result, configuration);
     this.#firewallInput = () => this.#planFirewall(accepted, result, configuration);
     const firewall = await this.#firewall.ensure(this.#firewallInput());
@@ -127,7 +129,9 @@ export class NodeNetwork {
       ...store.state.problems,
       ...accepted.refused.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
-      ...(result.overlay?.paths ?? []).flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
+      ...(result.overlay?.peers ?? []).flatMap(({ paths }) =>
+        paths.flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
+      ),
       ...result.reached.failures.map(({ error }) => error.message),
       ...firewall,
     ];
@@ -164,17 +168,19 @@ export class NodeNetwork {
     if (self === undefined || record === undefined) return undefined;
     const { addresses } = configuration.node;
     const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
-    const podNetwork = configuration.podNetwork.find((range) => cidrFamily(range) === 4);
-    if (record.podCidrs.length > 0 || podNetwork === undefined) return addressed;
-    const range = await claimFreeRange(store, record, podNetwork, configuration.nodePrefixLength);
-    log.info('the cluster assigned no range; claimed one', { range });
-    return range === undefined ? addressed : { ...addressed, podCidrs: [range] };
+    if (record.podCidrs.length > 0) return addressed;
+    const ranges = await claimFreeRanges(store, record, onePerFamily(configuration.podNetwork), {
+      4: configuration.nodePrefixLength,
+      6: configuration.nodePrefixLength6,
+    });
+    log.info('the cluster assigned no range; claimed one', { ranges });
+    return ranges === undefined ? addressed : { ...addressed, podCidrs: ranges };
   }
 
   #decideReadiness(
     accepted: Accepted,
     self: ClusterNode | undefined,
-    { overlay, problem, underlay }: ResyncResult,
+    { overlay, problem, underlays }: ResyncResult,
     { mtu, podNetwork, paths }: Configuration,
   ): void {
     const refused = accepted.refused.find(({ node }) => node === this.#options.name);
@@ -185,11 +191,10 @@ export class NodeNetwork {
     } else if (problem === undefined) {
       this.#refusal = undefined;
     }
-    if (self === undefined || overlay === undefined || underlay === undefined || self.podCidrs.length === 0)
-      return;
+    if (self === undefined || overlay === undefined || self.podCidrs.length === 0) return;
     const view: NodeView = {
       ranges: self.podCidrs,
-      nodeIps: [underlay.address],
+      nodeIps: underlays.map(({ address }) => address),
       mtu: mtu === 'auto' ? overlay.mtu : mtu,
     };
     if (JSON.stringify(view) !== JSON.stringify(this.#view)) {
@@ -209,7 +214,10 @@ export class NodeNetwork {
     const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
-    if (ranges.length === 0 || !(masquerade.enabled || hasPorts)) return undefined;
+    const translates = masquerade.enabled || hasPorts;
+    // IPv6 has no reverse path filter but that of the table.
+    if (ranges.length === 0 || !(translates || ranges.some((range) => cidrFamily(range) === 6)))
+      return undefined;
     return {
       ranges,
       podNetwork,
@@ -217,7 +225,7 @@ export class NodeNetwork {
       exclude: masquerade.exclude,
       masquerade: masquerade.enabled,
       conntrack,
-      hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] },
+      ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
       ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
     };
   }
@@ -238,4 +246,8 @@ export class NodeNetwork {
       resync: { at: new Date().toISOString(), milliseconds, operations, reasons },
     };
   }
+}
+
+function onePerFamily(ranges: readonly Cidr[]): Cidr[] {
+  return ([4, 6] as const).flatMap((family) => ranges.find((range) => cidrFamily(range) === family) ?? []);
 }

@@ -1,7 +1,7 @@
 /** One resync: read the cluster and the kernel, plan, diff, apply. The same at start, on a timer and on any event. */
 import type { ClusterNode } from '../cluster/node.ts';
 import type { Cidr } from '../ip/cidr.ts';
-import type { Ip } from '../ip/ip.ts';
+import type { Ip, IpFamily } from '../ip/ip.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
 import { VXLAN_LINKS } from '../overlay/identity.ts';
@@ -30,18 +30,23 @@ export type ResyncInput = {
 };
 
 export type ResyncResult = {
-  underlay?: Underlay;
+  /** At most one per family. */
+  underlays: readonly Underlay[];
   overlay?: OverlayPlan;
   reached: Reached;
   /** Why the overlay could not be planned; the pods of the node itself are kept right all the same. */
   problem?: string;
 };
 
+const FAMILIES = [4, 6] as const;
+
 export function resync(input: ResyncInput): ResyncResult {
   const { kernel, links, self, settings } = input;
   const actual = readOwnState(kernel, links, settings.podNetwork);
   const addresses = kernel.addresses();
-  const underlay = self === undefined ? undefined : findUnderlay(self.internalIps, 4, addresses, links);
+  const underlays = FAMILIES.flatMap((family) =>
+    self === undefined ? [] : (findUnderlay(self.internalIps, family, addresses, links) ?? []),
+  );
   const localIps = new Set(addresses.map(({ ip }) => ip));
   const pods = mergeStates(
     planPods(
@@ -50,31 +55,35 @@ export function resync(input: ResyncInput): ResyncResult {
     ),
     planShapers(input.attachments, links, input.freeIndex),
   );
-  if (self === undefined || underlay === undefined) {
+  if (self === undefined || underlays.length === 0) {
     // Nothing is known for sure: what the overlay holds stays as it is, only the pods' own entries are mended.
     const operations = diffStates(
       pods,
       onLinks(actual, new Set(input.attachments.map(({ linkIndex }) => linkIndex))),
     );
-    return { reached: applyOperations(kernel, operations), problem: explain(self) };
+    return { underlays, reached: applyOperations(kernel, operations), problem: explain(self) };
   }
-  const tunnelIndex =
-    links.find(({ name }) => name === VXLAN_LINKS[underlay.family])?.index ?? input.freeIndex();
+  const tunnelIndex = (family: IpFamily) =>
+    links.find(({ name }) => name === VXLAN_LINKS[family])?.index ?? input.freeIndex();
+  const tunnelIndexes = { 4: tunnelIndex(4), 6: tunnelIndex(6) };
   const overlay = planOverlay({
     self,
     peers: input.peers,
     ...settings,
-    underlay,
-    tunnelIndex,
+    underlays,
+    tunnelIndexes,
     loopbackIndex: links.find(({ loopback }) => loopback)?.index ?? 1,
   });
   const reached = applyOperations(kernel, diffStates(mergeStates(overlay.state, pods), actual));
   const loosened = applyOperations(
     kernel,
-    planReversePath([underlay.linkIndex, tunnelIndex], kernel.networkConfigurations()),
+    planReversePath(
+      [...underlays.map(({ linkIndex }) => linkIndex), tunnelIndexes[4]],
+      kernel.networkConfigurations(),
+    ),
   );
   return {
-    underlay,
+    underlays,
     overlay,
     reached: {
       applied: reached.applied + loosened.applied,

@@ -1,6 +1,6 @@
 /** The capability `portMappings`: ports of the node that lead to the pod. */
 import { type Ip, ipFamily, isIp, parseIp } from '../ip/ip.ts';
-import { integerAt, isObject, type JsonObject, listAt, refuseField, textAt } from './json.ts';
+import { inAnyCase, integerAt, isObject, type JsonObject, listAt, refuseField, textAt } from './json.ts';
 
 export const PORT_PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 export type PortProtocol = (typeof PORT_PROTOCOLS)[number];
@@ -39,8 +39,9 @@ export function parsePortMappings(runtimeConfig: JsonObject): PortMapping[] {
   return [...byPort.values()].flat();
 }
 
-function parsePortMapping(item: unknown): PortMapping {
-  if (!isObject(item)) throw refuseField(FIELD, item, 'list objects with hostPort and containerPort');
+function parsePortMapping(entry: unknown): PortMapping {
+  if (!isObject(entry)) throw refuseField(FIELD, entry, 'list objects with hostPort and containerPort');
+  const item = inAnyCase(entry, ['hostPort', 'containerPort', 'protocol', 'hostIP']);
   const hostPort = integerAt(item, 'hostPort', PORTS, `${FIELD}.hostPort`);
   const containerPort = integerAt(item, 'containerPort', PORTS, `${FIELD}.containerPort`);
   if (hostPort === undefined || containerPort === undefined)

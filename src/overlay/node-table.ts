@@ -14,6 +14,7 @@ import {
 import { type Cidr, cidrContainsCidr, cidrFamily, hostCidr } from '../ip/cidr.ts';
 import type { Ip, IpFamily } from '../ip/ip.ts';
 import type { Chain, NftSet, Rule, Table } from '../nftables/objects.ts';
+import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
 
 export const TABLE = { family: 'inet', name: 'fairlead' } as const;
 
@@ -38,6 +39,12 @@ export type NodeTableInput = {
 
 const MULTICAST = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
 
+/** A pod sends from its own addresses alone. For IPv4 the reverse path filter of its link sees to that. */
+const SOURCE_GUARD: Rule = {
+  match: `iifgroup ${ATTACHMENT_GROUP} ip6 saddr != :: fib saddr . iif oif missing drop`,
+  comment: 'an address that the pod has not',
+};
+
 export function planNodeTable(input: NodeTableInput): Table {
   const sets: NftSet[] = [];
   const rules: Rule[] = [];
@@ -56,13 +63,17 @@ export function planNodeTable(input: NodeTableInput): Table {
       comment: 'pods to the outside',
     });
   }
-  const chain: Chain = {
+  const outside: Chain = {
     name: 'outside',
     hook: { type: 'nat', hook: 'postrouting', priority: 'srcnat' },
     rules,
   };
   const ports = hostPorts === undefined ? [] : hostPortChains(hostPorts);
-  return { ...TABLE, sets, chains: [...earlyChains(input, families), ...ports, chain] };
+  return {
+    ...TABLE,
+    sets,
+    chains: [...earlyChains(input, families), ...ports, ...(rules.length > 0 ? [outside] : [])],
+  };
 }
 
 /** Every flow has a source port of its own in the tunnel: tracked, they would fill the table with what nobody asks for. */
@@ -70,7 +81,10 @@ function earlyChains(
   { podNetwork, untracked, tunnelPort, hostPorts }: NodeTableInput,
   families: readonly IpFamily[],
 ): Chain[] {
-  const guard = hostPorts === undefined ? [] : [LOCALHOST_GUARD];
+  const guard = [
+    ...(hostPorts === undefined ? [] : [LOCALHOST_GUARD]),
+    ...(families.includes(6) ? [SOURCE_GUARD] : []),
+  ];
   const tracked = hostPorts === undefined || !untracked ? [] : hostPortTracking({ families });
   const pods = (untracked ? podNetwork : []).map((range): Rule => {
     const ip = cidrFamily(range) === 4 ? 'ip' : 'ip6';

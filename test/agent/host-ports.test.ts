@@ -19,7 +19,7 @@ import { sctpInit } from './sctp.ts';
 type Mapping = { hostPort: number; containerPort: number; protocol?: string; hostIP?: string };
 type Answer = { exitCode: number; error?: { code: number; msg: string }; ip?: string };
 
-const plan = await startLab({ nodes: 2, pods: 1 });
+const plan = await startLab({ nodes: 2, pods: 1, family: 'dual' });
 const [node, other] = plan.nodes as [LabNode, LabNode];
 const [neighbor, stranger] = readPods(plan.options.name).map(({ namespace }) => namespace) as [
   string,
@@ -85,6 +85,18 @@ for (const protocol of ['tcp', 'udp'] as const) {
     assert.equal(await to(node.address, plan.world.namespace), undefined, 'the port is closed');
   });
 }
+
+test('an IPv6 port of the node leads to its pod', async () => {
+  const { namespace, call } = await pod('web');
+  await call('ADD', [web]);
+  const to = (from: string) => reach(from, 'tcp', node.addresses[1]!, 9081);
+  const answered = (sawSource: string) => ({ name: 'web', sawSource });
+  assert.deepEqual(await to(plan.world.namespace), answered(plan.world.addresses[1]!), 'the outside');
+  assert.deepEqual(await to(stranger), answered('fd00:10:244:1::2'), 'a pod of another node');
+  assert.deepEqual(await to(node.namespace), answered(node.addresses[1]!), 'the node');
+  assert.deepEqual(await to(namespace), answered(node.addresses[1]!), 'the pod itself');
+  await call('DEL', [web]);
+});
 
 test('an SCTP port is translated', async () => {
   const { namespace, call } = await pod('sctp');
