@@ -2,11 +2,12 @@
 import { parseArgs } from 'node:util';
 import { nearestName } from '../src/config/nearest.ts';
 import { agent } from './agent/agent.ts';
+import { bandwidth } from './bandwidth/bandwidth.ts';
 import { cni } from './cni/cni.ts';
 import { datapath } from './datapath/datapath.ts';
 import { save, toJson, toTable } from './shared/report.ts';
 
-const BENCHES = [cni, datapath, agent];
+const BENCHES = [cni, datapath, agent, bandwidth];
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name] = positionals;
