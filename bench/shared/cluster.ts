@@ -126,12 +126,16 @@ async function awaitReady(socket: string, peers: number): Promise<void> {
   throw new Error(`no agent is ready at ${socket}`);
 }
 
-/** A pod in a namespace of its own. @returns its address. */
-export async function attachPod(node: BenchNode, name: string): Promise<string> {
+/**
+ * A pod in a namespace of its own.
+ * @param runtimeConfig capabilities that are asked for.
+ * @returns its address.
+ */
+export async function attachPod(node: BenchNode, name: string, runtimeConfig: object = {}): Promise<string> {
   await createHosts([name]);
   const text = await callPluginOrFail({
     command: 'ADD',
-    configuration: node.configuration as Record<string, unknown>,
+    configuration: { ...node.configuration, runtimeConfig },
     containerId: name,
     netns: namespacePath(hostName(name)),
     ifname: 'eth0',

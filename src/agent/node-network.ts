@@ -154,7 +154,7 @@ export class NodeNetwork {
       .forgetFlows(flows)
       .catch((error: unknown) => log.warn('connections stay', { reason: describeError(error) }));
     for (const index of garbage) {
-      log.info('removes an interface that an unfinished ADD or DEL left', { index });
+      log.info('removes an interface that belongs to no pod', { index });
       kernel.apply([{ op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } }]);
       table.doomed.set(index, []);
       removal.add(index);

@@ -44,7 +44,7 @@ test(`${ROUNDS} rounds of ${PODS} pods leave what was there before`, async () =>
     const { pid } = await askAgent(nodePaths(plan.options.name, node.name).apiSocket);
     const listings = [
       ['ip', '-o', 'link'],
-      ['ip', 'route', 'show', 'table', 'all'],
+      ['ip', '-4', 'route', 'show', 'table', 'all'],
       // Of IPv6 only ours: link-local addresses of the devices come a second late.
       ['ip', '-6', 'route', 'show', 'table', 'all', 'proto', '70'],
       ['ip', 'rule'],
