@@ -69,7 +69,7 @@ export class KubeClient {
     const response = await this.#send(request, what);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return chunks(what, response);
-    const body = await readText(what, chunks(what, response), LARGEST_REFUSAL).catch(() => '');
+    const body = await readStart(chunks(what, response), LARGEST_REFUSAL);
     const message = body === '' ? (response.statusMessage ?? '') : body;
     throw refusal(what, status, message, response.headers['retry-after'], this.#access.origin);
   }
@@ -186,4 +186,18 @@ async function readText(what: string, body: AsyncIterable<Buffer>, largest: numb
     parts.push(chunk);
   }
   return Buffer.concat(parts).toString('utf8');
+}
+
+/** As far as it comes: what it says is of use even where it breaks off. */
+async function readStart(body: AsyncIterable<Buffer>, length: number): Promise<string> {
+  let text = '';
+  try {
+    for await (const chunk of body) {
+      text += chunk.toString('utf8');
+      if (text.length > length) break;
+    }
+  } catch {
+    // The status says that it is a refusal.
+  }
+  return text;
 }
