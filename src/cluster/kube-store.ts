@@ -79,6 +79,7 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
               signal: controller.signal,
             }),
           );
+          state = undefined;
           return true;
         } catch (error) {
           if (!isStatus(error, 409) || attempt === MOST_ATTEMPTS) throw error;

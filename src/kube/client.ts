@@ -1,15 +1,10 @@
 /** Requests to the Kubernetes API on kept connections, bounded in time and size. */
-import {
-  type ClientRequest,
-  Agent as HttpAgent,
-  request as httpRequest,
-  type IncomingMessage,
-  type RequestOptions,
-} from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { describeError } from '../errors/errors.ts';
+import { Agent as HttpAgent, request as httpRequest } from '../http/http.ts';
 import type { KubeAccess } from './access.ts';
 import { failure, garbage, refusal, SilenceError } from './api-error.ts';
 import { type Credentials, followCredentials } from './credentials.ts';
@@ -41,7 +36,7 @@ const LARGEST_REFUSAL = 64 * 1024;
 
 export class KubeClient {
   readonly #access: KubeAccess;
-  readonly #agent: HttpAgent;
+  readonly #agent: InstanceType<typeof HttpAgent>;
   readonly #credentials: () => Credentials;
 
   /** @throws FairleadError where the credentials cannot be used. */

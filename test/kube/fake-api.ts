@@ -6,8 +6,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 
-// biome-ignore lint: the tests write objects as they come
-export type Json = Record<string, any>;
+export type Json = Readonly<Record<string, unknown>>;
+
+export type FakeObject = { metadata: Json; spec?: Json; status?: Json } & Json;
 
 export type Interceptor = (
   url: URL,
@@ -19,7 +20,7 @@ type Watcher = { path: string; response: ServerResponse };
 
 export class FakeApi {
   readonly server: Server;
-  readonly objects = new Map<string, Json>();
+  readonly objects = new Map<string, FakeObject>();
   readonly requests: string[] = [];
   /** Returns true when it dealt with the request. */
   intercept: Interceptor = () => false;
@@ -69,12 +70,12 @@ export class FakeApi {
   }
 
   /** Creates or replaces an object of a collection, `/api/v1/nodes`. */
-  put(path: string, object: Json): Json {
+  put(path: string, object: FakeObject): FakeObject {
     const key = keyIn(path, object);
     const type = this.objects.has(key) ? 'MODIFIED' : 'ADDED';
-    const next: Json = {
+    const next: FakeObject = {
       ...object,
-      metadata: { uid: `uid-${key}`, ...object['metadata'], resourceVersion: String(++this.version) },
+      metadata: { uid: `uid-${key}`, ...object.metadata, resourceVersion: String(++this.version) },
     };
     this.objects.set(key, next);
     this.#emit(path, { type, object: next });
@@ -88,7 +89,7 @@ export class FakeApi {
     this.version++;
     this.#emit(path, {
       type: 'DELETED',
-      object: { ...object, metadata: { ...object?.['metadata'], resourceVersion: String(this.version) } },
+      object: { ...object, metadata: { ...object?.metadata, resourceVersion: String(this.version) } },
     });
   }
 
@@ -110,6 +111,11 @@ export class FakeApi {
     }
   }
 
+  /** The ranges of a node, or undefined where there is none. */
+  rangesOf(node: string): unknown {
+    return this.objects.get(`/api/v1/nodes/${node}`)?.spec?.['podCIDRs'];
+  }
+
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://fake');
     this.requests.push(`${request.method} ${url.pathname}${url.search}`);
@@ -119,7 +125,7 @@ export class FakeApi {
     if (request.method === 'GET' && url.searchParams.get('watch') === '1') this.#watch(url, response);
     else if (request.method === 'GET' && this.objects.has(path))
       reply(response, 200, this.objects.get(path)!);
-    else if (request.method === 'GET' && /s$/.test(path)) this.#list(url, response);
+    else if (request.method === 'GET' && /\/(nodes|pods|leases)$/.test(path)) this.#list(url, response);
     else if (request.method === 'POST') this.#write(path, keyIn(path, body), body, response);
     else if (this.objects.has(path)) this.#write(path.replace(/\/[^/]+$/, ''), path, body, response, request);
     else reply(response, 404, status(404, `${path} not found`));
@@ -150,14 +156,20 @@ export class FakeApi {
     response.on('close', () => this.#watchers.delete(watcher));
   }
 
-  #write(path: string, key: string, body: Json, response: ServerResponse, request?: IncomingMessage): void {
+  #write(
+    path: string,
+    key: string,
+    body: FakeObject,
+    response: ServerResponse,
+    request?: IncomingMessage,
+  ): void {
     const current = this.objects.get(key);
     if (current !== undefined && request === undefined) {
       reply(response, 409, status(409, `${key} already exists`));
       return;
     }
-    const { uid, resourceVersion } = body['metadata'] as { uid?: string; resourceVersion?: string };
-    const before = current?.['metadata'] as Json | undefined;
+    const { uid, resourceVersion } = body.metadata as { uid?: string; resourceVersion?: string };
+    const before = current?.metadata;
     if (
       before !== undefined &&
       (before['uid'] !== (uid ?? before['uid']) || before['resourceVersion'] !== resourceVersion)
@@ -169,8 +181,8 @@ export class FakeApi {
       request?.method === 'PATCH'
         ? {
             ...current,
-            spec: { ...(current?.['spec'] as Json), ...(body['spec'] as Json) },
-            metadata: before,
+            spec: { ...current?.spec, ...body.spec },
+            metadata: before ?? {},
           }
         : body;
     reply(response, request === undefined ? 201 : 200, this.put(path, merged));
@@ -186,26 +198,35 @@ export function status(code: number, message: string): Json {
   return { kind: 'Status', apiVersion: 'v1', status: 'Failure', code, message };
 }
 
-export function reply(response: ServerResponse, code: number, body: unknown, headers: Json = {}): void {
+export function reply(
+  response: ServerResponse,
+  code: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   response.writeHead(code, { 'content-type': 'application/json', ...headers });
   response.end(text);
 }
 
-export function nodeObject(name: string, podCIDRs: readonly string[] = [], rest: Json = {}): Json {
+export function nodeObject(
+  name: string,
+  podCIDRs: readonly string[] = [],
+  rest: Partial<FakeObject> = {},
+): FakeObject {
   return {
-    metadata: { name, uid: `uid-${name}`, creationTimestamp: '2026-01-01T00:00:00Z', ...rest['metadata'] },
-    spec: { podCIDRs, ...rest['spec'] },
-    status: { addresses: [{ type: 'InternalIP', address: '192.168.1.2' }], ...rest['status'] },
+    metadata: { name, uid: `uid-${name}`, creationTimestamp: '2026-01-01T00:00:00Z', ...rest.metadata },
+    spec: { podCIDRs, ...rest.spec },
+    status: { addresses: [{ type: 'InternalIP', address: '192.168.1.2' }], ...rest.status },
   };
 }
 
-function keyIn(path: string, object: Json): string {
-  return `${path}/${(object['metadata'] as Json)['name']}`;
+function keyIn(path: string, object: FakeObject): string {
+  return `${path}/${String(object.metadata['name'])}`;
 }
 
-async function readBody(request: IncomingMessage): Promise<Json> {
+async function readBody(request: IncomingMessage): Promise<FakeObject> {
   let text = '';
   for await (const chunk of request) text += String(chunk);
-  return text === '' ? {} : (JSON.parse(text) as Json);
+  return text === '' ? { metadata: {} } : (JSON.parse(text) as FakeObject);
 }

@@ -5,7 +5,7 @@ import type { Change } from '../../src/kube/collection.ts';
 import { type KubeNode, NODE_KIND } from '../../src/kube/kinds/node.ts';
 import { Reflector, type ReflectorOptions } from '../../src/kube/reflector.ts';
 import { pause, until } from '../until.ts';
-import { FakeApi, type Json, listOf, nodeObject, reply, status } from './fake-api.ts';
+import { FakeApi, type FakeObject, listOf, nodeObject, reply, status } from './fake-api.ts';
 
 const NODES = '/api/v1/nodes';
 
@@ -70,9 +70,12 @@ test('an update of what nobody reads is no change, but its version is known', as
   await until('it watches', () => it.api.watching === 1 && it.calls.length === 1);
   const { metadata } = it.api.put(NODES, {
     ...nodeObject('a'),
-    status: { ...nodeObject('a')['status'], images: ['x'] },
+    status: { ...nodeObject('a').status, images: ['x'] },
   });
-  await until('it came', () => it.reflector.objects.get('a')?.resourceVersion === metadata.resourceVersion);
+  await until(
+    'it came',
+    () => it.reflector.objects.get('a')?.resourceVersion === metadata['resourceVersion'],
+  );
   it.api.put(NODES, nodeObject('d'));
   await until('the next change is told', () => it.calls.length === 2);
   assert.deepEqual([...it.calls[1]!.keys()], ['d']);
@@ -317,7 +320,7 @@ test('a list that breaks off in the second page loses nobody who was known', asy
 });
 
 test('odd objects are named and left out, the others count, and mended ones return', async () => {
-  const odd: Json[] = [
+  const odd: FakeObject[] = [
     { metadata: { name: 'No Name' } },
     { metadata: { name: 'no-uid', uid: '' } },
     nodeObject('young', [], { metadata: { creationTimestamp: 'tomorrow' } }),
@@ -343,7 +346,7 @@ test('odd objects are named and left out, the others count, and mended ones retu
     assert.match(said, expected);
   }
   it.api.put(NODES, nodeObject('young'));
-  it.api.put(NODES, { metadata: { name: 'a' }, spec: 'none' });
+  it.api.put(NODES, { metadata: { name: 'a' }, status: { addresses: 'none' } });
   await until('young is back and a is out', () => it.names().join() === 'b,c,ranges,young');
   assert.match(it.reflector.problems.join('\n'), /node a: metadata\.creationTimestamp/);
   it.api.delete(NODES, 'a');

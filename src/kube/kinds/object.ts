@@ -1,5 +1,6 @@
 /** What all objects of the API have in common, and how a kind of them is read. */
 import { type Fields, fieldAt, fieldsAt, isFields, show, textAt } from './fields.ts';
+import { createInterner, internText } from './intern.ts';
 
 export type KubeObject = {
   /** Absent for kinds that lie in no namespace. */
@@ -54,7 +55,7 @@ export function readMetadata(value: unknown): (KubeObject & { metadata: Fields }
   const resourceVersion = textAt(metadata, 'resourceVersion') ?? '';
   if (resourceVersion === '' || resourceVersion.length > 128)
     return { problem: 'metadata.resourceVersion: is missing or too long' };
-  const scope = namespace === undefined || namespace === '' ? {} : { namespace };
+  const scope = namespace === undefined || namespace === '' ? {} : { namespace: internText(namespace) };
   return { ...scope, name, uid, resourceVersion, metadata };
 }
 
@@ -68,7 +69,9 @@ export function keyOf(value: unknown): string | undefined {
   return namespace === '' ? name : `${namespace}/${name}`;
 }
 
-/** The labels as they are, not a copy. */
+const internLabels = createInterner<Labels>((labels) => JSON.stringify(labels));
+
+/** The labels as they are, or equal ones of another object. */
 export function readLabels(metadata: Fields): { labels: Labels } | { problem: string } {
   const labels = fieldAt(metadata, 'labels') ?? undefined;
   if (labels === undefined) return { labels: NO_LABELS };
@@ -84,5 +87,5 @@ export function readLabels(metadata: Fields): { labels: Labels } | { problem: st
       };
     }
   }
-  return { labels: labels as Labels };
+  return { labels: internLabels(labels as Labels) };
 }

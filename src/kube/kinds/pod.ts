@@ -1,6 +1,7 @@
 /** A Pod (core/v1) as far as policies and reachability go: whose labels have which addresses, and its named ports. */
 import { type Ip, isIp, parseIp } from '../../ip/ip.ts';
 import { type Fields, fieldAt, fieldsAt, isFields, listAt, show, textAt } from './fields.ts';
+import { createInterner, internText } from './intern.ts';
 import { type Kind, type KubeObject, type Labels, readLabels, readMetadata, type Trimmed } from './object.ts';
 
 const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
@@ -15,8 +16,8 @@ export type NamedPort = { name: string; port: number; protocol: Protocol };
 export type Pod = KubeObject & {
   namespace: string;
   labels: Labels;
-  /** Absent until it is scheduled. */
-  nodeName?: string;
+  /** Empty until it is scheduled. */
+  nodeName: string;
   /** At most one per family; none before it has started. */
   podIPs: readonly Ip[];
   /** It shares the addresses of its node. */
@@ -31,6 +32,7 @@ const MOST_ADDRESSES = 2;
 const MOST_PORTS = 1024;
 /** Shared by the many pods that have none. */
 const NO_PORTS: readonly NamedPort[] = Object.freeze([]);
+const internPorts = createInterner<readonly NamedPort[]>((ports) => JSON.stringify(ports));
 
 export function trimPod(value: unknown): Trimmed<Pod> {
   const read = readMetadata(value);
@@ -42,7 +44,6 @@ export function trimPod(value: unknown): Trimmed<Pod> {
   const spec = fieldsAt(value as Fields, 'spec');
   const status = fieldsAt(value as Fields, 'status');
   const problems: string[] = [];
-  const nodeName = textAt(spec, 'nodeName') ?? '';
   return {
     object: {
       namespace,
@@ -50,7 +51,7 @@ export function trimPod(value: unknown): Trimmed<Pod> {
       uid,
       resourceVersion,
       labels: labels.labels,
-      ...(nodeName === '' ? {} : { nodeName: nodeName.slice(0, 253) }),
+      nodeName: internText((textAt(spec, 'nodeName') ?? '').slice(0, 253)),
       podIPs: readAddresses(status, problems),
       hostNetwork: spec['hostNetwork'] === true,
       phase: readPhase(status, problems),
@@ -98,7 +99,7 @@ function readPorts(spec: Fields, problems: string[]): readonly NamedPort[] {
       else ports.push(port);
     }
   }
-  return ports.length === 0 ? NO_PORTS : ports;
+  return ports.length === 0 ? NO_PORTS : internPorts(ports);
 }
 
 function readPort(fields: Fields, name: string): NamedPort | undefined {
