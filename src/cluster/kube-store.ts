@@ -1,6 +1,5 @@
 /** The cluster's nodes as Kubernetes has them. */
-import type { Cidr } from '../ip/cidr.ts';
-import { cidrsOverlap } from '../ip/cidr.ts';
+import { type Cidr, cidrsOverlap } from '../ip/cidr.ts';
 import { isStatus } from '../kube/api-error.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { Collection } from '../kube/collection.ts';

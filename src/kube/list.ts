@@ -2,9 +2,9 @@
 import { describeError } from '../errors/errors.ts';
 import { ApiError, garbage } from './api-error.ts';
 import type { KubeClient } from './client.ts';
-import type { Fields } from './kinds/fields.ts';
-import { isFields, textAt } from './kinds/fields.ts';
+import { type Fields, isFields, textAt } from './kinds/fields.ts';
 import { ListReader } from './list-reader.ts';
+import { paced } from './paced.ts';
 
 export type ListOptions = {
   /** Of the kind's collection, `/api/v1/nodes`. */
@@ -51,7 +51,7 @@ export async function listAll(client: KubeClient, options: ListOptions): Promise
 
 async function readAll(what: string, body: AsyncIterable<Buffer>, reader: ListReader): Promise<unknown> {
   try {
-    for await (const chunk of body) reader.push(chunk);
+    for await (const chunk of paced(body)) reader.push(chunk);
     return reader.end();
   } catch (error) {
     if (error instanceof ApiError) throw error;

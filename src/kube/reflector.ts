@@ -1,5 +1,6 @@
 /** Keeps the objects of one kind as the API has them: lists, watches, and begins anew after whatever goes wrong. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { describeError } from '../errors/errors.ts';
 import { ApiError, garbage, isStatus } from './api-error.ts';
 import { API_BACKOFF, type Backoff, retryDelay } from './backoff.ts';
@@ -194,7 +195,8 @@ export class Reflector<T extends KubeObject> {
   }
 
   #enter(state: ReflectorState): void {
-    if (state.phase === this.#state.phase && state.phase === 'synced') return;
+    if (state.phase === 'synced' && this.#state.phase === 'synced') return;
+    if (isDeepStrictEqual(state, this.#state)) return;
     this.#stateChanged = true;
     this.#state = state;
     this.#settle();

@@ -4,6 +4,7 @@ import { ApiError, excerpt, garbage, SilenceError } from './api-error.ts';
 import type { KubeClient } from './client.ts';
 import { type Fields, isFields, textAt } from './kinds/fields.ts';
 import { LineSplitter } from './lines.ts';
+import { paced } from './paced.ts';
 
 export type WatchEvent = {
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
@@ -53,19 +54,15 @@ export async function watchFrom(client: KubeClient, options: WatchOptions): Prom
   const body = await client.open({ ...request, idleMs });
   options.onOpen();
   const lines = new LineSplitter(LARGEST_EVENT);
-  const iterator = body[Symbol.asyncIterator]();
   try {
-    for (;;) {
-      const next = await iterator.next();
-      // What stands after the last line feed is half an event: it comes again.
-      if (next.done === true) return 'ended';
-      for (const line of split(what, lines, next.value)) options.onEvent(readEvent(what, line));
+    for await (const chunk of paced(body)) {
+      for (const line of split(what, lines, chunk)) options.onEvent(readEvent(what, line));
     }
+    // What stands after the last line feed is half an event: it comes again.
+    return 'ended';
   } catch (error) {
     if (error instanceof SilenceError) return 'silent';
     throw error;
-  } finally {
-    await iterator.return?.();
   }
 }
 

@@ -198,6 +198,7 @@ test('a connection that is silent, without even bookmarks, is replaced', async (
   it.api.put(NODES, nodeObject('d'));
   await until('it brings what happens', () => it.names().includes('d'));
   assert.equal(lists(it.api).length, 1, 'silence loses nothing');
+  assert.deepEqual(it.reasons, [], 'and is no failure');
 });
 
 test('a server that never answers is given up, said so, and asked again', async () => {
@@ -294,6 +295,27 @@ for (const [what, answer, reason] of TROUBLE) {
     assert.deepEqual(it.reflector.problems, []);
   });
 }
+
+test('a first list that breaks off in the second page tells why, and nothing of the first page', async () => {
+  using it = await reflect(
+    (api) => {
+      three(api);
+      api.intercept = (url, response) => {
+        const second = url.searchParams.has('continue');
+        if (second) reply(response, 500, status(500, 'no'));
+        return second;
+      };
+    },
+    { pageSize: 2 },
+  );
+  await until('it failed', () => it.reasons.length > 0);
+  assert.deepEqual(
+    it.calls.flatMap((changes) => [...changes.keys()]),
+    [],
+  );
+  it.api.intercept = () => false;
+  await until('all is told at once', () => it.calls.at(-1)?.size === 3);
+});
 
 test('a list that breaks off in the second page loses nobody who was known', async () => {
   using it = await reflect(three, { pageSize: 2 });
