@@ -163,6 +163,7 @@ function target(from: string, specifier: string): string {
 function reachesIo(path: string, seen: Set<string> = new Set()): boolean {
   if (seen.has(path)) return false;
   seen.add(path);
+  if (readFileSync(join(ROOT, path), 'utf8').includes('getBuiltinModule')) return true;
   return importsOf(path).some(({ specifier, typeOnly }) => {
     if (typeOnly) return false;
     if (specifier.startsWith('node:')) return !PURE_BUILTINS.has(specifier);
