@@ -1,7 +1,6 @@
 /** The agent of one node: wires everything together, and ends in the reverse order. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { openDirectoryStore } from '../cluster/directory-store.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
@@ -16,6 +15,7 @@ import { watchRulesets } from '../nftables/watch.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { listenForQuestions } from './api-server.ts';
 import { buried, createAttachmentTable } from './attachments.ts';
+import { openCluster } from './cluster-source.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
 import { listenForPlugins } from './cni-server.ts';
 import { watchEventLoop } from './event-loop.ts';
@@ -46,7 +46,10 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   await using stack = new AsyncDisposableStack();
   const namespace = stack.use(NetworkNamespace.own());
   const kernel = stack.use(openKernel());
-  const store = stack.adopt(openDirectoryStore(configuration.cluster.directory), (opened) => opened.close());
+  const store = stack.adopt(
+    openCluster(() => configuration, name, log),
+    (opened) => opened.close(),
+  );
   const table = createAttachmentTable();
   const removal = new LinkRemoval(
     kernel,

@@ -169,7 +169,7 @@ export class NodeNetwork {
     if (self === undefined || record === undefined) return undefined;
     const { addresses } = configuration.node;
     const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
-    if (record.podCidrs.length > 0) return addressed;
+    if (record.podCidrs.length > 0 || store.awaitRange !== undefined) return addressed;
     const ranges = await claimFreeRanges(store, record, onePerFamily(configuration.podNetwork), {
       4: configuration.nodePrefixLength,
       6: configuration.nodePrefixLength6,
@@ -188,6 +188,7 @@ export class NodeNetwork {
     if (self !== undefined && self.podCidrs.length === 0) {
       this.#refusal =
         refused?.reason ??
+        this.#options.store.awaitRange ??
         `no free range is left in ${podNetwork.join(', ')}; remove nodes that are gone, or enlarge podNetwork`;
     } else if (problem === undefined) {
       this.#refusal = undefined;

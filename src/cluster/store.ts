@@ -11,6 +11,11 @@ export type ClusterState = {
 export type ClusterStore = {
   /** The whole state, now. */
   readonly state: ClusterState;
+  /**
+   * Where somebody assigns ranges for all nodes: what a node that has none yet shall say, in one sentence. Absent where
+   * each node claims its own.
+   */
+  readonly awaitRange?: string;
   /** Calls back after every change; ask {@link state} for what it is then. */
   watch(onChange: () => void): { [Symbol.dispose](): void };
   /**
