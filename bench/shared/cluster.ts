@@ -13,9 +13,9 @@ import {
   listNamespaces,
   namespacePath,
 } from '../../src/lab/namespaces.ts';
-import { askAgent } from '../../src/lab/nodes.ts';
 import { startAgentProcess } from '../../src/lab/processes.ts';
 import { callPluginOrFail } from '../../src/lab/runtime.ts';
+import { askStatus } from '../../src/status/ask.ts';
 
 /** Names carry the process that made them. */
 const PREFIX = 'flb-';
@@ -119,7 +119,7 @@ function startNode(directory: string, name: string, index: number, settings: rea
 
 async function awaitReady(socket: string, peers: number): Promise<void> {
   for (let attempt = 0; attempt < 400; attempt++) {
-    const status = await askAgent(socket).catch(() => undefined);
+    const status = await askStatus(socket).catch(() => undefined);
     if (status?.readiness.ready === true && status.peers.length === peers) return;
     await sleep(25);
   }

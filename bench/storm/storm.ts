@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { askAgent } from '../../src/lab/nodes.ts';
 import { PLUGIN } from '../../src/lab/processes.ts';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
 import { openKernel } from '../../src/netlink/rtnetlink.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { type Bench, type Case, type Findings, findCase, summarize } from '../shared/bench.ts';
 import { type Call, launch, type Step } from '../shared/calls.ts';
 import { type BenchNode, cleanUp, createHosts, hostName, startCluster } from '../shared/cluster.ts';
@@ -54,7 +54,7 @@ export const storm: Bench = {
         }
       }
       const third = (await resources(node)).memory;
-      const { eventLoopDelay } = await askAgent(join(node.sockets, 'api.sock'));
+      const { eventLoopDelay } = await askStatus(join(node.sockets, 'api.sock'));
       for (let round = 0; round < MORE_ROUNDS; round++) {
         tell(`round ${ROUNDS + round + 1}: Fairlead alone`);
         await rage(contenders[0]!, new Map());
@@ -147,7 +147,7 @@ type Resources = Record<
 async function resources({ name, sockets }: BenchNode): Promise<Resources> {
   using namespace = NetworkNamespace.open(namespacePath(hostName(name)));
   using kernel = openKernel(namespace);
-  const { pid } = await askAgent(join(sockets, 'api.sock'));
+  const { pid } = await askStatus(join(sockets, 'api.sock'));
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return {
     links: kernel.links().length,

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { askAgent } from '../../src/lab/nodes.ts';
 import { FAIRLEAD } from '../../src/lab/processes.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 
@@ -50,7 +50,7 @@ resyncSeconds: 1
 `,
   );
   inside(FAIRLEAD, 'agent', '--config', configuration);
-  const ask = () => askAgent(join(directory, 'api.sock')).catch(() => undefined);
+  const ask = () => askStatus(join(directory, 'api.sock')).catch(() => undefined);
   let waited = '';
   await until('the agent has a range and takes pods', async () => {
     const status = await ask();

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { createNamespaces, deleteNamespaces, namespacePath, run } from '../../src/lab/namespaces.ts';
-import { askAgent } from '../../src/lab/nodes.ts';
 import { networkConfiguration } from '../../src/lab/pods.ts';
 import { callPluginOrFail } from '../../src/lab/runtime.ts';
 import { nodePaths } from '../../src/lab/state.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 
@@ -41,7 +41,7 @@ test(`${ROUNDS} rounds of ${PODS} pods leave what was there before`, async () =>
       ),
     );
   const holdings = async () => {
-    const { pid } = await askAgent(nodePaths(plan.options.name, node.name).apiSocket);
+    const { pid } = await askStatus(nodePaths(plan.options.name, node.name).apiSocket);
     const listings = [
       ['ip', '-o', 'link'],
       ['ip', '-4', 'route', 'show', 'table', 'all'],

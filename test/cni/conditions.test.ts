@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeNode } from '../../src/cluster/directory-store.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
-import { askAgent, awaitAgent, killAgent, nodeRecord, startAgent } from '../../src/lab/nodes.ts';
+import { awaitAgent, killAgent, nodeRecord, startAgent } from '../../src/lab/nodes.ts';
 import { callPlugin } from '../../src/lab/runtime.ts';
 import { clusterDirectory, nodePaths } from '../../src/lab/state.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { until } from '../until.ts';
 import { errorOf, resultOf, startNode } from './containers.ts';
 
@@ -85,7 +86,7 @@ test('G: 51 with pods, 50 without, while the node has no range', async () => {
   resultOf(await call('ADD'));
   const record = nodeRecord(plan, node);
   writeNode(clusterDirectory(plan.options.name), { ...record, podCidrs: [parseCidr('172.16.0.0/24')] });
-  await until('the node has no range', async () => !(await askAgent(paths.apiSocket)).readiness.ready);
+  await until('the node has no range', async () => !(await askStatus(paths.apiSocket)).readiness.ready);
   const limited = errorOf(await status());
   assert.equal(limited.code, 51);
   assert.match(limited.msg, /172\.16\.0\.0\/24, which is outside the pod network/);
@@ -93,7 +94,7 @@ test('G: 51 with pods, 50 without, while the node has no range', async () => {
   assert.equal((await call('DEL')).exitCode, 0);
   assert.equal(errorOf(await status()).code, 50);
   writeNode(clusterDirectory(plan.options.name), record);
-  await until('the node has its range', async () => (await askAgent(paths.apiSocket)).readiness.ready);
+  await until('the node has its range', async () => (await askStatus(paths.apiSocket)).readiness.ready);
   assert.equal((await status()).exitCode, 0);
 });
 

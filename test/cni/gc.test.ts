@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { askAgent } from '../../src/lab/nodes.ts';
 import { callPlugin } from '../../src/lab/runtime.ts';
 import { nodePaths } from '../../src/lab/state.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { until } from '../until.ts';
 import { resultOf, startNode } from './containers.ts';
 
@@ -12,7 +12,7 @@ const { plan, node, container, configured } = await startNode();
 const paths = nodePaths(plan.options.name, node.name);
 
 async function attached(): Promise<string[]> {
-  return (await askAgent(paths.apiSocket)).attachments.map(
+  return (await askStatus(paths.apiSocket)).attachments.map(
     ({ network, containerId, ifname }) => `${network} ${containerId} ${ifname}`,
   );
 }
