@@ -2,6 +2,7 @@
 import { agentCommand } from '../../src/cli/agent.ts';
 import { cleanupCommand } from '../../src/cli/cleanup.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
+import { doctorCommand } from '../../src/cli/doctor.ts';
 import { labDownCommand } from '../../src/cli/lab/down.ts';
 import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
 import { labMapCommand } from '../../src/cli/lab/map.ts';
@@ -15,6 +16,7 @@ import { versionCommand } from '../../src/cli/version.ts';
 process.exitCode = await runCommandLine(process.argv.slice(2), [
   agentCommand,
   statusCommand,
+  doctorCommand,
   cleanupCommand,
   labUpCommand,
   labDownCommand,
