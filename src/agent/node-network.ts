@@ -7,7 +7,7 @@ import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
-import { type Cidr, cidrFamily } from '../ip/cidr.ts';
+import { cidrFamily } from '../ip/cidr.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import type { ElementChange } from '../nftables/elements.ts';
@@ -136,6 +136,12 @@ export class NodeNetwork {
       ...result.reached.failures.map(({ error }) => error.message),
       ...firewall,
     ];
+    const { readiness } = this;
+    store.report?.({
+      ready: readiness.ready,
+      message: readiness.ready ? `pods of ${readiness.view.ranges.join(', ')} are reached` : readiness.reason,
+      problems,
+    });
     this.#report(problems, { ...result, problems }, started, reasons);
     if (result.reached.failures.length > 0 || firewall.length > 0) throw new Error(problems.join('; '));
   }
@@ -170,7 +176,7 @@ export class NodeNetwork {
     const { addresses } = configuration.node;
     const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
     if (record.podCidrs.length > 0 || store.awaitRange !== undefined) return addressed;
-    const ranges = await claimFreeRanges(store, record, onePerFamily(configuration.podNetwork), {
+    const ranges = await claimFreeRanges(store, record, configuration.podNetwork, {
       4: configuration.nodePrefixLength,
       6: configuration.nodePrefixLength6,
     });
@@ -248,8 +254,4 @@ export class NodeNetwork {
       resync: { at: new Date().toISOString(), milliseconds, operations, reasons },
     };
   }
-}
-
-function onePerFamily(ranges: readonly Cidr[]): Cidr[] {
-  return ([4, 6] as const).flatMap((family) => ranges.find((range) => cidrFamily(range) === family) ?? []);
 }
