@@ -13,11 +13,14 @@ const PURE_FOLDERS = [
   'src/ipam',
   'src/pod',
   'src/overlay',
+  'src/policy',
   'src/hostport',
   'src/errors',
   'src/kube/kinds',
 ];
 const PURE_FILES = new Set([
+  'src/kube/kinds/fields.ts',
+  'src/kube/kinds/intern.ts',
   'src/conntrack/flush.ts',
   'src/reconcile/diff.ts',
   'src/reconcile/identity.ts',
