@@ -6,8 +6,9 @@ const LIMIT_MS = 30_000;
 
 /** @param what the condition in words, for the error when it never comes true. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let waited = 0; !(await condition()); waited += STEP_MS) {
-    if (waited > LIMIT_MS) throw new Error(`waited in vain until ${what}`);
+  const deadline = performance.now() + LIMIT_MS;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await pause(STEP_MS);
   }
 }

@@ -2,6 +2,7 @@
 #include "probe.h"
 
 #include <errno.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <stdio.h>
@@ -19,6 +20,19 @@ static uint16_t next_id(void)
 	return (uint16_t)(getpid() * 97 + __atomic_add_fetch(&counter, 1, __ATOMIC_RELAXED));
 }
 
+/* Echo requests and replies of both families have one layout: struct icmphdr. */
+struct echo_types {
+	int protocol;
+	uint8_t request, reply;
+};
+
+static struct echo_types echo_types_of(const struct target *target)
+{
+	return target->address.ss_family == AF_INET ?
+		       (struct echo_types){ IPPROTO_ICMP, ICMP_ECHO, ICMP_ECHOREPLY } :
+		       (struct echo_types){ IPPROTO_ICMPV6, ICMP6_ECHO_REQUEST, ICMP6_ECHO_REPLY };
+}
+
 /* A raw socket sees all ICMP of the namespace: only the answer to this very request counts. */
 static bool await_reply(int fd, uint16_t id, const struct target *target, struct outcome *out)
 {
@@ -31,9 +45,11 @@ static bool await_reply(int fd, uint16_t id, const struct target *target, struct
 			read_path_error(fd, out);
 			return false;
 		}
-		size_t header = (size_t)((struct iphdr *)packet)->ihl * 4;
+		/* Raw IPv6 sockets give no header. */
+		size_t header = target->address.ss_family == AF_INET ? (size_t)((struct iphdr *)packet)->ihl * 4 : 0;
 		const struct icmphdr *icmp = (const struct icmphdr *)(packet + header);
-		if ((size_t)length >= header + sizeof(*icmp) && icmp->type == ICMP_ECHOREPLY && ntohs(icmp->un.echo.id) == id) {
+		if ((size_t)length >= header + sizeof(*icmp) && icmp->type == echo_types_of(target).reply &&
+		    ntohs(icmp->un.echo.id) == id) {
 			snprintf(out->answer, sizeof(out->answer), "{\"id\":%u}", id);
 			return true;
 		}
@@ -45,16 +61,19 @@ static bool await_reply(int fd, uint16_t id, const struct target *target, struct
 
 void probe_icmp(const struct target *target, struct outcome *out)
 {
+	struct echo_types types = echo_types_of(target);
 	size_t length = sizeof(struct icmphdr) + target->size;
 	struct icmphdr *request = calloc(1, length);
-	int fd = open_socket(target, SOCK_RAW, IPPROTO_ICMP, out);
+	int fd = open_socket(target, SOCK_RAW, types.protocol, out);
 	if (fd >= 0 && request != NULL && connect_socket(fd, target, out)) {
 		uint16_t id = next_id();
-		request->type = ICMP_ECHO;
+		request->type = types.request;
 		request->un.echo.id = htons(id);
 		if (target->size >= sizeof(uint16_t))
 			memcpy(request + 1, &request->un.echo.id, sizeof(uint16_t));
-		request->checksum = internet_checksum(request, length);
+		/* That of ICMPv6 covers addresses too: the kernel fills it in. */
+		if (types.protocol == IPPROTO_ICMP)
+			request->checksum = internet_checksum(request, length);
 		if (send(fd, request, length, 0) < 0) {
 			fail_errno(out, "send");
 			read_path_error(fd, out);

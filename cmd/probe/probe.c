@@ -33,14 +33,16 @@ void read_path_error(int fd, struct outcome *out)
 	if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
 		return;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
-		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR)
+		if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+		    !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
 			continue;
 		const struct sock_extended_err *error = (const struct sock_extended_err *)CMSG_DATA(c);
 		if (error->ee_errno == EMSGSIZE)
 			out->mtu = error->ee_info;
-		if (error->ee_origin == SO_EE_ORIGIN_ICMP) {
+		if (error->ee_origin == SO_EE_ORIGIN_ICMP || error->ee_origin == SO_EE_ORIGIN_ICMP6) {
 			struct sockaddr_storage offender = { 0 };
-			memcpy(&offender, SO_EE_OFFENDER(error), sizeof(struct sockaddr_in));
+			memcpy(&offender, SO_EE_OFFENDER(error),
+			       c->cmsg_level == IPPROTO_IP ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
 			format_address(&offender, out->offender, sizeof(out->offender));
 		}
 		snprintf(out->error, sizeof(out->error), "%s", strerror((int)error->ee_errno));
@@ -61,6 +63,11 @@ int open_socket(const struct target *target, int type, int protocol, struct outc
 	if (target->address.ss_family == AF_INET && type != SOCK_STREAM) {
 		setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &discover, sizeof(discover));
 		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	} else if (type != SOCK_STREAM) {
+		int whole = target->dont_fragment;
+		setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &discover, sizeof(discover));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_DONTFRAG, &whole, sizeof(whole));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
 	}
 	return fd;
 }

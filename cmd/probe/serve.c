@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
@@ -22,14 +23,14 @@ struct stream {
 };
 
 struct echo {
-	struct in_addr source;
+	char source[INET6_ADDRSTRLEN];
 	uint16_t id;
 	uint32_t count;
 };
 
 struct server {
 	const char *name;
-	int answer_tcp, answer_udp, stream_listener, echo_listener, icmp;
+	int answer_tcp, answer_udp, stream_listener, echo_listener, icmp, icmp6;
 	struct stream streams[MOST_STREAMS];
 	struct echo echoes[ECHO_LOG];
 	size_t echo_next;
@@ -146,28 +147,34 @@ static void read_stream(struct server *server, struct stream *stream)
 	stream->fd = -1;
 }
 
-static void log_echo(struct server *server)
+static void log_echo(struct server *server, int fd)
 {
-	ssize_t bytes = recv(server->icmp, server->chunk, CHUNK, 0);
+	struct sockaddr_storage from;
+	socklen_t from_length = sizeof(from);
+	ssize_t bytes = recvfrom(fd, server->chunk, CHUNK, 0, (struct sockaddr *)&from, &from_length);
 	const struct iphdr *ip = (const struct iphdr *)server->chunk;
-	size_t header = bytes < (ssize_t)sizeof(*ip) ? 0 : (size_t)ip->ihl * 4;
-	if (header < sizeof(*ip) || bytes < (ssize_t)(header + sizeof(struct icmphdr)))
+	bool is_v4 = fd == server->icmp;
+	/* Raw IPv6 sockets give no header. */
+	size_t header = !is_v4 || bytes < (ssize_t)sizeof(*ip) ? 0 : (size_t)ip->ihl * 4;
+	if ((is_v4 && header < sizeof(*ip)) || bytes < (ssize_t)(header + sizeof(struct icmphdr)))
 		return;
 	const struct icmphdr *icmp = (const struct icmphdr *)(server->chunk + header);
-	if (icmp->type != ICMP_ECHO)
+	if (icmp->type != (is_v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST))
 		return;
+	struct echo seen = { .count = 1 };
+	format_address(&from, seen.source, sizeof(seen.source));
 	uint16_t id = icmp->un.echo.id;
 	if (bytes >= (ssize_t)(header + sizeof(*icmp) + sizeof(id)))
 		memcpy(&id, icmp + 1, sizeof(id));
 	for (size_t i = 0; i < ECHO_LOG; i++) {
 		struct echo *echo = &server->echoes[i];
-		if (echo->count > 0 && echo->source.s_addr == ip->saddr && echo->id == id) {
+		if (echo->count > 0 && strcmp(echo->source, seen.source) == 0 && echo->id == id) {
 			echo->count++;
 			return;
 		}
 	}
-	server->echoes[server->echo_next] =
-		(struct echo){ .source.s_addr = ip->saddr, .id = id, .count = 1 };
+	seen.id = id;
+	server->echoes[server->echo_next] = seen;
 	server->echo_next = (server->echo_next + 1) % ECHO_LOG;
 }
 
@@ -186,7 +193,7 @@ static void tell_echoes(struct server *server)
 	for (size_t i = 0; i < ECHO_LOG; i++) {
 		if (server->echoes[i].count == 0)
 			continue;
-		fprintf(out, "%s{\"source\":\"%s\",\"id\":%u}", separator, inet_ntoa(server->echoes[i].source),
+		fprintf(out, "%s{\"source\":\"%s\",\"id\":%u}", separator, server->echoes[i].source,
 			ntohs(server->echoes[i].id));
 		separator = ",";
 	}
@@ -196,12 +203,13 @@ static void tell_echoes(struct server *server)
 
 static void run(struct server *server)
 {
-	struct pollfd fds[5 + MOST_STREAMS];
+	enum { FIXED = 6 };
+	struct pollfd fds[FIXED + MOST_STREAMS];
 	for (;;) {
 		size_t count = 0;
 		const int fixed[] = { server->answer_tcp, server->answer_udp, server->stream_listener,
-				      server->echo_listener, server->icmp };
-		for (; count < 5; count++)
+				      server->echo_listener, server->icmp, server->icmp6 };
+		for (; count < FIXED; count++)
 			fds[count] = (struct pollfd){ .fd = fixed[count], .events = POLLIN };
 		for (size_t i = 0; i < MOST_STREAMS; i++, count++)
 			fds[count] = (struct pollfd){ .fd = server->streams[i].fd, .events = POLLIN };
@@ -216,9 +224,11 @@ static void run(struct server *server)
 		if (fds[3].revents)
 			tell_echoes(server);
 		if (fds[4].revents)
-			log_echo(server);
+			log_echo(server, server->icmp);
+		if (fds[5].revents)
+			log_echo(server, server->icmp6);
 		for (size_t i = 0; i < MOST_STREAMS; i++)
-			if (fds[5 + i].revents && server->streams[i].fd >= 0)
+			if (fds[FIXED + i].revents && server->streams[i].fd >= 0)
 				read_stream(server, &server->streams[i]);
 	}
 }
@@ -234,6 +244,8 @@ int serve(const char *name, const char *bind_text)
 		.stream_listener = open_listener(SOCK_STREAM, PORT_STREAM, bind_text),
 		.echo_listener = open_listener(SOCK_STREAM, PORT_ECHO_LOG, bind_text),
 		.icmp = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP),
+		/* A kernel without IPv6 has none; poll disregards it then. */
+		.icmp6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6),
 	};
 	for (size_t i = 0; i < MOST_STREAMS; i++)
 		server.streams[i].fd = -1;

@@ -5,6 +5,7 @@ import { openDirectoryStore } from '../cluster/directory-store.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
+import { flushFlows } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
 import { watchKernel } from '../netlink/monitor.ts';
@@ -17,6 +18,7 @@ import { listenForQuestions } from './api-server.ts';
 import { buried, createAttachmentTable } from './attachments.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
 import { listenForPlugins } from './cni-server.ts';
+import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
@@ -64,6 +66,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     table,
     removal,
     nextIndex,
+    forgetFlows: flushFlows,
     log,
     lastView: loadNodeView(stateDirectory),
   });
@@ -80,7 +83,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       own: kernel.portIds,
       onEvent: (event) => {
         // The underlay's neighbors come and go all the time, and are nobody's business.
-        if (event.kind === 'neighbor' && !network.owns(event.linkIndex)) return;
+        if ('linkIndex' in event && !network.owns(event.linkIndex)) return;
         runner.trigger(event.kind, KERNEL_EVENT_MS);
       },
     }),
@@ -107,6 +110,13 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     removal,
     nextIndex,
     readiness: () => network.readiness,
+    hostPorts: createHostPorts({
+      network,
+      localIps: () => kernel.addresses().map(({ ip }) => ip),
+      forget: flushFlows,
+      resync: () => runner.trigger('ports'),
+      log,
+    }),
   };
   const handle = (frame: RequestFrame) => handleCni(frame, context);
   await completePendingDeletions(stateDirectory, handle, log);

@@ -1,5 +1,9 @@
 /** CNI ADD on the kernel: from a validated request to a pod with an address, or to an error that leaves nothing. */
+import type { Bandwidth } from '../cni/bandwidth.ts';
 import { CniError } from '../cni/errors.ts';
+import type { PortMapping } from '../cni/port-mapping.ts';
+import { findConflict } from '../hostport/conflict.ts';
+import { MOST_MAPPINGS } from '../hostport/record.ts';
 import { cidrContains, cidrFamily } from '../ip/cidr.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import type { Mac } from '../ip/mac.ts';
@@ -14,14 +18,18 @@ import {
   formatRecord,
   type PodName,
 } from '../pod/attachment.ts';
+import { fitBandwidth } from '../pod/bandwidth.ts';
 import { type PodPlan, planPod, podMac } from '../pod/plan.ts';
 import { type AttachmentTable, findAttachment, takenAddresses } from './attachments.ts';
 import type { NodeView } from './node-view.ts';
+import { placeShaper } from './shapers.ts';
 
 export type AttachRequest = AttachmentKey & {
   pod?: PodName;
   /** Addresses that were asked for, at most one per family. */
   ips: readonly Ip[];
+  portMappings: readonly PortMapping[];
+  bandwidth?: Bandwidth;
   mac?: Mac;
   /** Bytes; the node's value where absent. */
   mtu?: number;
@@ -45,12 +53,17 @@ export type Attached = {
   mtu: number;
   /** Whether the pod's default route leads through this interface. */
   isDefault: boolean;
+  /** What was asked for and is served otherwise, one sentence each. */
+  notices: readonly string[];
 };
 
 export function attach(request: AttachRequest, context: AttachContext): Attached {
   const { table, pod, view } = context;
   refuseTwice(request, context);
+  refuseTakenPorts(request, table);
   const ips = chooseAddresses(request, table, view);
+  const mtu = request.mtu ?? view.mtu;
+  const { bandwidth, notices } = fitBandwidth(request.bandwidth, mtu);
   const attachment: Attachment = {
     network: request.network,
     containerId: request.containerId,
@@ -58,6 +71,8 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
     ips,
     ...(request.mac === undefined ? {} : { mac: request.mac }),
     ...(request.pod === undefined ? {} : { pod: request.pod }),
+    ...(request.portMappings.length === 0 ? {} : { portMappings: request.portMappings }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
   };
   const record = formatRecord(attachment);
   if (record === undefined) {
@@ -68,7 +83,7 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
     );
   }
   const gateways = ips.map((ip) => gatewayOf(view.ranges.find((range) => cidrContains(range, ip))!));
-  const mtu = request.mtu ?? view.mtu;
+  const shaperIndex = placeShaper(attachment, context.host, context.nextIndex);
   const routing = hasDefaultRoute(pod) ? 'own-table' : 'main';
   const linkIndex = createLink(context, (hostIndex, podIndex) =>
     planPod({
@@ -76,6 +91,7 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
       record,
       hostIndex,
       podIndex,
+      ...(shaperIndex === undefined ? {} : { shaperIndex }),
       podNamespaceFd: context.namespace.fd,
       gateways,
       nodeIps: view.nodeIps,
@@ -84,7 +100,7 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
     }),
   );
   table.live.set(attachmentId(attachment), { ...attachment, linkIndex });
-  return { attachment, mac: podMac(attachment), gateways, mtu, isDefault: routing === 'main' };
+  return { attachment, mac: podMac(attachment), gateways, mtu, isDefault: routing === 'main', notices };
 }
 
 function refuseTwice(request: AttachRequest, { table, pod }: AttachContext): void {
@@ -102,6 +118,23 @@ function refuseTwice(request: AttachRequest, { table, pod }: AttachContext): voi
       `CNI_IFNAME: the namespace has an interface ${request.ifname} already; choose another name or delete that one`,
     );
   }
+}
+
+function refuseTakenPorts({ portMappings }: AttachRequest, table: AttachmentTable): void {
+  if (portMappings.length > MOST_MAPPINGS) {
+    throw new CniError(
+      'INVALID_CONFIGURATION',
+      `runtimeConfig.portMappings: ${portMappings.length} are too many for one pod; give at most ${MOST_MAPPINGS}`,
+    );
+  }
+  const conflict = findConflict(portMappings, table.live.values());
+  if (conflict === undefined) return;
+  const { mapping, holder } = conflict;
+  throw new CniError(
+    'HOST_PORT_TAKEN',
+    `runtimeConfig.portMappings: ${mapping.protocol} port ${mapping.hostPort} of the node leads to ${describeAttachment(holder)} already; ` +
+      'choose another hostPort, or delete that pod first',
+  );
 }
 
 /** One address per range of the node: the one asked for, or the next free one. */
@@ -154,17 +187,24 @@ function createLink(context: AttachContext, plan: (hostIndex: number, podIndex: 
   const { host, pod } = context;
   for (let attempt = 0; ; attempt++) {
     const index = context.nextIndex();
-    const { create, inPod, commit } = plan(index, index);
+    const { create, shapers, inPod, commit } = plan(index, index);
     const [error] = host.apply([create]);
     // Somebody else's interface has the index: EBUSY is the pod's, EEXIST the host's (or the name is taken).
     const taken = error?.errno === 'EBUSY' || (error?.errno === 'EEXIST' && host.link(index) !== undefined);
     if (taken && attempt < MAX_ATTEMPTS) continue;
     if (error !== undefined) throw refused(error);
-    const failure = firstRefusal(pod, inPod) ?? firstRefusal(host, commit);
+    const unshaped = firstRefusal(host, shapers);
+    const failure = unshaped ?? firstRefusal(pod, inPod) ?? firstRefusal(host, commit);
     if (failure === undefined) return index;
-    host.apply([{ op: 'link.delete', index }]);
+    const made = unshaped === undefined ? [create, ...shapers] : [create];
+    host.apply(made.flatMap(undo));
     throw refused(failure);
   }
+}
+
+function undo(creation: Operation): Operation[] {
+  const index = creation.op === 'link.create' ? creation.link.index : undefined;
+  return index === undefined ? [] : [{ op: 'link.delete', index }];
 }
 
 const MAX_ATTEMPTS = 20;

@@ -2,7 +2,8 @@
  * What is attached on this node, as the kernel's links say. The table in memory is only their latest reading:
  * it is read again at every resync, so whatever happened to a link behind our back is noticed there.
  */
-import type { Ip } from '../ip/ip.ts';
+import { parsePortNames } from '../hostport/record.ts';
+import { type Ip, ipFamily } from '../ip/ip.ts';
 import { EMPTY_HISTORY, type History, release } from '../ipam/allocate.ts';
 import type { Link } from '../netlink/objects.ts';
 import {
@@ -12,7 +13,10 @@ import {
   attachmentId,
   DOOMED_GROUP,
   parseRecord,
+  SHAPER_GROUP,
 } from '../pod/attachment.ts';
+import { shaperName } from '../pod/bandwidth.ts';
+import { parseBandwidthNames } from '../pod/bandwidth-record.ts';
 
 /** An attachment and the host's end of its veth. */
 export type LiveAttachment = Attachment & { linkIndex: number };
@@ -27,7 +31,7 @@ export type AttachmentTable = {
 export type Reading = {
   /** Were attached before and are not any more, although nobody asked for it: their namespaces have died. */
   vanished: LiveAttachment[];
-  /** Links of ours without a record: an ADD or DEL that a crash cut short. */
+  /** Links of ours without a record: an ADD or DEL that a crash cut short; and shapers whose pod is gone. */
   garbage: number[];
 };
 
@@ -56,14 +60,20 @@ export function readLinks(table: AttachmentTable, links: readonly Link[]): Readi
     if (link.group !== ATTACHMENT_GROUP) continue;
     const attachment = link.alias === undefined ? undefined : parseRecord(link.alias);
     if (attachment === undefined) garbage.push(link.index);
-    else found.set(attachmentId(attachment), { ...attachment, linkIndex: link.index });
+    else found.set(attachmentId(attachment), { ...attachment, ...readNames(link), linkIndex: link.index });
+  }
+  const shapers = new Set(
+    [...found.values()].flatMap((pod) => (pod.bandwidth?.egress === undefined ? [] : [shaperName(pod)])),
+  );
+  for (const { group, name, index } of links) {
+    if (group === SHAPER_GROUP && !shapers.has(name)) garbage.push(index);
   }
   const vanished = [...table.live].flatMap(([id, attachment]) => (found.has(id) ? [] : [attachment]));
   for (const attachment of vanished) forget(table, attachment);
   // The newest link is the last hand-out: after a restart the round goes on behind it.
-  const isFirst = table.live.size === 0 && table.history.last === undefined;
+  const isFirst = table.live.size === 0 && Object.keys(table.history.last).length === 0;
   for (const [id, attachment] of found) table.live.set(id, attachment);
-  if (isFirst) table.history = { ...table.history, ...lastOf(found) };
+  if (isFirst) table.history = { ...table.history, last: lastOf(found) };
   return { vanished, garbage };
 }
 
@@ -86,11 +96,19 @@ export function buried(table: AttachmentTable, linkIndexes: readonly number[]): 
   }
 }
 
-function lastOf(found: ReadonlyMap<string, LiveAttachment>): Partial<History> {
+function readNames({ name, altNames }: Link): Pick<Attachment, 'portMappings' | 'bandwidth'> {
+  const portMappings = parsePortNames(name, altNames);
+  const bandwidth = parseBandwidthNames(name, altNames);
+  return {
+    ...(portMappings.length === 0 ? {} : { portMappings }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+  };
+}
+
+function lastOf(found: ReadonlyMap<string, LiveAttachment>): History['last'] {
   let newest: LiveAttachment | undefined;
   for (const attachment of found.values()) {
     if (newest === undefined || attachment.linkIndex > newest.linkIndex) newest = attachment;
   }
-  const last = newest?.ips[0];
-  return last === undefined ? {} : { last };
+  return Object.fromEntries((newest?.ips ?? []).map((ip) => [ipFamily(ip), ip]));
 }

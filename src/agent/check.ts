@@ -5,6 +5,7 @@ import type { Kernel } from '../netlink/kernel.ts';
 import { type Attachment, hostLinkName } from '../pod/attachment.ts';
 import { podMac } from '../pod/plan.ts';
 import type { LiveAttachment } from './attachments.ts';
+import { checkBandwidth } from './shapers.ts';
 
 /** @returns one clause per fault; later plugins may have added things, which is none. */
 export function checkAttachment(
@@ -33,6 +34,7 @@ function checkHost(attachment: LiveAttachment, host: Kernel): string[] {
         (ip) => !routes.some((route) => route.destination === hostCidr(ip) && route.linkIndex === link.index),
       )
       .map((ip) => `the host's route to ${ip} is missing`),
+    ...checkBandwidth(attachment, link, host),
   ];
 }
 

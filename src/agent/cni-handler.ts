@@ -1,6 +1,5 @@
 /** Each CNI command against the node's attachments. */
 
-import type { NetworkConfiguration } from '../cni/configuration.ts';
 import { CniError } from '../cni/errors.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type CniReply, errorReply, SUCCESS } from '../cni/reply.ts';
@@ -13,12 +12,13 @@ import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
-import { attachmentId, describeAttachment, hostLinkName } from '../pod/attachment.ts';
+import { type Attachment, attachmentId, describeAttachment, hostLinkName } from '../pod/attachment.ts';
 import { hostMac } from '../pod/plan.ts';
 import { attach } from './attach.ts';
 import { type AttachmentTable, findAttachment } from './attachments.ts';
 import { checkAttachment } from './check.ts';
 import { detach } from './detach.ts';
+import type { HostPorts } from './host-ports.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import type { Readiness } from './node-view.ts';
 
@@ -31,6 +31,7 @@ export type CniContext = {
   removal: LinkRemoval;
   readiness: () => Readiness;
   nextIndex: () => number;
+  hostPorts: HostPorts;
 };
 
 type RequestOf<C extends CniRequest['command']> = Extract<CniRequest, { command: C }>;
@@ -74,7 +75,6 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   const readiness = context.readiness();
   if (!readiness.ready)
     throw new CniError('TRY_AGAIN', `this node cannot take pods yet: ${readiness.reason}`);
-  refuseUnserved(configuration);
   for (const notice of configuration.notices) context.log.warn(notice, { network: configuration.name });
   using namespace = openPodNamespace(request, context);
   using pod = openKernel(namespace);
@@ -86,6 +86,8 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
       containerId,
       ifname,
       ips: configuration.requested.ips,
+      portMappings: configuration.portMappings,
+      ...(configuration.bandwidth === undefined ? {} : { bandwidth: configuration.bandwidth }),
       ...(configuration.requested.mac === undefined ? {} : { mac: configuration.requested.mac }),
       ...(configuration.mtu === undefined ? {} : { mtu: configuration.mtu }),
       ...(podName === undefined ? {} : { pod: podName }),
@@ -93,6 +95,13 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
     { ...context, host: context.kernel, view: readiness.view, namespace, pod },
   );
   const { attachment, mac, gateways, mtu } = attached;
+  for (const notice of attached.notices) context.log.warn(notice, { what: describeAttachment(attachment) });
+  try {
+    await context.hostPorts.open(attachment);
+  } catch (error) {
+    await withdraw(attachment, context);
+    throw new CniError('KERNEL_REFUSED', `the ports of the pod cannot be opened: ${describeError(error)}`);
+  }
   context.log.info('attached', {
     what: describeAttachment(attachment),
     network: attachment.network,
@@ -112,14 +121,12 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   return { exitCode: 0, stdout };
 }
 
-/** A pod that runs without what was asked for would be found out by its users: better that it does not start. */
-function refuseUnserved({ portMappings, bandwidth }: NetworkConfiguration): void {
-  const field = portMappings.length > 0 ? 'portMappings' : bandwidth === undefined ? undefined : 'bandwidth';
-  if (field === undefined) return;
-  throw new CniError(
-    'UNSUPPORTED_FIELD',
-    `runtimeConfig.${field}: is not served by fairlead-cni yet; take the capability from its entry of the list, and chain a plugin that has it`,
-  );
+/** An ADD that cannot be completed leaves nothing. */
+async function withdraw(key: Attachment, context: CniContext): Promise<void> {
+  const attachment = findAttachment(context.table, key);
+  if (attachment === undefined) return;
+  detach(attachment, { ...context, host: context.kernel });
+  await context.hostPorts.close(attachment);
 }
 
 function openPodNamespace(
@@ -144,10 +151,14 @@ function openPodNamespace(
 }
 
 /** Never fails for absence: what is not there is deleted. */
-function remove({ configuration, containerId, ifname }: RequestOf<'DEL'>, context: CniContext): CniReply {
+async function remove(
+  { configuration, containerId, ifname }: RequestOf<'DEL'>,
+  context: CniContext,
+): Promise<CniReply> {
   const attachment = findAttachment(context.table, { network: configuration.name, containerId, ifname });
   if (attachment === undefined) return SUCCESS;
   const { failures } = detach(attachment, { ...context, host: context.kernel });
+  await context.hostPorts.close(attachment);
   const log = { what: describeAttachment(attachment), network: attachment.network, ips: attachment.ips };
   if (failures.length === 0) context.log.info('detached', log);
   else
@@ -169,7 +180,10 @@ function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): CniRep
   }
   using namespace = openPodNamespace(request, context);
   using pod = openKernel(namespace);
-  const faults = checkAttachment(attachment, context.kernel, pod, configuration.prevResult, request.netns);
+  const faults = [
+    ...checkAttachment(attachment, context.kernel, pod, configuration.prevResult, request.netns),
+    ...(context.hostPorts.areOpen(attachment) ? [] : ['a port of the node does not lead to it']),
+  ];
   if (faults.length === 0) return SUCCESS;
   throw new CniError(
     'NOT_AS_ATTACHED',
@@ -178,7 +192,10 @@ function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): CniRep
 }
 
 /** Releases what is not listed, of this network alone. */
-function collect({ configuration }: RequestOf<'GC' | 'STATUS'>, context: CniContext): CniReply {
+async function collect(
+  { configuration }: RequestOf<'GC' | 'STATUS'>,
+  context: CniContext,
+): Promise<CniReply> {
   const valid = new Set(
     (configuration.validAttachments ?? []).map((reference) =>
       attachmentId({ network: configuration.name, ...reference }),
@@ -189,6 +206,7 @@ function collect({ configuration }: RequestOf<'GC' | 'STATUS'>, context: CniCont
     if (attachment.network !== configuration.name || valid.has(attachmentId(attachment))) continue;
     context.log.info('released by GC', { what: describeAttachment(attachment), ips: attachment.ips });
     const reached = detach(attachment, { ...context, host: context.kernel });
+    await context.hostPorts.close(attachment);
     failures.push(
       ...reached.failures.map(({ error }) => `${describeAttachment(attachment)}: ${error.message}`),
     );

@@ -5,6 +5,7 @@ import { hostRoutes } from '../pod/plan.ts';
 import { applyOperations, type Reached } from '../reconcile/apply.ts';
 import { type AttachmentTable, doom, type LiveAttachment } from './attachments.ts';
 import type { LinkRemoval } from './link-removal.ts';
+import { findShaper } from './shapers.ts';
 
 export type DetachContext = { table: AttachmentTable; host: Kernel; removal: LinkRemoval };
 
@@ -14,11 +15,21 @@ export type DetachContext = { table: AttachmentTable; host: Kernel; removal: Lin
  */
 export function detach(attachment: LiveAttachment, { table, host, removal }: DetachContext): Reached {
   const { linkIndex } = attachment;
+  const shaper = findShaper(attachment, host)?.index;
   const reached = applyOperations(host, [
     ...hostRoutes(attachment, linkIndex, []).map((route): Operation => ({ op: 'route.delete', route })),
-    { op: 'link.change', change: { index: linkIndex, group: DOOMED_GROUP, alias: '' } },
+    doomLink(linkIndex),
+    ...(shaper === undefined ? [] : [doomLink(shaper)]),
   ]);
   doom(table, attachment);
   removal.add(linkIndex);
+  if (shaper !== undefined) {
+    table.doomed.set(shaper, []);
+    removal.add(shaper);
+  }
   return reached;
+}
+
+function doomLink(index: number): Operation {
+  return { op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } };
 }

@@ -1,21 +1,25 @@
 /** The node's part in the pod network: what the cluster says and what the kernel holds, brought together again and again. */
-import { claimFreeRange } from '../cluster/claim.ts';
+import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Accepted, acceptRanges } from '../cluster/ranges.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
-import { cidrFamily } from '../ip/cidr.ts';
+import type { FlowFilter } from '../conntrack/flush.ts';
+import { describeError } from '../errors/errors.ts';
+import { udpFlowsOf } from '../hostport/plan.ts';
+import { type Cidr, cidrFamily } from '../ip/cidr.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
+import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
-import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
+import { DOOMED_GROUP, describeAttachment, SHAPER_GROUP } from '../pod/attachment.ts';
 import { type AttachmentTable, readLinks } from './attachments.ts';
-import { Firewall } from './firewall.ts';
+import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { type ResyncResult, resync } from './resync.ts';
-import { ensureSysctls, NODE_SYSCTLS } from './sysctl.ts';
+import { ensureSysctls, nodeSysctls } from './sysctl.ts';
 
 export type NodeNetworkOptions = {
   name: string;
@@ -26,6 +30,7 @@ export type NodeNetworkOptions = {
   table: AttachmentTable;
   removal: LinkRemoval;
   nextIndex: () => number;
+  forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
   /** The last good view of an earlier run. */
   lastView: NodeView | undefined;
@@ -41,8 +46,10 @@ export class NodeNetwork {
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #refusal: string | undefined;
-  #tunnelIndex: number | undefined;
+  #tunnelIndexes: readonly number[] = [];
   #reached: Reached = { problems: [] };
+  /** What the firewall is to be, for the latest resync's view of the cluster. */
+  #firewallInput: () => FirewallInput | undefined = () => undefined;
 
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
@@ -62,10 +69,11 @@ export class NodeNetwork {
 
   /** Whether an interface is the tunnel's or a pod's: everything on it is ours to keep right. */
   owns(linkIndex: number): boolean {
-    const { table } = this.#options;
-    return (
-      this.#tunnelIndex === linkIndex || [...table.live.values()].some((pod) => pod.linkIndex === linkIndex)
-    );
+    const { table, kernel } = this.#options;
+    const pods = [...table.live.values()];
+    if (this.#tunnelIndexes.includes(linkIndex) || pods.some((pod) => pod.linkIndex === linkIndex)) return true;
+    const shapes = pods.some(({ bandwidth }) => bandwidth?.egress !== undefined);
+    return shapes && kernel.link(linkIndex)?.group === SHAPER_GROUP;
   }
 
   /** Changes when somebody begins or ceases to translate addresses without telling. */
@@ -78,6 +86,17 @@ export class NodeNetwork {
     this.#firewall.distrust();
   }
 
+  /** Changes elements of the firewall; brings all of it where it has no place for them yet. */
+  async changeFirewall(changes: readonly ElementChange[]): Promise<void> {
+    if (await this.#firewall.change(changes)) return;
+    const problems = await this.#firewall.ensure(this.#firewallInput());
+    if (problems.length > 0) throw new Error(problems.join('; '));
+  }
+
+  firewallHolds(elements: readonly ElementChange[]): boolean {
+    return this.#firewall.holds(elements);
+  }
+
   /** One resync. Rejects when something could not be reached, after all else was. */
   async resync(reasons: readonly string[]): Promise<void> {
     const { kernel, table, log, store, name } = this.#options;
@@ -85,28 +104,34 @@ export class NodeNetwork {
     const configuration = this.#options.configuration();
     const links = kernel.links();
     this.#readAttachments(links);
-    for (const { name: sysctl, value, was } of ensureSysctls(NODE_SYSCTLS)) {
+    for (const { name: sysctl, value, was } of ensureSysctls(
+      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
+    )) {
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
     }
     const accepted = acceptRanges(store.state.nodes, configuration.podNetwork);
     const self = await this.#ownRecord(accepted, configuration);
     const result = resync({
       kernel,
-      links,
+      // Those that wait for their deletion count no more.
+      links: links.filter(({ index }) => !table.doomed.has(index)),
       self,
       peers: accepted.nodes.filter((node) => node.name !== name),
       attachments: [...table.live.values()],
       settings: configuration,
       freeIndex: this.#options.nextIndex,
     });
-    this.#tunnelIndex = result.overlay?.state.links[0]?.index;
+    this.#tunnelIndexes = (result.overlay?.state.links ?? []).flatMap(({ index }) => index ?? []);
     this.#decideReadiness(accepted, self, result, configuration);
-    const firewall = await this.#ensureFirewall(accepted, result, configuration);
+    this.#firewallInput = () => this.#planFirewall(accepted, result, configuration);
+    const firewall = await this.#firewall.ensure(this.#firewallInput());
     const problems = [
       ...store.state.problems,
       ...accepted.refused.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
-      ...(result.overlay?.paths ?? []).flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
+      ...(result.overlay?.peers ?? []).flatMap(({ paths }) =>
+        paths.flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
+      ),
       ...result.reached.failures.map(({ error }) => error.message),
       ...firewall,
     ];
@@ -123,6 +148,10 @@ export class NodeNetwork {
         ips: attachment.ips,
       });
     }
+    const flows = vanished.flatMap(udpFlowsOf);
+    this.#options
+      .forgetFlows(flows)
+      .catch((error: unknown) => log.warn('connections stay', { reason: describeError(error) }));
     for (const index of garbage) {
       log.info('removes an interface that an unfinished ADD or DEL left', { index });
       kernel.apply([{ op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } }]);
@@ -139,17 +168,19 @@ export class NodeNetwork {
     if (self === undefined || record === undefined) return undefined;
     const { addresses } = configuration.node;
     const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
-    const podNetwork = configuration.podNetwork.find((range) => cidrFamily(range) === 4);
-    if (record.podCidrs.length > 0 || podNetwork === undefined) return addressed;
-    const range = await claimFreeRange(store, record, podNetwork, configuration.nodePrefixLength);
-    log.info('the cluster assigned no range; claimed one', { range });
-    return range === undefined ? addressed : { ...addressed, podCidrs: [range] };
+    if (record.podCidrs.length > 0) return addressed;
+    const ranges = await claimFreeRanges(store, record, onePerFamily(configuration.podNetwork), {
+      4: configuration.nodePrefixLength,
+      6: configuration.nodePrefixLength6,
+    });
+    log.info('the cluster assigned no range; claimed one', { ranges });
+    return ranges === undefined ? addressed : { ...addressed, podCidrs: ranges };
   }
 
   #decideReadiness(
     accepted: Accepted,
     self: ClusterNode | undefined,
-    { overlay, problem, underlay }: ResyncResult,
+    { overlay, problem, underlays }: ResyncResult,
     { mtu, podNetwork, paths }: Configuration,
   ): void {
     const refused = accepted.refused.find(({ node }) => node === this.#options.name);
@@ -160,11 +191,10 @@ export class NodeNetwork {
     } else if (problem === undefined) {
       this.#refusal = undefined;
     }
-    if (self === undefined || overlay === undefined || underlay === undefined || self.podCidrs.length === 0)
-      return;
+    if (self === undefined || overlay === undefined || self.podCidrs.length === 0) return;
     const view: NodeView = {
       ranges: self.podCidrs,
-      nodeIps: [underlay.address],
+      nodeIps: underlays.map(({ address }) => address),
       mtu: mtu === 'auto' ? overlay.mtu : mtu,
     };
     if (JSON.stringify(view) !== JSON.stringify(this.#view)) {
@@ -174,26 +204,30 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  async #ensureFirewall(
+  #planFirewall(
     accepted: Accepted,
     { overlay }: ResyncResult,
     configuration: Configuration,
-  ): Promise<string[]> {
+  ): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
     const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
-    return this.#firewall.ensure(
-      masquerade.enabled && ranges.length > 0
-        ? {
-            ranges,
-            podNetwork,
-            nodes: accepted.nodes,
-            exclude: masquerade.exclude,
-            conntrack,
-            ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
-          }
-        : undefined,
-    );
+    const pods = [...this.#options.table.live.values()];
+    const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
+    const translates = masquerade.enabled || hasPorts;
+    // IPv6 has no reverse path filter but that of the table.
+    if (ranges.length === 0 || !(translates || ranges.some((range) => cidrFamily(range) === 6)))
+      return undefined;
+    return {
+      ranges,
+      podNetwork,
+      nodes: accepted.nodes,
+      exclude: masquerade.exclude,
+      masquerade: masquerade.enabled,
+      conntrack,
+      ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
+      ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
+    };
   }
 
   #report(problems: readonly string[], reached: Reached, started: number, reasons: readonly string[]): void {
@@ -212,4 +246,8 @@ export class NodeNetwork {
       resync: { at: new Date().toISOString(), milliseconds, operations, reasons },
     };
   }
+}
+
+function onePerFamily(ranges: readonly Cidr[]): Cidr[] {
+  return ([4, 6] as const).flatMap((family) => ranges.find((range) => cidrFamily(range) === family) ?? []);
 }

@@ -1,7 +1,7 @@
 /** One resync: read the cluster and the kernel, plan, diff, apply. The same at start, on a timer and on any event. */
 import type { ClusterNode } from '../cluster/node.ts';
 import type { Cidr } from '../ip/cidr.ts';
-import type { Ip } from '../ip/ip.ts';
+import type { Ip, IpFamily } from '../ip/ip.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
 import { VXLAN_LINKS } from '../overlay/identity.ts';
@@ -9,12 +9,14 @@ import type { Backend } from '../overlay/path.ts';
 import { type OverlayPlan, planOverlay } from '../overlay/plan.ts';
 import { planReversePath } from '../overlay/reverse-path.ts';
 import { findUnderlay, type Underlay } from '../overlay/underlay.ts';
+import { SHAPER_GROUP } from '../pod/attachment.ts';
 import { hostNeighbors, hostRoutes } from '../pod/plan.ts';
 import { applyOperations, type Reached } from '../reconcile/apply.ts';
 import { diffStates } from '../reconcile/diff.ts';
 import { readOwnState } from '../reconcile/own.ts';
 import { EMPTY_STATE, mergeStates, type NetworkState } from '../reconcile/state.ts';
 import type { LiveAttachment } from './attachments.ts';
+import { planShapers } from './shapers.ts';
 
 export type ResyncInput = {
   kernel: Kernel;
@@ -28,48 +30,60 @@ export type ResyncInput = {
 };
 
 export type ResyncResult = {
-  underlay?: Underlay;
+  /** At most one per family. */
+  underlays: readonly Underlay[];
   overlay?: OverlayPlan;
   reached: Reached;
   /** Why the overlay could not be planned; the pods of the node itself are kept right all the same. */
   problem?: string;
 };
 
+const FAMILIES = [4, 6] as const;
+
 export function resync(input: ResyncInput): ResyncResult {
   const { kernel, links, self, settings } = input;
   const actual = readOwnState(kernel, links, settings.podNetwork);
   const addresses = kernel.addresses();
-  const underlay = self === undefined ? undefined : findUnderlay(self.internalIps, 4, addresses, links);
-  const localIps = new Set(addresses.map(({ ip }) => ip));
-  const pods = planPods(
-    input.attachments,
-    (self?.internalIps ?? []).filter((ip) => localIps.has(ip)),
+  const underlays = FAMILIES.flatMap((family) =>
+    self === undefined ? [] : (findUnderlay(self.internalIps, family, addresses, links) ?? []),
   );
-  if (self === undefined || underlay === undefined) {
+  const localIps = new Set(addresses.map(({ ip }) => ip));
+  const pods = mergeStates(
+    planPods(
+      input.attachments,
+      (self?.internalIps ?? []).filter((ip) => localIps.has(ip)),
+    ),
+    planShapers(input.attachments, links, input.freeIndex),
+  );
+  if (self === undefined || underlays.length === 0) {
     // Nothing is known for sure: what the overlay holds stays as it is, only the pods' own entries are mended.
     const operations = diffStates(
       pods,
       onLinks(actual, new Set(input.attachments.map(({ linkIndex }) => linkIndex))),
     );
-    return { reached: applyOperations(kernel, operations), problem: explain(self) };
+    return { underlays, reached: applyOperations(kernel, operations), problem: explain(self) };
   }
-  const tunnelIndex =
-    links.find(({ name }) => name === VXLAN_LINKS[underlay.family])?.index ?? input.freeIndex();
+  const tunnelIndex = (family: IpFamily) =>
+    links.find(({ name }) => name === VXLAN_LINKS[family])?.index ?? input.freeIndex();
+  const tunnelIndexes = { 4: tunnelIndex(4), 6: tunnelIndex(6) };
   const overlay = planOverlay({
     self,
     peers: input.peers,
     ...settings,
-    underlay,
-    tunnelIndex,
+    underlays,
+    tunnelIndexes,
     loopbackIndex: links.find(({ loopback }) => loopback)?.index ?? 1,
   });
   const reached = applyOperations(kernel, diffStates(mergeStates(overlay.state, pods), actual));
   const loosened = applyOperations(
     kernel,
-    planReversePath([underlay.linkIndex, tunnelIndex], kernel.networkConfigurations()),
+    planReversePath(
+      [...underlays.map(({ linkIndex }) => linkIndex), tunnelIndexes[4]],
+      kernel.networkConfigurations(),
+    ),
   );
   return {
-    underlay,
+    underlays,
     overlay,
     reached: {
       applied: reached.applied + loosened.applied,
@@ -86,11 +100,19 @@ function planPods(attachments: readonly LiveAttachment[], nodeIps: readonly Ip[]
   };
 }
 
-/** The part of a state that lies on these links. */
+/** The part of a state that lies on these links, with the shapers, which are all pods'. */
 function onLinks(state: NetworkState<Link>, linkIndexes: ReadonlySet<number>): NetworkState<Link> {
   const isThere = ({ linkIndex }: { linkIndex?: number }) =>
     linkIndex !== undefined && linkIndexes.has(linkIndex);
-  return { ...EMPTY_STATE, routes: state.routes.filter(isThere), neighbors: state.neighbors.filter(isThere) };
+  return {
+    ...state,
+    links: state.links.filter(({ group }) => group === SHAPER_GROUP),
+    addresses: [],
+    routes: state.routes.filter(isThere),
+    neighbors: state.neighbors.filter(isThere),
+    fdb: [],
+    rules: [],
+  };
 }
 
 function explain(self: ClusterNode | undefined): string {

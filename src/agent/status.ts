@@ -1,4 +1,5 @@
 /** What the agent tells about itself: decided, reached, and what stands in the way. */
+import type { IpFamily } from '../ip/ip.ts';
 import type { Path } from '../overlay/path.ts';
 import { hostLinkName, type PodName } from '../pod/attachment.ts';
 import type { AttachmentTable } from './attachments.ts';
@@ -12,8 +13,14 @@ export type AgentStatus = {
   startedAt: string;
   readiness: Readiness;
   backend: string;
-  underlay?: { interface: string; address: string; mtu: number };
-  peers: readonly { name: string; internalIps: readonly string[]; ranges: readonly string[]; path: Path }[];
+  underlays: readonly { interface: string; address: string; mtu: number }[];
+  peers: readonly {
+    name: string;
+    internalIps: readonly string[];
+    ranges: readonly string[];
+    /** By the family of the peer's pods. */
+    paths: readonly { family: IpFamily; path: Path }[];
+  }[];
   attachments: readonly {
     network: string;
     containerId: string;
@@ -36,21 +43,19 @@ export type StatusInput = {
 };
 
 export function describeAgent({ name, startedAt, backend, table, network }: StatusInput): AgentStatus {
-  const { underlay, overlay, problems, resync } = network.reached;
+  const { underlays, overlay, problems, resync } = network.reached;
   return {
     node: name,
     pid: process.pid,
     startedAt,
     readiness: network.readiness,
     backend,
-    ...(underlay === undefined
-      ? {}
-      : { underlay: { interface: underlay.linkName, address: underlay.address, mtu: underlay.mtu } }),
-    peers: (overlay?.paths ?? []).map(({ peer, path }) => ({
+    underlays: (underlays ?? []).map(({ linkName, address, mtu }) => ({ interface: linkName, address, mtu })),
+    peers: (overlay?.peers ?? []).map(({ peer, paths }) => ({
       name: peer.name,
       internalIps: peer.internalIps,
       ranges: peer.podCidrs,
-      path,
+      paths,
     })),
     attachments: [...table.live.values()].map((attachment) => ({
       network: attachment.network,

@@ -1,10 +1,31 @@
 /** The settings of the node's namespace that have no netlink request. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { IpFamily } from '../ip/ip.ts';
 
 export type Sysctl = { name: string; value: string };
 
-/** What a node that forwards pods' packets needs. */
-export const NODE_SYSCTLS: readonly Sysctl[] = [{ name: 'net.ipv4.ip_forward', value: '1' }];
+const FORWARDING = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
+const IPV6_INTERFACES = '/proc/sys/net/ipv6/conf';
+
+/** What a node that forwards pods' packets needs, in the order in which it is to be set. */
+export function nodeSysctls(families: readonly IpFamily[]): Sysctl[] {
+  return families.flatMap((family) => [
+    ...(family === 6 ? keptAdvertisements() : []),
+    { name: FORWARDING[family], value: '1' },
+  ]);
+}
+
+/**
+ * A kernel that forwards IPv6 ceases to take router advertisements, and a node that has its default route from one
+ * would lose it: where they were taken they are to be taken all the same (2, Documentation/networking/ip-sysctl.rst).
+ */
+function keptAdvertisements(): Sysctl[] {
+  if (!existsSync(IPV6_INTERFACES) || read(FORWARDING[6]) === '1') return [];
+  return readdirSync(IPV6_INTERFACES)
+    .map((name) => `net/ipv6/conf/${name}/accept_ra`)
+    .filter((name) => read(name) === '1')
+    .map((name) => ({ name, value: '2' }));
+}
 
 /**
  * Sets what differs.
@@ -12,10 +33,18 @@ export const NODE_SYSCTLS: readonly Sysctl[] = [{ name: 'net.ipv4.ip_forward', v
  */
 export function ensureSysctls(wanted: readonly Sysctl[]): (Sysctl & { was: string })[] {
   return wanted.flatMap(({ name, value }) => {
-    const path = `/proc/sys/${name.replaceAll('.', '/')}`;
-    const was = readFileSync(path, 'utf8').trim();
+    const was = read(name);
     if (was === value) return [];
-    writeFileSync(path, value);
+    writeFileSync(pathOf(name), value);
     return [{ name, value, was }];
   });
+}
+
+function read(name: string): string {
+  return readFileSync(pathOf(name), 'utf8').trim();
+}
+
+/** Names of interfaces may have dots: such a name comes with slashes. */
+function pathOf(name: string): string {
+  return `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
 }

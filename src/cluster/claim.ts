@@ -1,24 +1,29 @@
-/** A range of its own for a node that the cluster gave none. */
-import type { Cidr } from '../ip/cidr.ts';
+/** Ranges of its own for a node that the cluster gave none. */
+import { type Cidr, cidrFamily } from '../ip/cidr.ts';
+import type { IpFamily } from '../ip/ip.ts';
 import type { ClusterNode } from './node.ts';
 import { freeRange } from './ranges.ts';
 import type { ClusterStore } from './store.ts';
 
 /**
- * Claims the lowest free range; one that another node takes at the same moment is passed over.
- * @returns undefined when the pod network is used up.
+ * Claims the lowest free range of every part of the pod network, all of them or none; those that another node takes
+ * at the same moment are passed over.
+ * @returns undefined when a part of the pod network is used up.
  */
-export async function claimFreeRange(
+export async function claimFreeRanges(
   store: ClusterStore,
   node: ClusterNode,
-  podNetwork: Cidr,
-  prefixLength: number,
-): Promise<Cidr | undefined> {
+  podNetwork: readonly Cidr[],
+  prefixLengths: Readonly<Record<IpFamily, number>>,
+): Promise<Cidr[] | undefined> {
   const lost: Cidr[] = [];
   for (;;) {
     const claimed = [...store.state.nodes.flatMap(({ podCidrs }) => podCidrs), ...lost];
-    const range = freeRange(podNetwork, prefixLength, claimed);
-    if (range === undefined || (await store.claimRange(node, range))) return range;
-    lost.push(range);
+    const ranges = podNetwork.flatMap(
+      (network) => freeRange(network, prefixLengths[cidrFamily(network)], claimed) ?? [],
+    );
+    if (ranges.length < podNetwork.length) return undefined;
+    if (await store.claimRanges(node, ranges)) return ranges;
+    lost.push(...ranges);
   }
 }

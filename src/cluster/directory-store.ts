@@ -59,9 +59,13 @@ export function openDirectoryStore(directory: string): ClusterStore {
       listeners.add(onChange);
       return { [Symbol.dispose]: () => void listeners.delete(onChange) };
     },
-    claimRange: async (node, range) => {
-      if (!claim(directory, node, range)) return false;
-      writeNode(directory, { ...node, podCidrs: [...node.podCidrs, range] });
+    claimRanges: async (node, ranges) => {
+      const lost = ranges.find((range) => !claim(directory, node, range));
+      if (lost !== undefined) {
+        for (const range of ranges.slice(0, ranges.indexOf(lost))) rmSync(claimPath(directory, range));
+        return false;
+      }
+      writeNode(directory, { ...node, podCidrs: [...node.podCidrs, ...ranges] });
       look();
       return true;
     },
@@ -91,7 +95,7 @@ export function removeNode(directory: string, node: Pick<ClusterNode, 'name' | '
 
 /** A hard link exists or it does not: the file system decides who was first, with the owner's name already in it. */
 function claim(directory: string, node: ClusterNode, range: Cidr): boolean {
-  const path = join(directory, 'ranges', range.replace('/', '_'));
+  const path = claimPath(directory, range);
   const aside = `${path}.${process.pid}.new`;
   writeFileSync(aside, node.uid, { mode: 0o600 });
   try {
@@ -103,6 +107,10 @@ function claim(directory: string, node: ClusterNode, range: Cidr): boolean {
   } finally {
     rmSync(aside, { force: true });
   }
+}
+
+function claimPath(directory: string, range: Cidr): string {
+  return join(directory, 'ranges', range.replace('/', '_'));
 }
 
 function makeDirectories(directory: string): void {

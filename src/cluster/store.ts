@@ -14,9 +14,10 @@ export type ClusterStore = {
   /** Calls back after every change; ask {@link state} for what it is then. */
   watch(onChange: () => void): { [Symbol.dispose](): void };
   /**
-   * Makes the range the node's by compare-and-swap: of any number of nodes that want it at once one gets it.
-   * @returns false when another node has it.
+   * Makes the ranges the node's by compare-and-swap, all of them or none: of any number of nodes that want one at once
+   * one gets it.
+   * @returns false when another node has one of them.
    */
-  claimRange(node: ClusterNode, range: Cidr): Promise<boolean>;
+  claimRanges(node: ClusterNode, ranges: readonly Cidr[]): Promise<boolean>;
   close(): void;
 };

@@ -1,5 +1,5 @@
 /** The capability `bandwidth`: how fast a pod may receive and send. */
-import { defined, integerAt, type JsonObject, objectAt, refuseField } from './json.ts';
+import { defined, inAnyCase, integerAt, type JsonObject, objectAt, refuseField } from './json.ts';
 
 export type Rate = {
   /** Bits per second. */
@@ -18,7 +18,12 @@ const BURSTS = [0, 8 * (2 ** 32 - 1)] as const;
 
 /** @returns undefined where nothing is limited. */
 export function parseBandwidth(runtimeConfig: JsonObject): Bandwidth | undefined {
-  const bandwidth = objectAt(runtimeConfig, 'bandwidth', FIELD);
+  const bandwidth = inAnyCase(objectAt(runtimeConfig, 'bandwidth', FIELD), [
+    'ingressRate',
+    'ingressBurst',
+    'egressRate',
+    'egressBurst',
+  ]);
   const limits = defined({
     ingress: parseRate(bandwidth, 'ingress'),
     egress: parseRate(bandwidth, 'egress'),

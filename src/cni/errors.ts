@@ -21,6 +21,7 @@ export const CNI_CODES = {
   NAMESPACE: 102,
   NOT_AS_ATTACHED: 103,
   KERNEL_REFUSED: 104,
+  HOST_PORT_TAKEN: 105,
   INTERNAL: 999,
 } as const;
 

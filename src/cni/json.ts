@@ -81,6 +81,22 @@ export function own(parent: JsonObject, name: string): unknown {
   return Object.hasOwn(parent, name) ? parent[name] : undefined;
 }
 
+/**
+ * The same object by these names, where it has them in other letters: runtimes hand on structures of Go without names
+ * for JSON (containerd's `HostPort`), and Go's own decoder takes either.
+ */
+export function inAnyCase(parent: JsonObject, names: readonly string[]): JsonObject {
+  const keys = Object.keys(parent);
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const key = Object.hasOwn(parent, name)
+        ? name
+        : keys.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
+      return key === undefined ? [] : [[name, parent[key]]];
+    }),
+  );
+}
+
 /** Without what is undefined, so that it is absent in JSON and for exact optional properties. */
 export function defined<T extends object>(record: T): { [K in keyof T]?: Exclude<T[K], undefined> };
 export function defined(record: object): object {

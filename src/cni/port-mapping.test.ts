@@ -65,3 +65,10 @@ void test('I: one port that leads to two places is refused; said twice it counts
     });
   }
 });
+
+test('I: portMappings as containerd writes them, by the names of its structure', () => {
+  const HostPort = { HostPort: 8080, ContainerPort: 80, Protocol: 'tcp', HostIP: '' };
+  assert.deepEqual(parsePortMappings({ portMappings: [HostPort] }), [
+    { protocol: 'tcp', hostPort: 8080, containerPort: 80 },
+  ]);
+});

@@ -1,6 +1,6 @@
 /** The capability `portMappings`: ports of the node that lead to the pod. */
 import { type Ip, ipFamily, isIp, parseIp } from '../ip/ip.ts';
-import { integerAt, isObject, type JsonObject, listAt, refuseField, textAt } from './json.ts';
+import { inAnyCase, integerAt, isObject, type JsonObject, listAt, refuseField, textAt } from './json.ts';
 
 export const PORT_PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 export type PortProtocol = (typeof PORT_PROTOCOLS)[number];
@@ -39,15 +39,16 @@ export function parsePortMappings(runtimeConfig: JsonObject): PortMapping[] {
   return [...byPort.values()].flat();
 }
 
-function parsePortMapping(item: unknown): PortMapping {
-  if (!isObject(item)) throw refuseField(FIELD, item, 'list objects with hostPort and containerPort');
+function parsePortMapping(entry: unknown): PortMapping {
+  if (!isObject(entry)) throw refuseField(FIELD, entry, 'list objects with hostPort and containerPort');
+  const item = inAnyCase(entry, ['hostPort', 'containerPort', 'protocol', 'hostIP']);
   const hostPort = integerAt(item, 'hostPort', PORTS, `${FIELD}.hostPort`);
   const containerPort = integerAt(item, 'containerPort', PORTS, `${FIELD}.containerPort`);
   if (hostPort === undefined || containerPort === undefined)
     throw refuseField(FIELD, item, 'give both hostPort and containerPort');
   const stated = textAt(item, 'protocol', `${FIELD}.protocol`) || 'tcp';
-  const protocol = PORT_PROTOCOLS.find((candidate) => candidate === stated.toLowerCase());
-  if (protocol === undefined)
+  const protocol = stated.toLowerCase();
+  if (!isPortProtocol(protocol))
     throw refuseField(`${FIELD}.protocol`, stated, `write one of ${PORT_PROTOCOLS.join(', ')}`);
   const hostIp = textAt(item, 'hostIP', `${FIELD}.hostIP`) || undefined;
   if (hostIp === undefined) return { protocol, hostPort, containerPort };
@@ -56,11 +57,16 @@ function parsePortMapping(item: unknown): PortMapping {
   return { protocol, hostPort, containerPort, hostIp: parseIp(hostIp) };
 }
 
-function overlap(a: Ip | undefined, b: Ip | undefined): boolean {
+export function isPortProtocol(text: string): text is PortProtocol {
+  return PORT_PROTOCOLS.some((protocol) => protocol === text);
+}
+
+/** Whether one packet can be meant by both. */
+export function overlap(a: Ip | undefined, b: Ip | undefined): boolean {
   if (a === undefined || b === undefined || a === b) return true;
   return ipFamily(a) === ipFamily(b) && (isUnspecified(a) || isUnspecified(b));
 }
 
-function isUnspecified(ip: Ip): boolean {
+export function isUnspecified(ip: Ip): boolean {
   return ip === '0.0.0.0' || ip === '::';
 }

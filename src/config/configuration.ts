@@ -9,6 +9,7 @@ export type Configuration = {
   podNetwork: readonly Cidr[];
   /** Bits. */
   nodePrefixLength: number;
+  nodePrefixLength6: number;
   backend: Backend;
   vxlan: { port: number; vni: number };
   /** Bytes. */

@@ -40,6 +40,15 @@ export const KEYS: readonly Key[] = [
     reload: 'live',
   },
   {
+    path: 'nodePrefixLength6',
+    type: 'integer',
+    minimum: 64,
+    maximum: 124,
+    default: 64,
+    doc: 'The same of the IPv6 pod network. Of a range larger than /112 the first 65,534 addresses are used.',
+    reload: 'live',
+  },
+  {
     path: 'backend',
     type: 'choice',
     of: ['auto', 'vxlan', 'host-gw'],

@@ -1,6 +1,7 @@
 /** MAC (EUI-48) addresses as branded strings: six lower-case hexadecimal pairs joined by colons. */
 import { hash } from 'node:crypto';
 import { FairleadError } from '../errors/errors.ts';
+import { type Ip, parseIp } from './ip.ts';
 
 export type Mac = string & { readonly __brand: 'Mac' };
 
@@ -45,4 +46,11 @@ export function macFromSeed(seed: string): Mac {
   const bytes = hash('sha256', seed, 'buffer').subarray(0, 6);
   bytes[0] = (bytes[0]! & 0xfc) | 0x02;
   return macFromBytes(bytes);
+}
+
+/** The IPv6 link-local address that a MAC address makes (modified EUI-64, RFC 4291 appendix A). */
+export function linkLocalOf(mac: Mac): Ip {
+  const [a, b, c, d, e, f] = macToBytes(mac) as unknown as [number, number, number, number, number, number];
+  const groups = [(a ^ 2) * 256 + b, c * 256 + 0xff, 0xfe00 + d, e * 256 + f];
+  return parseIp(`fe80::${groups.map((group) => group.toString(16)).join(':')}`);
 }

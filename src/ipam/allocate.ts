@@ -3,17 +3,17 @@
  * attachments say what is taken, and this history only says in which order free addresses are handed out.
  */
 import { type Cidr, cidrContains, cidrFamily, cidrNetwork, cidrSize, nthIp } from '../ip/cidr.ts';
-import { type Ip, ipToBigInt } from '../ip/ip.ts';
+import { type Ip, type IpFamily, ipToBigInt } from '../ip/ip.ts';
 
 /** The order of hand-outs so far. Values are replaced, never changed. */
 export type History = {
-  /** The address handed out last; the search goes on behind it. */
-  readonly last?: Ip;
+  /** The addresses handed out last, by family; the search goes on behind them. */
+  readonly last: Readonly<Partial<Record<IpFamily, Ip>>>;
   /** Addresses that were given back and not used since, the longest free first. */
   readonly released: ReadonlySet<Ip>;
 };
 
-export const EMPTY_HISTORY: History = { released: new Set() };
+export const EMPTY_HISTORY: History = { last: {}, released: new Set() };
 
 export type Allocation =
   | { outcome: 'allocated'; ip: Ip; history: History }
@@ -52,12 +52,16 @@ export function allocate(range: Cidr, taken: ReadonlySet<Ip>, history: History):
     return { outcome: 'exhausted', used: usedIn(range, taken), capacity: capacityOf(range) };
   const released = new Set(history.released);
   released.delete(ip);
-  return { outcome: 'allocated', ip, history: { last: ip, released } };
+  return {
+    outcome: 'allocated',
+    ip,
+    history: { last: { ...history.last, [cidrFamily(range)]: ip }, released },
+  };
 }
 
 function firstNeverUsed(range: Cidr, taken: ReadonlySet<Ip>, history: History): Ip | undefined {
   const capacity = capacityOf(range);
-  const { last } = history;
+  const last = history.last[cidrFamily(range)];
   const start = last !== undefined && isPodAddress(range, last) ? Number(indexOf(range, last)) - 1 : 0;
   for (let step = 0; step < capacity; step++) {
     const ip = nthIp(range, 2 + ((start + step) % capacity));

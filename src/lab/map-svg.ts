@@ -23,7 +23,7 @@ export function drawSvg(status: LabStatus): string {
     text(
       BOX.gap,
       36,
-      `Lab ${status.plan.options.name}: pod network ${status.plan.podNetwork}`,
+      `Lab ${status.plan.options.name}: pod network ${status.plan.podNetwork.join(', ')}`,
       'font-size="18" font-weight="bold"',
     ),
     text(

@@ -4,6 +4,7 @@ import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentStatus } from '../agent/status.ts';
 import { writeNode } from '../cluster/directory-store.ts';
+import type { ClusterNode } from '../cluster/node.ts';
 import { FairleadError } from '../errors/errors.ts';
 import { agentProcesses, startAgentProcess } from './processes.ts';
 import { clusterDirectory, nodePaths } from './state.ts';
@@ -14,14 +15,18 @@ const START_MS = 60_000;
 
 /** Registers the node in the cluster, as its kubelet would. */
 export function registerNode(plan: LabPlan, node: LabNode): void {
+  writeNode(clusterDirectory(plan.options.name), nodeRecord(plan, node));
+}
+
+export function nodeRecord(plan: LabPlan, node: LabNode): ClusterNode {
   const index = plan.nodes.indexOf(node);
-  writeNode(clusterDirectory(plan.options.name), {
+  return {
     name: node.name,
     uid: `${plan.options.name}-${node.name}`,
     createdAt: new Date(Date.UTC(2026, 0, 1) + index * 1000).toISOString(),
-    internalIps: [node.address],
-    podCidrs: plan.options.ranges === 'cluster' ? [node.podCidr] : [],
-  });
+    internalIps: node.addresses,
+    podCidrs: plan.options.ranges === 'cluster' ? node.podCidrs : [],
+  };
 }
 
 export function writeConfiguration(
@@ -34,7 +39,7 @@ export function writeConfiguration(
   mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
   const configuration = [
     `node: { name: ${node.name} }`,
-    `podNetwork: ${plan.podNetwork}`,
+    `podNetwork: [${plan.podNetwork.map((range) => JSON.stringify(range)).join(', ')}]`,
     `backend: ${backend}`,
     `cluster: { directory: ${clusterDirectory(name)} }`,
     `paths: { socketDirectory: ${paths.sockets}, stateDirectory: ${paths.state} }`,

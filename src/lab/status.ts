@@ -55,8 +55,8 @@ async function nodeStatus(plan: LabPlan, node: LabNode, pods: readonly LabPod[])
     ...common,
     ranges: readiness.ready ? readiness.view.ranges : [],
     agent: { pid, ready: readiness.ready },
-    paths: countPaths(peers.map(({ path }) => path)),
-    peers: peers.map(({ name, path }) => ({ name, path })),
+    paths: countPaths(peers.flatMap(({ paths }) => paths.map(({ path }) => path))),
+    peers: peers.flatMap(({ name, paths }) => paths.map(({ path }) => ({ name, path }))),
     problems: readiness.ready ? problems : [readiness.reason, ...problems],
   };
 }

@@ -2,9 +2,12 @@
 
 import { FairleadError } from '../errors/errors.ts';
 import { type Cidr, makeCidr, nthIp, nthSubnet, parseCidr } from '../ip/cidr.ts';
-import { type Ip, parseIp } from '../ip/ip.ts';
+import { type Ip, type IpFamily, parseIp } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
 import type { Backend } from '../overlay/path.ts';
+
+export const LAB_FAMILIES = ['ipv4', 'ipv6', 'dual'] as const;
+export type LabFamily = (typeof LAB_FAMILIES)[number];
 
 export type LabOptions = {
   name: string;
@@ -18,6 +21,7 @@ export type LabOptions = {
   mtu: number;
   /** `none`: every node gives its pods addresses by itself, as a container engine does without a pod network. */
   cni: 'fairlead' | 'none';
+  family: LabFamily;
   /** Who assigns the nodes' ranges: the cluster, as a controller manager does, or the agents among themselves. */
   ranges: 'cluster' | 'agents';
 };
@@ -30,64 +34,91 @@ export const DEFAULT_OPTIONS: LabOptions = {
   backend: 'auto',
   mtu: 1500,
   cni: 'fairlead',
+  family: 'ipv4',
   ranges: 'cluster',
 };
 
-export type LabSubnet = { range: Cidr; gateway: Ip; bridge: string };
+/** What there is one of per family comes as a list, IPv4 first; where one is enough, it is the first. */
+export type LabSubnet = { range: Cidr; gateway: Ip; ranges: Cidr[]; gateways: Ip[]; bridge: string };
 export type LabNode = {
   name: string;
   address: Ip;
+  addresses: Ip[];
   mac: Mac;
   subnet: number;
   podCidr: Cidr;
+  podCidrs: Cidr[];
   namespace: string;
 };
 export type LabPodPlan = { name: string; node: string };
 
 export type LabPlan = {
   options: LabOptions;
-  podNetwork: Cidr;
+  podNetwork: Cidr[];
   subnets: LabSubnet[];
   nodes: LabNode[];
   pods: LabPodPlan[];
   underlay: { namespace: string };
-  /** A host outside of the cluster (RFC 5737 documentation addresses). */
-  world: { namespace: string; address: Ip; gateway: Ip };
+  /** A host outside of the cluster (addresses for documentation: RFC 5737, RFC 3849). */
+  world: { namespace: string; address: Ip; addresses: Ip[]; gateways: Ip[] };
 };
 
-const POD_NETWORK = parseCidr('10.244.0.0/16');
-const WORLD = parseCidr('203.0.113.0/24');
+const POD_NETWORK = { 4: parseCidr('10.244.0.0/16'), 6: parseCidr('fd00:10:244::/48') };
+const WORLD = { 4: parseCidr('203.0.113.0/24'), 6: parseCidr('2001:db8::/64') };
+const NODE_PREFIX = { 4: 24, 6: 64 } as const;
+
+export function familiesOf({ family }: Pick<LabOptions, 'family'>): IpFamily[] {
+  return family === 'dual' ? [4, 6] : [family === 'ipv4' ? 4 : 6];
+}
+
+function subnetRange(family: IpFamily, number: number): Cidr {
+  return family === 4
+    ? makeCidr(parseIp(`192.168.${number}.0`), 24)
+    : makeCidr(parseIp(`fd00:192:168:${number}::`), 64);
+}
 
 export function planLab(options: LabOptions): LabPlan {
   checkOptions(options);
   const { name, nodes, subnets, pods } = options;
+  const families = familiesOf(options);
   const networks = Array.from({ length: subnets }, (_, index): LabSubnet => {
-    const range = makeCidr(parseIp(`192.168.${index + 1}.0`), 24);
-    return { range, gateway: nthIp(range, 1), bridge: `subnet${index + 1}` };
+    const ranges = families.map((family) => subnetRange(family, index + 1));
+    const gateways = ranges.map((range) => nthIp(range, 1));
+    return { range: ranges[0]!, gateway: gateways[0]!, ranges, gateways, bridge: `subnet${index + 1}` };
   });
   const plannedNodes = Array.from({ length: nodes }, (_, index): LabNode => {
     const subnet = index % subnets;
+    // The textbook's addresses: 192.168.1.2, 192.168.1.3 …
+    const addresses = networks[subnet]!.ranges.map((range) => nthIp(range, 2 + Math.floor(index / subnets)));
+    // Without a pod network every node begins with the same range: nobody has told it of the others.
+    const slice = options.cni === 'none' ? 0 : index;
+    const podCidrs = families.map((family) => nthSubnet(POD_NETWORK[family], NODE_PREFIX[family], slice));
     return {
       name: `node-${index + 1}`,
-      // The textbook's addresses: 192.168.1.2, 192.168.1.3 …
-      address: nthIp(networks[subnet]!.range, 2 + Math.floor(index / subnets)),
+      address: addresses[0]!,
+      addresses,
       mac: macFromSeed(`lab ${name} node ${index + 1}`),
       subnet,
-      // Without a pod network every node begins with the same range: nobody has told it of the others.
-      podCidr: nthSubnet(POD_NETWORK, 24, options.cni === 'none' ? 0 : index),
+      podCidr: podCidrs[0]!,
+      podCidrs,
       namespace: namespaceName(name, `node-${index + 1}`),
     };
   });
   return {
     options,
-    podNetwork: POD_NETWORK,
+    podNetwork: families.map((family) => POD_NETWORK[family]),
     subnets: networks,
     nodes: plannedNodes,
     pods: plannedNodes.flatMap((node, index) =>
       Array.from({ length: pods }, (_, pod) => ({ name: `pod-${index * pods + pod + 1}`, node: node.name })),
     ),
     underlay: { namespace: namespaceName(name, 'underlay') },
-    world: { namespace: namespaceName(name, 'world'), address: nthIp(WORLD, 10), gateway: nthIp(WORLD, 1) },
+    world: {
+      namespace: namespaceName(name, 'world'),
+      address: nthIp(WORLD[families[0]!], 10),
+      addresses: families.map((family) => nthIp(WORLD[family], 10)),
+      gateways: families.map((family) => nthIp(WORLD[family], 1)),
+    },
   };
 }
 
@@ -115,12 +146,14 @@ export function checkPodName(name: string): void {
   }
 }
 
-function checkOptions({ name, nodes, subnets, pods, mtu }: LabOptions): void {
+function checkOptions({ name, nodes, subnets, pods, mtu, cni, family }: LabOptions): void {
   checkLabName(name);
   checkNumber('--nodes', nodes, 1, 128);
   checkNumber('--subnets', subnets, 1, 16);
   checkNumber('--pods', pods, 0, 100);
   checkNumber('--mtu', mtu, 1280, 65535);
+  if (cni === 'none' && family !== 'ipv4')
+    throw refuse('--cni: none is IPv4 alone; use --family ipv4 with it');
   if (subnets > nodes)
     throw refuse(
       `--subnets: ${subnets} networks for ${nodes} nodes leave some empty; use at most one per node`,

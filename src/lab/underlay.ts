@@ -3,6 +3,9 @@
  * world. The router drops pods' addresses, as a fabric does that knows nothing of pods: what crosses it is tunnelled.
  */
 
+import { type Cidr, cidrFamily } from '../ip/cidr.ts';
+import { type Ip, ipFamily } from '../ip/ip.ts';
+import { linkLocalOf, macFromSeed } from '../ip/mac.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { NUD_PERMANENT } from '../netlink/objects.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
@@ -15,9 +18,11 @@ export async function buildUnderlay(plan: LabPlan): Promise<void> {
   await createNamespaces([underlay.namespace, world.namespace, ...nodes.map(({ namespace }) => namespace)]);
   await quietBridges(underlay.namespace);
   await ipBatch(underlay.namespace, [
-    ...subnets.flatMap(({ bridge, gateway }) => [
-      `link add ${bridge} mtu ${mtu} type bridge`,
-      `addr add ${gateway}/24 dev ${bridge}`,
+    ...subnets.flatMap(({ bridge, gateways }) => [
+      // A switch that waits for group reports would lose the first neighbor solicitations.
+      `link add ${bridge} mtu ${mtu} type bridge mcast_snooping 0`,
+      ...gateways.map((gateway) => addAddress(gateway, bridge)),
+      ...settleLink(underlay.namespace, bridge),
       `link set ${bridge} up`,
     ]),
     ...nodes.flatMap(({ name, namespace, subnet, mac }) => [
@@ -25,13 +30,14 @@ export async function buildUnderlay(plan: LabPlan): Promise<void> {
       `link set ${name} master ${subnets[subnet]!.bridge} up`,
     ]),
     `link add world mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${world.namespace}`,
-    `addr add ${world.gateway}/24 dev world`,
+    ...world.gateways.map((gateway) => addAddress(gateway, 'world')),
+    ...settleLink(underlay.namespace, 'world'),
     'link set world up',
   ]);
   await Promise.all([
-    configureHost(world.namespace, `${world.address}/24`, world.gateway),
-    ...nodes.map(({ namespace, address, subnet }) =>
-      configureHost(namespace, `${address}/24`, subnets[subnet]!.gateway),
+    configureHost(world.namespace, world.addresses, world.gateways),
+    ...nodes.map(({ namespace, addresses, subnet }) =>
+      configureHost(namespace, addresses, subnets[subnet]!.gateways),
     ),
   ]);
   await run(
@@ -53,37 +59,60 @@ function introduceNodes(nodes: readonly LabNode[]): void {
     const linkIndex = kernel.link('eth0')!.index;
     const others = nodes.filter((other) => other.subnet === node.subnet && other !== node);
     kernel.apply(
-      others.map(({ address: ip, mac }) => ({
-        op: 'neighbor.replace',
-        neighbor: { linkIndex, ip, mac, state: NUD_PERMANENT },
-      })),
+      others.flatMap(({ addresses, mac }) =>
+        addresses.map((ip) => ({
+          op: 'neighbor.replace',
+          neighbor: { linkIndex, ip, mac, state: NUD_PERMANENT },
+        })),
+      ),
     );
   }
 }
 
 const MOST_RESOLVED = 24;
 
-async function configureHost(namespace: string, address: string, gateway: string): Promise<void> {
+async function configureHost(
+  namespace: string,
+  addresses: readonly Ip[],
+  gateways: readonly Ip[],
+): Promise<void> {
   await ipBatch(namespace, [
-    `addr add ${address} dev eth0`,
+    ...addresses.map((address) => addAddress(address, 'eth0')),
+    ...settleLink(namespace, 'eth0'),
     'link set eth0 up',
-    `route add default via ${gateway}`,
+    ...gateways.map((gateway) => `route add default via ${gateway}`),
   ]);
+}
+
+/** A link-local address that solicits neighbors at once; the kernel's own would wait for a second. */
+function settleLink(namespace: string, link: string): string[] {
+  const ip = linkLocalOf(macFromSeed(`${namespace} ${link}`));
+  return [`link set ${link} addrgenmode none`, `addr add ${ip}/64 dev ${link} nodad`];
+}
+
+/** Usable at once: nobody else has it. */
+function addAddress(ip: Ip, link: string): string {
+  return ipFamily(ip) === 4 ? `addr add ${ip}/24 dev ${link}` : `addr add ${ip}/64 dev ${link} nodad`;
 }
 
 /** Frames between ports of one bridge are the bridge's alone; only what is routed meets the rules. */
 async function quietBridges(namespace: string): Promise<void> {
   const script =
-    'echo 1 > /proc/sys/net/ipv4/ip_forward; for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e "$f" ] || echo 0 > "$f"; done';
+    'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e "$f" ] || echo 0 > "$f"; done';
   await run('nsenter', [`--net=${namespacePath(namespace)}`, 'sh', '-c', script]);
 }
 
-function fabricRules(podNetwork: string): string {
-  return `table ip fabric {
+function fabricRules(podNetwork: readonly Cidr[]): string {
+  const rules = podNetwork.flatMap((range) =>
+    ['saddr', 'daddr'].map(
+      (side) =>
+        `${cidrFamily(range) === 4 ? 'ip' : 'ip6'} ${side} ${range} counter drop comment "this fabric knows no pods"`,
+    ),
+  );
+  return `table inet fabric {
   chain forward {
     type filter hook forward priority filter; policy accept;
-    ip saddr ${podNetwork} counter drop comment "this fabric knows no pods"
-    ip daddr ${podNetwork} counter drop comment "this fabric knows no pods"
+    ${rules.join('\n    ')}
   }
 }
 `;

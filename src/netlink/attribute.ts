@@ -61,6 +61,12 @@ export class Writer {
     this.u32(value);
     return this.#end(start);
   }
+  /** @param value a whole number up to 2^53 − 1. */
+  u64Attribute(type: number, value: number): this {
+    const start = this.#begin(type);
+    this.u32(value % 2 ** 32).u32(Math.floor(value / 2 ** 32));
+    return this.#end(start);
+  }
   u16BeAttribute(type: number, value: number): this {
     const start = this.#begin(type);
     this.u8(value >> 8).u8(value & 0xff);
@@ -160,6 +166,11 @@ export class Attributes {
   u32(type: number): number | undefined {
     const start = this.#find(type, 4);
     return start < 0 ? undefined : this.#bytes.readUInt32LE(start + HEADER_LENGTH);
+  }
+  /** Rounded beyond 2^53. */
+  u64(type: number): number | undefined {
+    const start = this.#find(type, 8);
+    return start < 0 ? undefined : Number(this.#bytes.readBigUInt64LE(start + HEADER_LENGTH));
   }
   i32(type: number): number | undefined {
     const start = this.#find(type, 4);

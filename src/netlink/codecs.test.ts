@@ -11,7 +11,20 @@ import { readLink, writeLinkChange, writeNewLink } from './link.ts';
 import { readError, readMessages } from './message.ts';
 import { readFdbEntry, readNeighbor, writeFdbEntry, writeNeighbor } from './neighbor.ts';
 import { readNetconf } from './netconf.ts';
-import type { Address, FdbEntry, LinkChange, Neighbor, Route, Rule, Vxlan } from './objects.ts';
+import type {
+  Address,
+  FdbEntry,
+  LinkChange,
+  Neighbor,
+  Qdisc,
+  Redirect,
+  Route,
+  Rule,
+  TokenBucket,
+  Vxlan,
+} from './objects.ts';
+import { readQdisc, readTcLink, writeQdisc } from './qdisc.ts';
+import { readRedirect, writeRedirect } from './redirect.ts';
 import { readRoute, writeRoute } from './route.ts';
 import { readRule, writeRule } from './rule.ts';
 import { readVxlan, writeVxlan } from './vxlan.ts';
@@ -109,6 +122,19 @@ const vxlan = family.chain((of) =>
   ),
 );
 
+const bucket = record<TokenBucket, keyof TokenBucket>(
+  { rate: fc.integer({ min: 1, max: 2 ** 50 }), burst: u32, limit: u32 },
+  ['rate', 'burst', 'limit'],
+);
+const qdisc = record<Qdisc, keyof Qdisc>(
+  { linkIndex: index, parent: u32, kind: fc.constant('tbf'), tbf: bucket },
+  ['linkIndex', 'parent', 'kind', 'tbf'],
+);
+const redirect = record<Redirect, keyof Redirect>(
+  { linkIndex: index, priority: fc.integer({ min: 1, max: 65535 }), to: index },
+  ['linkIndex', 'priority', 'to'],
+);
+
 /** What is written equals what is read. */
 function roundTrips<T>(
   name: string,
@@ -132,6 +158,8 @@ roundTrips('route', route, writeRoute, readRoute);
 roundTrips('neighbor', neighbor, writeNeighbor, readNeighbor);
 roundTrips('forwarding entry', fdbEntry, writeFdbEntry, readFdbEntry);
 roundTrips('rule', rule, writeRule, readRule);
+roundTrips('qdisc', qdisc, writeQdisc, readQdisc);
+roundTrips('redirect', redirect, writeRedirect, readRedirect);
 roundTrips('vxlan', vxlan, writeVxlan, (payload) => readVxlan(new Attributes(payload)));
 
 void test('link: what is asked for is read again', () => {
@@ -189,6 +217,9 @@ const READERS: Record<string, (payload: Buffer) => unknown> = {
   fdb: readFdbEntry,
   rule: readRule,
   netconf: readNetconf,
+  qdisc: readQdisc,
+  redirect: readRedirect,
+  queueOf: readTcLink,
   messages: (payload) => [...readMessages(payload)],
   error: (payload) => readError({ type: 2, flags: 0x200, sequence: 0, portId: 0, payload }),
   cappedError: (payload) => readError({ type: 2, flags: 0x300, sequence: 0, portId: 0, payload }),

@@ -2,7 +2,7 @@
 import { makeCidr } from '../ip/cidr.ts';
 import { familyBits, ipFamily, parseIp } from '../ip/ip.ts';
 import { isUnicastMac, type Mac, macFromSeed } from '../ip/mac.ts';
-import { type Answer, emit, type FakeLink, type FakeNamespace } from './fake-state.ts';
+import { type Answer, emit, type FakeLink, type FakeNamespace, NEW_LINK_SETTINGS } from './fake-state.ts';
 import {
   type Address,
   type LinkChange,
@@ -18,6 +18,7 @@ import {
 const LEAST_MTU = 68;
 const MOST_MTU = 65_535;
 const ALIAS_BYTES = 255;
+const ALT_NAME_BYTES = 127;
 const KERNEL_PROTOCOL = 2;
 
 export function createLink(namespace: FakeNamespace, link: NewLink, author: number): Answer {
@@ -80,6 +81,21 @@ export function changeLink(namespace: FakeNamespace, change: LinkChange, author:
   if (alias === '') delete link.alias;
   if (master === 0) delete link.master;
   if (up !== undefined && up !== link.up) setUp(namespace, link, up);
+  emit(namespace, { kind: 'link', change: 'new' }, author);
+  return undefined;
+}
+
+export function addLinkNames(
+  namespace: FakeNamespace,
+  index: number,
+  names: readonly string[],
+  author: number,
+): Answer {
+  const link = namespace.links.get(index);
+  if (link === undefined) return 'ENODEV';
+  if (names.some((name) => Buffer.byteLength(name) > ALT_NAME_BYTES)) return 'ERANGE';
+  if (names.some((name) => findByName(namespace, name) !== undefined)) return 'EEXIST';
+  link.altNames.push(...names);
   emit(namespace, { kind: 'link', change: 'new' }, author);
   return undefined;
 }
@@ -154,7 +170,7 @@ function add(namespace: FakeNamespace, link: VethPeer & { group?: number; up?: b
     loopback: false,
     group: link.group ?? 0,
     altNames: [],
-    settings: { forwarding: false, rpFilter: 0, proxyArp: false },
+    settings: structuredClone(NEW_LINK_SETTINGS),
   };
   namespace.links.set(index, made);
   return made;
@@ -167,6 +183,9 @@ function remove(namespace: FakeNamespace, index: number, author: number): void {
   namespace.routes = namespace.routes.filter(elsewhere);
   namespace.neighbors = namespace.neighbors.filter(elsewhere);
   namespace.fdb = namespace.fdb.filter(elsewhere);
+  namespace.qdiscs = namespace.qdiscs.filter(elsewhere);
+  namespace.redirects = namespace.redirects.filter(elsewhere);
+  for (const redirect of namespace.redirects) if (redirect.to === index) redirect.to = 0;
   for (const link of namespace.links.values()) if (link.master === index) delete link.master;
   emit(namespace, { kind: 'link', change: 'deleted' }, author);
 }

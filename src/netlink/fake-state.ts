@@ -8,6 +8,8 @@ import type {
   Link,
   Neighbor,
   NetworkConfiguration,
+  Qdisc,
+  Redirect,
   Route,
   Rule,
 } from './objects.ts';
@@ -30,6 +32,8 @@ export type FakeNamespace = {
   neighbors: Neighbor[];
   fdb: FdbEntry[];
   rules: Rule[];
+  qdiscs: Qdisc[];
+  redirects: Redirect[];
   /** `all` and `default`. */
   settings: NetworkConfiguration[];
   readonly subscribers: Set<(event: KernelEvent, author: number) => void>;
@@ -37,6 +41,14 @@ export type FakeNamespace = {
 
 /** The errno's name; undefined is success. */
 export type Answer = string | undefined;
+
+export const NEW_LINK_SETTINGS: Ipv4DeviceSettings = {
+  forwarding: false,
+  rpFilter: 0,
+  proxyArp: false,
+  routeLocalnet: false,
+  sendRedirects: true,
+};
 
 const LOOPBACK: FakeLink = {
   index: 1,
@@ -48,7 +60,7 @@ const LOOPBACK: FakeLink = {
   loopback: true,
   group: 0,
   altNames: [],
-  settings: { forwarding: false, rpFilter: 0, proxyArp: false },
+  settings: structuredClone(NEW_LINK_SETTINGS),
 };
 const FIRST_FD = 1000;
 
@@ -69,6 +81,8 @@ export function createFakeNamespace(machine: FakeMachine = new Map()): FakeNames
       { family: 6, priority: 0, table: 255, protocol: 2 },
       { family: 6, priority: 32766, table: 254, protocol: 2 },
     ],
+    qdiscs: [],
+    redirects: [],
     settings: [
       { family: 4, scope: 'all', forwarding: false, rpFilter: 0 },
       { family: 4, scope: 'default', forwarding: false, rpFilter: 0 },

@@ -16,7 +16,8 @@ import {
   replaceNeighbor,
   replaceRoute,
 } from './fake-entries.ts';
-import { changeLink, createLink, deleteGroup, deleteLink, findByName } from './fake-links.ts';
+import { addLinkNames, changeLink, createLink, deleteGroup, deleteLink, findByName } from './fake-links.ts';
+import { replaceQdisc, replaceRedirect } from './fake-queues.ts';
 import type { Answer, FakeLink, FakeNamespace } from './fake-state.ts';
 import { type Kernel, type KernelEvent, NetlinkError, type Operation, type Outcome } from './kernel.ts';
 import type { Link } from './objects.ts';
@@ -62,6 +63,9 @@ export function openFakeKernel(namespace: FakeNamespace): Kernel {
       ),
     fdb: (linkIndex) => structuredClone(state().fdb.filter((entry) => entry.linkIndex === linkIndex)),
     rules: () => structuredClone(state().rules),
+    qdiscs: () => structuredClone(state().qdiscs),
+    redirects: (linkIndex) =>
+      structuredClone(state().redirects.filter((redirect) => redirect.linkIndex === linkIndex)),
     networkConfigurations: () => [
       ...[...state().links.values()].map(({ index, settings }) => ({
         family: 4 as const,
@@ -103,6 +107,8 @@ function answer(namespace: FakeNamespace, operation: Operation, author: number):
       return createLink(namespace, operation.link, author);
     case 'link.change':
       return changeLink(namespace, operation.change, author);
+    case 'link.addNames':
+      return addLinkNames(namespace, operation.index, operation.names, author);
     case 'link.delete':
       return deleteLink(namespace, operation.index, author);
     case 'link.deleteGroup':
@@ -127,6 +133,10 @@ function answer(namespace: FakeNamespace, operation: Operation, author: number):
       return addRule(namespace, operation.rule, author);
     case 'rule.delete':
       return deleteRule(namespace, operation.rule, author);
+    case 'qdisc.replace':
+      return replaceQdisc(namespace, operation.qdisc, author);
+    case 'redirect.replace':
+      return replaceRedirect(namespace, operation.redirect, author);
     default:
       return assertNever(operation);
   }

@@ -10,6 +10,8 @@ import type {
   Neighbor,
   NetworkConfiguration,
   NewLink,
+  Qdisc,
+  Redirect,
   Route,
   Rule,
 } from './objects.ts';
@@ -18,6 +20,8 @@ import type {
 export type Operation =
   | { op: 'link.create'; link: NewLink }
   | { op: 'link.change'; change: LinkChange }
+  /** Alternative names; all of them or none. EEXIST when one is taken by any link of the namespace. */
+  | { op: 'link.addNames'; index: number; names: readonly string[] }
   | { op: 'link.delete'; index: number }
   /** Deletes all links of one group in one message: one RCU wait for all of them. */
   | { op: 'link.deleteGroup'; group: number }
@@ -30,7 +34,11 @@ export type Operation =
   | { op: 'fdb.replace'; entry: FdbEntry }
   | { op: 'fdb.delete'; entry: FdbEntry }
   | { op: 'rule.add'; rule: Rule }
-  | { op: 'rule.delete'; rule: Rule };
+  | { op: 'rule.delete'; rule: Rule }
+  /** In place where the kind stays; otherwise what waits in the one before is dropped. */
+  | { op: 'qdisc.replace'; qdisc: Qdisc }
+  /** The link needs a `clsact` for it. */
+  | { op: 'redirect.replace'; redirect: Redirect };
 
 /** The answer to one operation: undefined is success. */
 export type Outcome = NetlinkError | undefined;
@@ -68,6 +76,10 @@ export interface Kernel {
   neighbors(linkIndex?: number): Neighbor[];
   fdb(linkIndex: number): FdbEntry[];
   rules(): Rule[];
+  /** Of all links; the kernel has no question for those of one. */
+  qdiscs(): Qdisc[];
+  /** Filters of other kinds are none. */
+  redirects(linkIndex: number): Redirect[];
   /** IPv4's: of `all`, of `default` and of each device. */
   networkConfigurations(): NetworkConfiguration[];
 
@@ -80,4 +92,6 @@ export type KernelEvent =
   | { kind: 'link' | 'address' | 'route' | 'rule' | 'netconf'; change: 'new' | 'deleted' }
   /** Neighbors that the kernel resolves by itself change all the time; whose they are tells the link. */
   | { kind: 'neighbor'; change: 'new' | 'deleted'; linkIndex: number }
+  /** A queue of a link, or a filter. */
+  | { kind: 'queue'; change: 'new' | 'deleted'; linkIndex: number }
   | { kind: 'overrun' };

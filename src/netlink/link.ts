@@ -8,6 +8,7 @@ import { readVxlan, writeVxlan } from './vxlan.ts';
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
+export const RTM_NEWLINKPROP = 108;
 
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
@@ -34,7 +35,13 @@ const INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
 const IFLA_INET_CONF = 1;
 /** linux/ip.h. */
-const IPV4_DEVCONF = { FORWARDING: 1, PROXY_ARP: 3, RP_FILTER: 8 } as const;
+const IPV4_DEVCONF = {
+  FORWARDING: 1,
+  PROXY_ARP: 3,
+  SEND_REDIRECTS: 6,
+  RP_FILTER: 8,
+  ROUTE_LOCALNET: 26,
+} as const;
 /** RTEXT_FILTER_SKIP_STATS: statistics are most of a link's bytes and nobody reads them here. */
 const SKIP_STATISTICS = 1 << 3;
 /** IFNAMSIZ and ALTIFNAMSIZ, without the terminating zero. */
@@ -55,6 +62,7 @@ export function writeNewLink(writer: Writer, link: NewLink): void {
         writer.nested(INFO_DATA, () => writeVxlan(writer, kind));
         return;
       case 'bridge':
+      case 'ifb':
         return;
     }
   });
@@ -77,6 +85,13 @@ export function writeLinkChange(writer: Writer, change: LinkChange): void {
 export function writeLinkDeletion(writer: Writer, which: { index: number } | { group: number }): void {
   writeHeader(writer, 'index' in which ? which.index : 0, undefined);
   if ('group' in which) writer.u32Attribute(IFLA.GROUP, which.group);
+}
+
+export function writeLinkNames(writer: Writer, index: number, names: readonly string[]): void {
+  writeHeader(writer, index, undefined);
+  writer.nested(IFLA.PROP_LIST, () => {
+    for (const name of names) writer.textAttribute(IFLA.ALT_IFNAME, name);
+  });
 }
 
 /** Whether a link may be called so at all, or have this index; the kernel refuses to be asked for others. */
@@ -149,8 +164,10 @@ function writeVethPeer(writer: Writer, peer: VethPeer): void {
 }
 
 function writeIpv4Settings(writer: Writer, settings: Partial<Ipv4DeviceSettings>): void {
-  const { forwarding, proxyArp, rpFilter } = settings;
+  const { forwarding, proxyArp, rpFilter, routeLocalnet, sendRedirects } = settings;
   if (forwarding !== undefined) writer.u32Attribute(IPV4_DEVCONF.FORWARDING, forwarding ? 1 : 0);
   if (proxyArp !== undefined) writer.u32Attribute(IPV4_DEVCONF.PROXY_ARP, proxyArp ? 1 : 0);
+  if (sendRedirects !== undefined) writer.u32Attribute(IPV4_DEVCONF.SEND_REDIRECTS, sendRedirects ? 1 : 0);
   if (rpFilter !== undefined) writer.u32Attribute(IPV4_DEVCONF.RP_FILTER, rpFilter);
+  if (routeLocalnet !== undefined) writer.u32Attribute(IPV4_DEVCONF.ROUTE_LOCALNET, routeLocalnet ? 1 : 0);
 }

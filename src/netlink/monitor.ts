@@ -6,6 +6,8 @@ import { type Message, readMessages } from './message.ts';
 import type { NetworkNamespace } from './namespace.ts';
 import { RTM_DELNEIGH, RTM_NEWNEIGH, readFdbEntry, readNeighbor } from './neighbor.ts';
 import { RTM_DELNETCONF, RTM_NEWNETCONF } from './netconf.ts';
+import { RTM_DELQDISC, RTM_NEWQDISC, readTcLink } from './qdisc.ts';
+import { RTM_DELTFILTER, RTM_NEWTFILTER } from './redirect.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
 import { RTM_DELRULE, RTM_NEWRULE } from './rule.ts';
 import { NetlinkSocket } from './socket.ts';
@@ -14,6 +16,7 @@ import { NetlinkSocket } from './socket.ts';
 const GROUPS = {
   LINK: 1,
   NEIGH: 3,
+  TC: 4,
   IPV4_IFADDR: 5,
   IPV4_ROUTE: 7,
   IPV4_RULE: 8,
@@ -74,6 +77,12 @@ function readEvent({ type, payload }: Message): KernelEvent | undefined {
       return { kind: 'netconf', change: 'new' };
     case RTM_DELNETCONF:
       return { kind: 'netconf', change: 'deleted' };
+    case RTM_NEWQDISC:
+    case RTM_NEWTFILTER:
+      return { kind: 'queue', change: 'new', linkIndex: readTcLink(payload) };
+    case RTM_DELQDISC:
+    case RTM_DELTFILTER:
+      return { kind: 'queue', change: 'deleted', linkIndex: readTcLink(payload) };
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH: {
       const linkIndex = (readNeighbor(payload) ?? readFdbEntry(payload))?.linkIndex;

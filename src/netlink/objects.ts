@@ -57,7 +57,7 @@ export type NewLink = {
   mtu?: number;
   group?: number;
   up?: boolean;
-  kind: { type: 'veth'; peer: VethPeer } | ({ type: 'vxlan' } & Vxlan) | { type: 'bridge' };
+  kind: { type: 'veth'; peer: VethPeer } | ({ type: 'vxlan' } & Vxlan) | { type: 'bridge' } | { type: 'ifb' };
 };
 
 /**
@@ -94,6 +94,9 @@ export type Ipv4DeviceSettings = {
   /** Reverse path filter: 0 off, 1 strict, 2 loose; the kernel applies the larger of this and `all`. */
   rpFilter: 0 | 1 | 2;
   proxyArp: boolean;
+  /** Whether 127.0.0.0/8 is routed over this device. */
+  routeLocalnet: boolean;
+  sendRedirects: boolean;
 };
 
 /** RTM_NEWADDR. */
@@ -162,6 +165,38 @@ export type Rule = {
   fwmask?: number;
 };
 
+/** RTM_NEWQDISC: how a link queues what leaves by it, or where filters for what comes in have their place. */
+export type Qdisc = {
+  linkIndex: number;
+  /** What it hangs on: ROOT_PARENT, INGRESS_PARENT or a class. */
+  parent: number;
+  /** TCA_KIND: `tbf`, `clsact`, `noqueue` … */
+  kind: string;
+  tbf?: TokenBucket;
+};
+
+/** A token bucket (linux/pkt_sched.h, TCA_TBF_*). Sizes are those of frames, with their 14 bytes of Ethernet. */
+export type TokenBucket = {
+  /** Bytes per second. */
+  rate: number;
+  /**
+   * Bytes that may pass at once. The kernel tells it back as a time, in 32 bits of 64 ns: rounded, and without the
+   * whole rounds of 275 seconds.
+   */
+  burst: number;
+  /** Bytes that may wait; what comes then is dropped. */
+  limit: number;
+};
+
+/** RTM_NEWTFILTER: hands everything that a link receives to another link, as if that one sent it (act_mirred). */
+export type Redirect = {
+  linkIndex: number;
+  /** Lower ones come first; 1 to 65,535. */
+  priority: number;
+  /** Index of the other link; 0 when that one is gone, and then everything is dropped. */
+  to: number;
+};
+
 /** RTM_NEWNETCONF: forwarding and reverse path filter per device, or `all` and `default`. */
 export type NetworkConfiguration = {
   family: IpFamily;
@@ -173,6 +208,9 @@ export type NetworkConfiguration = {
 /** NUD_PERMANENT and NUD_NOARP of linux/neighbour.h. */
 export const NUD_PERMANENT = 0x80;
 export const NUD_NOARP = 0x40;
+/** TC_H_ROOT and TC_H_CLSACT of linux/pkt_sched.h: parents of the queue of what leaves, and of that place of filters. */
+export const ROOT_PARENT = 0xffffffff;
+export const INGRESS_PARENT = 0xfffffff1;
 /** rtnetlink.h. */
 export const MAIN_TABLE = 254;
 export const SCOPE_UNIVERSE = 0;

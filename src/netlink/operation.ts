@@ -3,14 +3,25 @@ import { assertNever } from '../errors/errors.ts';
 import { RTM_DELADDR, RTM_NEWADDR, writeAddress } from './address.ts';
 import type { Writer } from './attribute.ts';
 import type { Operation } from './kernel.ts';
-import { RTM_DELLINK, RTM_NEWLINK, writeLinkChange, writeLinkDeletion, writeNewLink } from './link.ts';
-import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, writeMessage } from './message.ts';
+import {
+  RTM_DELLINK,
+  RTM_NEWLINK,
+  RTM_NEWLINKPROP,
+  writeLinkChange,
+  writeLinkDeletion,
+  writeLinkNames,
+  writeNewLink,
+} from './link.ts';
+import { NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, writeMessage } from './message.ts';
 import { RTM_DELNEIGH, RTM_NEWNEIGH, writeFdbEntry, writeNeighbor } from './neighbor.ts';
 import type { LinkChange } from './objects.ts';
+import { RTM_NEWQDISC, writeQdisc } from './qdisc.ts';
+import { RTM_NEWTFILTER, writeRedirect } from './redirect.ts';
 import { RTM_DELROUTE, RTM_NEWROUTE, writeRoute, writeRouteDeletion } from './route.ts';
 import { RTM_DELRULE, RTM_NEWRULE, writeRule } from './rule.ts';
 
 const CREATE = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+const ADD_NAMES = CREATE | NLM_F_APPEND;
 const REPLACE = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
 
 export function writeOperation(writer: Writer, operation: Operation): void {
@@ -21,6 +32,10 @@ export function writeOperation(writer: Writer, operation: Operation): void {
       return message(RTM_NEWLINK, CREATE, () => writeNewLink(writer, operation.link));
     case 'link.change':
       return message(RTM_NEWLINK, NLM_F_ACK, () => writeLinkChange(writer, operation.change));
+    case 'link.addNames':
+      return message(RTM_NEWLINKPROP, ADD_NAMES, () =>
+        writeLinkNames(writer, operation.index, operation.names),
+      );
     case 'link.delete':
       return message(RTM_DELLINK, NLM_F_ACK, () => writeLinkDeletion(writer, { index: operation.index }));
     case 'link.deleteGroup':
@@ -45,6 +60,10 @@ export function writeOperation(writer: Writer, operation: Operation): void {
       return message(RTM_NEWRULE, CREATE, () => writeRule(writer, operation.rule));
     case 'rule.delete':
       return message(RTM_DELRULE, NLM_F_ACK, () => writeRule(writer, operation.rule));
+    case 'qdisc.replace':
+      return message(RTM_NEWQDISC, REPLACE, () => writeQdisc(writer, operation.qdisc));
+    case 'redirect.replace':
+      return message(RTM_NEWTFILTER, REPLACE, () => writeRedirect(writer, operation.redirect));
     default:
       return assertNever(operation);
   }
@@ -61,6 +80,8 @@ function describeObject(operation: Operation): string {
       return `${operation.link.name} (${operation.link.kind.type})`;
     case 'link.change':
       return describeChange(operation.change);
+    case 'link.addNames':
+      return `index ${operation.index}: ${operation.names.length} names`;
     case 'link.delete':
       return `index ${operation.index}`;
     case 'link.deleteGroup':
@@ -83,6 +104,10 @@ function describeObject(operation: Operation): string {
     case 'rule.add':
     case 'rule.delete':
       return `${operation.rule.priority}: from ${operation.rule.from ?? 'all'} table ${operation.rule.table}`;
+    case 'qdisc.replace':
+      return `${operation.qdisc.kind} dev ${operation.qdisc.linkIndex}`;
+    case 'redirect.replace':
+      return `dev ${operation.redirect.linkIndex} to ${operation.redirect.to}`;
     default:
       return assertNever(operation);
   }

@@ -17,6 +17,8 @@ import {
 } from './neighbor.ts';
 import { RTM_GETNETCONF, RTM_NEWNETCONF, readNetconf, writeNetconfRequest } from './netconf.ts';
 import { describeOperation, writeOperation } from './operation.ts';
+import { RTM_GETQDISC, RTM_NEWQDISC, readQdisc, writeQdiscRequest } from './qdisc.ts';
+import { RTM_GETTFILTER, RTM_NEWTFILTER, readRedirect, writeRedirectRequest } from './redirect.ts';
 import { RTM_GETROUTE, RTM_NEWROUTE, readRoute, writeRouteRequest } from './route.ts';
 import { RTM_GETRULE, RTM_NEWRULE, readRule, writeRuleRequest } from './rule.ts';
 import { NetlinkSocket } from './socket.ts';
@@ -108,6 +110,22 @@ function readers(socket: NetlinkSocket): Readers {
         answer: RTM_NEWRULE,
         write: writeRuleRequest,
         read: readRule,
+      }),
+    qdiscs: () =>
+      dump(socket, {
+        what: 'queues',
+        type: RTM_GETQDISC,
+        answer: RTM_NEWQDISC,
+        write: writeQdiscRequest,
+        read: readQdisc,
+      }),
+    redirects: (linkIndex) =>
+      dump(socket, {
+        what: 'filters',
+        type: RTM_GETTFILTER,
+        answer: RTM_NEWTFILTER,
+        write: (writer) => writeRedirectRequest(writer, linkIndex),
+        read: readRedirect,
       }),
     networkConfigurations: () =>
       dump(socket, {

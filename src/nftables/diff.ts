@@ -11,6 +11,27 @@ export function elementChanges(before: Table, after: Table): ElementChange[] | u
   });
 }
 
+/** The table as it is after the changes. */
+export function changeElements(table: Table, changes: readonly ElementChange[]): Table {
+  const sets = table.sets.map((set) => {
+    const own = changes.filter((candidate) => candidate.set.name === set.name);
+    if (own.length === 0) return set;
+    const elements = new Map(set.elements.map((element) => [JSON.stringify(element.key), element]));
+    for (const { change: kind, elements: changed } of own) {
+      for (const element of changed) {
+        if (kind === 'add') elements.set(JSON.stringify(element.key), element);
+        else elements.delete(JSON.stringify(element.key));
+      }
+    }
+    return { ...set, elements: [...elements.values()] };
+  });
+  return { ...table, sets };
+}
+
+export function holdsSets(table: Table, changes: readonly ElementChange[]): boolean {
+  return changes.every(({ set }) => table.sets.some(({ name }) => name === set.name));
+}
+
 function change(kind: ElementChange['change'], set: NftSet, elements: readonly Element[]): ElementChange[] {
   return elements.length === 0 ? [] : [{ change: kind, set, elements }];
 }

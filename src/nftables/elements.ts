@@ -14,6 +14,7 @@ const SUBSYSTEM = 10;
 const BATCH_BEGIN = 16;
 const BATCH_END = 17;
 const MESSAGES = { add: (SUBSYSTEM << 8) | 12, delete: (SUBSYSTEM << 8) | 14 } as const;
+const GET_ELEMENT = (SUBSYSTEM << 8) | 13;
 const FAMILIES = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
 const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
 const LIST_ELEM = 1;
@@ -60,6 +61,24 @@ export function encodeElementChanges(
     }
   }
   writeMessage(writer, BATCH_END, 0, () => generic(SUBSYSTEM));
+  return writer.finish();
+}
+
+/** Questions whether each element is there: ENOENT says that one is not. */
+export function encodeElementQuestions(
+  table: Pick<Table, 'family' | 'name'>,
+  changes: readonly Omit<ElementChange, 'change'>[],
+): Buffer {
+  const writer = new Writer();
+  for (const { set, elements } of changes) {
+    for (const { key } of elements) {
+      writeMessage(writer, GET_ELEMENT, NLM_F_ACK, () => {
+        writer.u8(FAMILIES[table.family]).zeros(3);
+        writer.textAttribute(LIST.TABLE, table.name).textAttribute(LIST.SET, set.name);
+        writer.nested(LIST.ELEMENTS, () => writeElement(writer, set, { key }));
+      });
+    }
+  }
   return writer.finish();
 }
 

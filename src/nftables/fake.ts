@@ -30,6 +30,13 @@ export function createFakeNftables(): FakeNftables {
       }
       tables.set(key(name), { ...table, sets: [...sets.values()] });
     },
+    holds: (name, questions) => {
+      const sets = tables.get(key(name))?.sets ?? [];
+      return questions.every(({ set, elements }) => {
+        const present = new Set(sets.find((candidate) => candidate.name === set.name)?.elements.map(keyOf));
+        return elements.every((element) => present.has(keyOf(element)));
+      });
+    },
     read: async (name) => {
       const table = tables.get(key(name));
       return table === undefined ? undefined : formatTable(table);

@@ -4,7 +4,7 @@ import { FairleadError } from '../errors/errors.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
-import { type ElementChange, encodeElementChanges } from './elements.ts';
+import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
 
@@ -21,6 +21,8 @@ export type Nftables = {
    * @throws FairleadError when one of them cannot be; an added one that is there is fine, an absent one is not.
    */
   change(table: TableName, changes: readonly ElementChange[]): void;
+  /** Whether all of these elements are there; their values are not compared. */
+  holds(table: TableName, elements: readonly Omit<ElementChange, 'change'>[]): boolean;
   /** The table as the kernel reports it, for comparing; undefined when there is none. */
   read(table: TableName): Promise<string | undefined>;
   /** Tables of others that translate addresses in this namespace, as `ip nat`. */
@@ -58,6 +60,13 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
           `elements of ${sets} in table ${table.name} were refused: ${refusal.errno}`,
         );
       }
+    },
+    holds: (table, elements) => {
+      using socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
+      const { replies } = socket.transact(encodeElementQuestions(table, elements));
+      return [...readMessages(replies)].every(
+        (message) => message.type !== NLMSG_ERROR || readError(message) === undefined,
+      );
     },
     read: async ({ family, name }) => {
       try {

@@ -3,9 +3,18 @@
  * and what stays inside need not be tracked for that.
  */
 import type { ClusterNode } from '../cluster/node.ts';
+import {
+  hostPortChains,
+  hostPortSets,
+  hostPortSources,
+  hostPortTracking,
+  LOCALHOST_GUARD,
+  type PodPorts,
+} from '../hostport/plan.ts';
 import { type Cidr, cidrContainsCidr, cidrFamily, hostCidr } from '../ip/cidr.ts';
-import type { IpFamily } from '../ip/ip.ts';
+import type { Ip, IpFamily } from '../ip/ip.ts';
 import type { Chain, NftSet, Rule, Table } from '../nftables/objects.ts';
+import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
 
 export const TABLE = { family: 'inet', name: 'fairlead' } as const;
 
@@ -20,16 +29,32 @@ export type NodeTableInput = {
    * where others translate addresses (a service's, say): their answers would not be translated back.
    */
   untracked: boolean;
+  /** Present where ports of the node may lead to pods. */
+  hostPorts?: { pods: readonly PodPorts[]; nodeIps: readonly Ip[] };
+  /** Whether pods that talk to the outside carry the node's address. */
+  masquerade: boolean;
   /** UDP port of the tunnel where there is one: what is tunnelled is tracked, or not, by what is inside. */
   tunnelPort?: number;
 };
 
 const MULTICAST = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
 
+/** A pod sends from its own addresses alone. For IPv4 the reverse path filter of its link sees to that. */
+const SOURCE_GUARD: Rule = {
+  match: `iifgroup ${ATTACHMENT_GROUP} ip6 saddr != :: fib saddr . iif oif missing drop`,
+  comment: 'an address that the pod has not',
+};
+
 export function planNodeTable(input: NodeTableInput): Table {
   const sets: NftSet[] = [];
   const rules: Rule[] = [];
-  for (const range of input.ranges) {
+  const families = [...new Set(input.ranges.map(cidrFamily))];
+  const hostPorts = input.hostPorts === undefined ? undefined : { ...input.hostPorts, families };
+  if (hostPorts !== undefined) {
+    sets.push(...hostPortSets(hostPorts));
+    rules.push(...hostPortSources(hostPorts));
+  }
+  for (const range of input.masquerade ? input.ranges : []) {
     const family = cidrFamily(range);
     const [ip, set] = family === 4 ? ['ip', 'inside4'] : ['ip6', 'inside6'];
     if (!sets.some(({ name }) => name === set)) sets.push(insideSet(set, family, input));
@@ -38,16 +63,29 @@ export function planNodeTable(input: NodeTableInput): Table {
       comment: 'pods to the outside',
     });
   }
-  const chain: Chain = {
+  const outside: Chain = {
     name: 'outside',
     hook: { type: 'nat', hook: 'postrouting', priority: 'srcnat' },
     rules,
   };
-  return { ...TABLE, sets, chains: [...untrackedChains(input), chain] };
+  const ports = hostPorts === undefined ? [] : hostPortChains(hostPorts);
+  return {
+    ...TABLE,
+    sets,
+    chains: [...earlyChains(input, families), ...ports, ...(rules.length > 0 ? [outside] : [])],
+  };
 }
 
 /** Every flow has a source port of its own in the tunnel: tracked, they would fill the table with what nobody asks for. */
-function untrackedChains({ podNetwork, untracked, tunnelPort }: NodeTableInput): Chain[] {
+function earlyChains(
+  { podNetwork, untracked, tunnelPort, hostPorts }: NodeTableInput,
+  families: readonly IpFamily[],
+): Chain[] {
+  const guard = [
+    ...(hostPorts === undefined ? [] : [LOCALHOST_GUARD]),
+    ...(families.includes(6) ? [SOURCE_GUARD] : []),
+  ];
+  const tracked = hostPorts === undefined || !untracked ? [] : hostPortTracking({ families });
   const pods = (untracked ? podNetwork : []).map((range): Rule => {
     const ip = cidrFamily(range) === 4 ? 'ip' : 'ip6';
     return { match: `${ip} saddr ${range} ${ip} daddr ${range} notrack accept`, comment: 'between pods' };
@@ -59,8 +97,8 @@ function untrackedChains({ podNetwork, untracked, tunnelPort }: NodeTableInput):
   const chain = (hook: 'prerouting' | 'output', rules: Rule[]): Chain[] =>
     rules.length === 0
       ? []
-      : [{ name: `untracked-${hook}`, hook: { type: 'filter', hook, priority: 'raw' }, rules }];
-  return [...chain('prerouting', [...pods, ...tunnel]), ...chain('output', tunnel)];
+      : [{ name: `early-${hook}`, hook: { type: 'filter', hook, priority: 'raw' }, rules }];
+  return [...chain('prerouting', [...guard, ...tracked, ...pods, ...tunnel]), ...chain('output', tunnel)];
 }
 
 function insideSet(name: string, family: IpFamily, { podNetwork, nodes, exclude }: NodeTableInput): NftSet {

@@ -1,7 +1,7 @@
-/** How this node reaches one peer: decided per peer, from the backend and from where the peer is. */
+/** How this node reaches one peer: decided per peer and family of its pods, from the backend and from where the peer is. */
 
 import type { ClusterNode } from '../cluster/node.ts';
-import { type Ip, ipFamily } from '../ip/ip.ts';
+import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
 import { isOnLink, type Underlay } from './underlay.ts';
 
@@ -10,19 +10,34 @@ export type Backend = 'auto' | 'vxlan' | 'host-gw';
 
 export type Path =
   | { mode: 'direct'; gateway: Ip }
-  | { mode: 'vxlan'; endpoint: Ip; mac: Mac }
+  /** `over` is the family of the network that carries the tunnel, not that of what is inside. */
+  | { mode: 'vxlan'; endpoint: Ip; mac: Mac; over: IpFamily }
   /** The peer cannot be reached this way: one sentence with the cause and the cure. */
   | { mode: 'none'; reason: string };
 
-export function choosePath(peer: ClusterNode, underlay: Underlay, backend: Backend): Path {
-  const address = peer.internalIps.find((ip) => ipFamily(ip) === underlay.family);
-  if (address === undefined) {
-    return {
-      mode: 'none',
-      reason: `node ${peer.name} has no internal IPv${underlay.family} address; give it one`,
-    };
+/**
+ * The path to a peer's pods of one family: directly where the peer has an address of that family on our link, else
+ * through a tunnel over whatever network both have, of the same family if they can.
+ */
+export function choosePath(
+  peer: ClusterNode,
+  family: IpFamily,
+  underlays: readonly Underlay[],
+  backend: Backend,
+): Path {
+  const meeting = underlays
+    .toSorted((a, b) => Number(b.family === family) - Number(a.family === family))
+    .flatMap((underlay) => {
+      const address = peer.internalIps.find((ip) => ipFamily(ip) === underlay.family);
+      return address === undefined ? [] : [{ underlay, address }];
+    });
+  const [best] = meeting;
+  if (best === undefined) {
+    const families = underlays.map((underlay) => `IPv${underlay.family}`).join(' or ');
+    return { mode: 'none', reason: `node ${peer.name} has no internal ${families} address; give it one` };
   }
-  const direct = isOnLink(underlay, address);
+  const { underlay, address } = best;
+  const direct = underlay.family === family && isOnLink(underlay, address);
   switch (backend) {
     case 'vxlan':
       return tunnel(peer, address);
@@ -30,13 +45,20 @@ export function choosePath(peer: ClusterNode, underlay: Underlay, backend: Backe
       return direct ? { mode: 'direct', gateway: address } : tunnel(peer, address);
     case 'host-gw':
       if (direct) return { mode: 'direct', gateway: address };
-      return {
-        mode: 'none',
-        reason:
-          `node ${peer.name} (${address}) is behind a router as seen from ${underlay.linkName}, ` +
-          'and backend host-gw needs all nodes on one link; use backend auto or vxlan',
-      };
+      return { mode: 'none', reason: explain(peer, family, best) };
   }
+}
+
+function explain(
+  peer: ClusterNode,
+  family: IpFamily,
+  { underlay, address }: { underlay: Underlay; address: Ip },
+): string {
+  const cause =
+    underlay.family === family
+      ? `node ${peer.name} (${address}) is behind a router as seen from ${underlay.linkName}, and backend host-gw needs all nodes on one link`
+      : `node ${peer.name} and this one do not both have an internal IPv${family} address, and backend host-gw needs them for IPv${family} pods`;
+  return `${cause}; use backend auto or vxlan`;
 }
 
 /** The MAC address of a node's tunnel end follows from who the node is, so nobody has to publish or learn it. */
@@ -45,5 +67,5 @@ export function tunnelMac(node: Pick<ClusterNode, 'uid'>): Mac {
 }
 
 function tunnel(peer: ClusterNode, endpoint: Ip): Path {
-  return { mode: 'vxlan', endpoint, mac: tunnelMac(peer) };
+  return { mode: 'vxlan', endpoint, mac: tunnelMac(peer), over: ipFamily(endpoint) };
 }

@@ -35,10 +35,10 @@ function plan(backend: Backend, peers: ClusterNode[]) {
     self: SELF,
     peers,
     podNetwork: [parseCidr('10.244.0.0/16')],
-    underlay: UNDERLAY,
+    underlays: [UNDERLAY],
     backend,
     vxlan: { port: 8472, vni: 1 },
-    tunnelIndex: 9,
+    tunnelIndexes: { 4: 9, 6: 10 },
     loopbackIndex: 1,
   });
 }
@@ -108,7 +108,7 @@ test('vxlan tunnels to every peer and keeps its MTU even without any', () => {
 
 test('host-gw refuses the peer behind the router, with the reason and the cure, and serves the other', () => {
   assert.deepEqual(routeTexts('host-gw', [NEAR, FAR]), [...OWN, NEAR_DIRECT]);
-  const far = plan('host-gw', [NEAR, FAR]).paths.find(({ peer }) => peer === FAR)?.path;
+  const far = plan('host-gw', [NEAR, FAR]).peers.find(({ peer }) => peer === FAR)?.paths[0]?.path;
   assert.equal(far?.mode, 'none');
   assert.match(far.reason, /node-3 .*behind a router.*use backend auto or vxlan/);
 });

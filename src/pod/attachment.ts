@@ -4,6 +4,8 @@
  * so nothing can leak: when the pod's namespace dies, the veth, the record and the address are gone with it.
  */
 import { hash } from 'node:crypto';
+import type { Bandwidth } from '../cni/bandwidth.ts';
+import type { PortMapping } from '../cni/port-mapping.ts';
 import { type Ip, isIp, parseIp } from '../ip/ip.ts';
 import { isMac, type Mac, parseMac } from '../ip/mac.ts';
 
@@ -19,10 +21,16 @@ export type Attachment = AttachmentKey & {
   /** Only where one was asked for; otherwise it follows from the key. */
   mac?: Mac;
   pod?: PodName;
+  /** Ports of the node that lead to the pod; recorded as alternative names of the link. */
+  portMappings?: readonly PortMapping[];
+  /** How fast the pod may receive and send; recorded as the ports are. */
+  bandwidth?: Bandwidth;
 };
 
 /** Links of this group are the hosts' ends of pods' veths. */
 export const ATTACHMENT_GROUP = 0xfa10;
+/** Links of this group hold up what pods send, where that is limited. */
+export const SHAPER_GROUP = 0xfa1b;
 /** Links of this group wait for their deletion, which is done for all of them at once. */
 export const DOOMED_GROUP = 0xfa1d;
 

@@ -2,11 +2,13 @@
  * The plan of one attachment: a routed veth (no bridge), a host route per address, and permanent neighbors both
  * ways, so that no ARP is ever needed. Everything hangs on the veth: deleting its host end undoes all of it.
  */
+import { formatPortNames } from '../hostport/record.ts';
 import { hostCidr, parseCidr } from '../ip/cidr.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
 import type { Operation } from '../netlink/kernel.ts';
 import {
+  type Ipv4DeviceSettings,
   MAIN_TABLE,
   type Neighbor,
   NUD_PERMANENT,
@@ -16,6 +18,8 @@ import {
 } from '../netlink/objects.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL } from '../overlay/identity.ts';
 import { ATTACHMENT_GROUP, type Attachment, attachmentId, hostLinkName } from './attachment.ts';
+import { type Shaping, shapePod, shapingOperations } from './bandwidth.ts';
+import { formatBandwidthNames } from './bandwidth-record.ts';
 
 export type PodPlanInput = {
   attachment: Attachment;
@@ -24,6 +28,8 @@ export type PodPlanInput = {
   /** Free interface indexes in the host's and in the pod's namespace. */
   hostIndex: number;
   podIndex: number;
+  /** A further one in the host's, where what the pod sends is limited. */
+  shaperIndex?: number;
   /** An open descriptor of the pod's namespace. */
   podNamespaceFd: number;
   /** The node's address in the range of each of the pod's addresses, in the same order. */
@@ -40,7 +46,7 @@ export type PodPlanInput = {
 };
 
 /** Operations in the order in which they run. The last host operation writes the record: before it, nothing counts. */
-export type PodPlan = { create: Operation; inPod: Operation[]; commit: Operation[] };
+export type PodPlan = { create: Operation; shapers: Operation[]; inPod: Operation[]; commit: Operation[] };
 
 /** Both ends' MAC addresses follow from the attachment, unless one was asked for. */
 export function podMac(attachment: Attachment): Mac {
@@ -53,6 +59,11 @@ export function hostMac(attachment: Attachment): Mac {
 
 export function planPod(input: PodPlanInput): PodPlan {
   const { attachment, hostIndex, podIndex, mtu } = input;
+  const { links, ...queues }: Shaping = shapePod(attachment, {
+    linkIndex: hostIndex,
+    shaperIndex: input.shaperIndex ?? 0,
+    mtu,
+  });
   const mac = podMac(attachment);
   return {
     create: {
@@ -70,6 +81,7 @@ export function planPod(input: PodPlanInput): PodPlan {
         },
       },
     },
+    shapers: links.map((link): Operation => ({ op: 'link.create', link })),
     inPod: planInPod(input),
     commit: [
       ...hostNeighbors(attachment, hostIndex).map(
@@ -78,8 +90,13 @@ export function planPod(input: PodPlanInput): PodPlan {
       ...hostRoutes(attachment, hostIndex, input.nodeIps).map(
         (route): Operation => ({ op: 'route.replace', route }),
       ),
+      ...shapingOperations(queues),
+      ...recordNames(attachment, hostIndex),
       // A strict reverse path filter on the pod's link: a pod can send from its own addresses alone.
-      { op: 'link.change', change: { index: hostIndex, alias: input.record, ipv4: { rpFilter: 1 } } },
+      {
+        op: 'link.change',
+        change: { index: hostIndex, alias: input.record, ipv4: hostSettings(attachment) },
+      },
     ],
   };
 }
@@ -105,6 +122,22 @@ export function hostRoutes(attachment: Attachment, hostIndex: number, nodeIps: r
 export function hostNeighbors(attachment: Attachment, hostIndex: number): Neighbor[] {
   const mac = podMac(attachment);
   return attachment.ips.map((ip) => ({ linkIndex: hostIndex, ip, mac, state: NUD_PERMANENT }));
+}
+
+/** What the alias has no room for. */
+function recordNames(attachment: Attachment, index: number): Operation[] {
+  const linkName = hostLinkName(attachment);
+  const names = [
+    ...formatPortNames(linkName, attachment.portMappings ?? []),
+    ...formatBandwidthNames(linkName, attachment.bandwidth ?? {}),
+  ];
+  return names.length === 0 ? [] : [{ op: 'link.addNames', index, names }];
+}
+
+/** Ports of 127.0.0.1 lead to the pod too; and a pod that reaches itself by the node shall not be told a shortcut. */
+function hostSettings({ portMappings = [] }: Attachment): Partial<Ipv4DeviceSettings> {
+  if (portMappings.length === 0) return { rpFilter: 1 };
+  return { rpFilter: 1, routeLocalnet: true, sendRedirects: false };
 }
 
 function planInPod(input: PodPlanInput): Operation[] {

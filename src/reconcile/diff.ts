@@ -1,7 +1,7 @@
 /** From what the kernel holds of ours to what it shall hold: an ordered list of operations, empty when they agree. */
 import type { Operation } from '../netlink/kernel.ts';
 import type { Link, NewLink } from '../netlink/objects.ts';
-import { addressKey, fdbKey, neighborKey, routeKey, ruleKey, sameFields } from './identity.ts';
+import { addressKey, fdbKey, neighborKey, routeKey, ruleKey, sameFields, sameQdisc } from './identity.ts';
 import type { NetworkState } from './state.ts';
 
 /**
@@ -24,9 +24,16 @@ export function diffStates(desired: NetworkState, actual: NetworkState<Link>): O
   const fdb = diffObjects(desired.fdb, alive(actual.fdb), fdbKey);
   const routes = diffObjects(desired.routes, alive(actual.routes), routeKey);
   const rules = diffObjects(desired.rules, actual.rules, ruleKey);
+  const [presentQdiscs, presentRedirects] = [alive(actual.qdiscs), alive(actual.redirects)];
+  const qdiscs = desired.qdiscs.filter((qdisc) => !presentQdiscs.some((there) => sameQdisc(qdisc, there)));
+  const redirects = desired.redirects.filter(
+    (redirect) => !presentRedirects.some((there) => sameFields(redirect, there)),
+  );
   const unwanted = actual.links.filter(({ name }) => !desired.links.some((link) => link.name === name));
   return [
     ...links.flatMap(({ operations }) => operations),
+    ...qdiscs.map((qdisc): Operation => ({ op: 'qdisc.replace', qdisc })),
+    ...redirects.map((redirect): Operation => ({ op: 'redirect.replace', redirect })),
     ...addresses.wanted.map((address): Operation => ({ op: 'address.replace', address })),
     ...fdb.wanted.map((entry): Operation => ({ op: 'fdb.replace', entry })),
     ...neighbors.wanted.map((neighbor): Operation => ({ op: 'neighbor.replace', neighbor })),

@@ -4,9 +4,11 @@ import {
   type FdbEntry,
   MAIN_TABLE,
   type Neighbor,
+  type Qdisc,
   type Route,
   type Rule,
 } from '../netlink/objects.ts';
+import { burstTicks, TICK_ROUND } from '../netlink/qdisc.ts';
 
 export function addressKey({ linkIndex, ip, prefixLength }: Address): string {
   return `${linkIndex} ${ip}/${prefixLength}`;
@@ -28,6 +30,19 @@ export function fdbKey({ linkIndex, mac }: FdbEntry): string {
 
 export function ruleKey({ family, priority, table, from, to, inputLink, fwmark, fwmask }: Rule): string {
   return [family, priority, table, from, to, inputLink, fwmark, fwmask].join(' ');
+}
+
+/** Whether a queue is as desired, as far as the kernel tells of its burst. */
+export function sameQdisc(desired: Qdisc, actual: Qdisc): boolean {
+  const { tbf, ...fields } = desired;
+  if (!sameFields(fields, actual)) return false;
+  if (tbf === undefined || actual.tbf === undefined) return tbf === actual.tbf;
+  if (tbf.rate !== actual.tbf.rate || tbf.limit !== actual.tbf.limit) return false;
+  const ticks = burstTicks(tbf);
+  const distance = Math.abs(ticks - burstTicks(actual.tbf)) % TICK_ROUND;
+  // A byte by which the burst was rounded, and the kernel's own arithmetic of 31 bits.
+  const tolerance = 2 + burstTicks({ ...tbf, burst: 1 }) + ticks / 2 ** 20;
+  return Math.min(distance, TICK_ROUND - distance) <= tolerance;
 }
 
 /** Whether `actual` has every field of `desired`; what the kernel adds by itself does not count. */

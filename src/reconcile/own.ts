@@ -3,7 +3,8 @@ import { type Cidr, cidrContains } from '../ip/cidr.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import { type Link, NUD_PERMANENT, SCOPE_LINK } from '../netlink/objects.ts';
 import { ROUTE_PROTOCOL, VXLAN_LINKS } from '../overlay/identity.ts';
-import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
+import { ATTACHMENT_GROUP, SHAPER_GROUP } from '../pod/attachment.ts';
+import { parseBandwidthNames } from '../pod/bandwidth-record.ts';
 import type { NetworkState } from './state.ts';
 
 /** @param links the namespace's links, dumped just before. */
@@ -15,9 +16,13 @@ export function readOwnState(
   const tunnels = links.filter(({ name }) => name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6]);
   const onTunnel = new Set(tunnels.map(({ index }) => index));
   const toPods = new Set(links.filter(({ group }) => group === ATTACHMENT_GROUP).map(({ index }) => index));
+  const limited = links.flatMap(({ index, group, name, altNames }) => {
+    const bandwidth = group === ATTACHMENT_GROUP ? parseBandwidthNames(name, altNames) : undefined;
+    return bandwidth === undefined ? [] : [{ index, ...bandwidth }];
+  });
   const loopback = links.find((link) => link.loopback)?.index;
   return {
-    links: tunnels,
+    links: [...tunnels, ...links.filter(({ group }) => group === SHAPER_GROUP)],
     addresses: kernel
       .addresses()
       .filter(
@@ -37,5 +42,7 @@ export function readOwnState(
       kernel.fdb(index).filter(({ destination }) => destination !== undefined),
     ),
     rules: kernel.rules().filter(({ protocol }) => protocol === ROUTE_PROTOCOL),
+    qdiscs: limited.length === 0 ? [] : kernel.qdiscs(),
+    redirects: limited.flatMap(({ index, egress }) => (egress === undefined ? [] : kernel.redirects(index))),
   };
 }

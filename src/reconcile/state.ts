@@ -1,14 +1,26 @@
 /** What Fairlead owns, or shall own, in one network namespace: the same shape for desired and actual. */
-import type { Address, FdbEntry, Neighbor, NewLink, Route, Rule } from '../netlink/objects.ts';
+import type {
+  Address,
+  FdbEntry,
+  Neighbor,
+  NewLink,
+  Qdisc,
+  Redirect,
+  Route,
+  Rule,
+} from '../netlink/objects.ts';
 
 export type NetworkState<L = NewLink> = {
-  /** Devices of the overlay; the links of pods are made and removed by their attachments alone. */
+  /** Devices of the overlay, and shapers; the veths of pods are made and removed by their attachments alone. */
   links: readonly L[];
   addresses: readonly Address[];
   routes: readonly Route[];
   neighbors: readonly Neighbor[];
   fdb: readonly FdbEntry[];
   rules: readonly Rule[];
+  /** Limits of pods. Other queues on their links are left alone: a plugin that comes later may have put them there. */
+  qdiscs: readonly Qdisc[];
+  redirects: readonly Redirect[];
 };
 
 export const EMPTY_STATE: NetworkState<never> = {
@@ -18,6 +30,8 @@ export const EMPTY_STATE: NetworkState<never> = {
   neighbors: [],
   fdb: [],
   rules: [],
+  qdiscs: [],
+  redirects: [],
 };
 
 /** All of both. */
@@ -29,5 +43,7 @@ export function mergeStates(...states: readonly NetworkState[]): NetworkState {
     neighbors: states.flatMap((state) => state.neighbors),
     fdb: states.flatMap((state) => state.fdb),
     rules: states.flatMap((state) => state.rules),
+    qdiscs: states.flatMap((state) => state.qdiscs),
+    redirects: states.flatMap((state) => state.redirects),
   };
 }

@@ -4,15 +4,23 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDirectoryStore, removeNode, writeNode } from '../../src/cluster/directory-store.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
+import { ipFamily } from '../../src/ip/ip.ts';
 import { deleteNamespaces, namespacePath, run } from '../../src/lab/namespaces.ts';
-import { askAgent, awaitAgent, killAgent, startAgent, writeConfiguration } from '../../src/lab/nodes.ts';
+import {
+  askAgent,
+  awaitAgent,
+  killAgent,
+  nodeRecord,
+  startAgent,
+  writeConfiguration,
+} from '../../src/lab/nodes.ts';
 import { addPod, deletePod, networkConfiguration } from '../../src/lab/pods.ts';
 import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { callPlugin } from '../../src/lab/runtime.ts';
 import { clusterDirectory, nodePaths, readPods } from '../../src/lab/state.ts';
 import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
 import { ask } from '../../src/lab/verify/ask.ts';
-import { everyWay, viewLab } from '../../src/lab/verify/view.ts';
+import { everyWay, type PodHost, viewLab } from '../../src/lab/verify/view.ts';
 import { faultsOf, startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 
@@ -158,12 +166,74 @@ test('the backend changes live, and running pods go on', async () => {
     const mode = backend === 'vxlan' ? 'vxlan' : 'direct';
     for (const node of plan.nodes) {
       await until(`${node.name} uses ${backend}`, async () =>
-        (await statusOf(plan, node)).peers.every(({ path }) => path.mode === mode),
+        (await statusOf(plan, node)).peers.every(({ paths }) =>
+          paths.every(({ path }) => path.mode === mode),
+        ),
       );
     }
     assert.equal(await podsMeet(plan), true, backend);
     const tunnels = await inNode(plan.nodes[0]!, 'ip', '-br', 'link', 'show', 'type', 'vxlan');
     assert.equal(tunnels.includes('fl-vxlan'), mode === 'vxlan', 'a backend that is off leaves nothing');
+  }
+});
+
+test('nodes that have IPv4 addresses alone carry IPv6 pods through a tunnel over IPv4', async () => {
+  const plan = await startLab({ nodes: 2, pods: 1, family: 'dual' });
+  const records = plan.nodes.map((node) => nodeRecord(plan, node));
+  for (const record of records) {
+    writeNode(clusterDirectory(plan.options.name), {
+      ...record,
+      internalIps: record.internalIps.filter((ip) => ipFamily(ip) === 4),
+    });
+  }
+  for (const node of plan.nodes) {
+    await until(`${node.name} tunnels IPv6 over IPv4`, async () =>
+      (await statusOf(plan, node)).peers[0]!.paths.some(
+        ({ family, path }) => family === 6 && path.mode === 'vxlan' && path.over === 4,
+      ),
+    );
+  }
+  const [one, two] = viewLab(plan, 6).pods as [PodHost, PodHost];
+  assert.deepEqual(
+    (await ask([...everyWay(one, two), ...everyWay(two, one)])).filter(({ ok }) => !ok),
+    [],
+  );
+});
+
+test('a pod sends from its own addresses alone', async () => {
+  const plan = await startLab({ nodes: 1, pods: 2, family: 'dual' });
+  for (const family of [4, 6] as const) {
+    const [from, to] = viewLab(plan, family).pods as [PodHost, PodHost];
+    const inPod = (...command: string[]) =>
+      run('nsenter', [`--net=${namespacePath(from.namespace)}`, '--', ...command]);
+    const [own, stolen] =
+      family === 4 ? ['10.244.0.2', '10.244.0.99'] : ['fd00:10:244::2', 'fd00:10:244::99'];
+    assert.equal(
+      (await ask(everyWay(from, to, own))).every(({ ok }) => ok),
+      true,
+    );
+    await inPod('ip', 'addr', 'add', stolen, 'dev', 'eth0', ...(family === 6 ? ['nodad'] : []));
+    await inPod(
+      'ip',
+      'route',
+      'replace',
+      'default',
+      'via',
+      family === 4 ? '10.244.0.1' : 'fd00:10:244::1',
+      'dev',
+      'eth0',
+      'src',
+      stolen,
+    );
+    const rule = `${family === 4 ? 'ip' : 'ip6'} saddr ${stolen} counter`;
+    const inOther = (...command: string[]) =>
+      run('nsenter', [`--net=${namespacePath(to.namespace)}`, '--', ...command]);
+    await inOther(
+      'nft',
+      `add table inet seen${family}; add chain inet seen${family} in { type filter hook prerouting priority 0; }; add rule inet seen${family} in ${rule}`,
+    );
+    await ask([{ from, to, protocol: 'udp', timeoutMs: 300 }]);
+    assert.match(await inOther('nft', 'list', 'table', 'inet', `seen${family}`), /counter packets 0 /);
   }
 });
 

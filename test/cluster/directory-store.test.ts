@@ -40,11 +40,11 @@ test('a written record is seen by who watches; garbage is a problem beside it', 
 test('a claim is one node own, also after its crash, until the node is removed', async () => {
   const store = openDirectoryStore(directory);
   const range = parseCidr('10.244.9.0/24');
-  assert.equal(await store.claimRange(node('a'), range), true);
-  assert.equal(await store.claimRange(node('b'), range), false);
-  assert.equal(await store.claimRange(node('a'), range), true);
+  assert.equal(await store.claimRanges(node('a'), [range]), true);
+  assert.equal(await store.claimRanges(node('b'), [range]), false);
+  assert.equal(await store.claimRanges(node('a'), [range]), true);
   removeNode(directory, node('a'));
-  assert.equal(await store.claimRange(node('b'), range), true);
+  assert.equal(await store.claimRanges(node('b'), [range]), true);
   removeNode(directory, node('b'));
   store.close();
 });
@@ -52,11 +52,11 @@ test('a claim is one node own, also after its crash, until the node is removed',
 test('twenty processes that want a range at once get twenty different ones', async () => {
   const script = `
     import { openDirectoryStore } from '${new URL('../../src/cluster/directory-store.ts', import.meta.url).href}';
-    import { claimFreeRange } from '${new URL('../../src/cluster/claim.ts', import.meta.url).href}';
+    import { claimFreeRanges } from '${new URL('../../src/cluster/claim.ts', import.meta.url).href}';
     const store = openDirectoryStore(process.argv[1]);
     const name = process.argv[2];
     const node = { name, uid: 'uid-' + name, createdAt: '2026-01-01T00:00:00Z', internalIps: [], podCidrs: [] };
-    console.log(await claimFreeRange(store, node, '10.244.0.0/16', 24));
+    console.log((await claimFreeRanges(store, node, ['10.244.0.0/16'], { 4: 24, 6: 64 }))[0]);
     store.close();`;
   const runs = Array.from({ length: 20 }, (_, i) =>
     promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, directory, `n${i}`]),

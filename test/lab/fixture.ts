@@ -6,7 +6,7 @@ import { labDown, labUp } from '../../src/lab/lab.ts';
 import { listNamespaces } from '../../src/lab/namespaces.ts';
 import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { listLabs, requireLab } from '../../src/lab/state.ts';
-import { DEFAULT_OPTIONS, type LabOptions, type LabPlan } from '../../src/lab/topology.ts';
+import { DEFAULT_OPTIONS, familiesOf, type LabOptions, type LabPlan } from '../../src/lab/topology.ts';
 import { verifyLab } from '../../src/lab/verify/verify.ts';
 
 let count = 0;
@@ -27,7 +27,7 @@ export async function startLab(options: Partial<LabOptions> = {}): Promise<LabPl
 
 /** What `lab verify` finds wrong, one line each; empty when all is proven. */
 export async function faultsOf(plan: LabPlan): Promise<string[]> {
-  const report = await verifyLab(plan, () => undefined);
+  const report = await verifyLab(plan, familiesOf(plan.options), () => undefined);
   return report.proofs.flatMap(({ number, failures }) =>
     failures.map(({ what, reason }) => `${number}: ${what}: ${reason}`),
   );

@@ -37,13 +37,29 @@ test('four nodes behind a router that knows no pods, every backend that can, wit
   );
 });
 
+for (const backend of ['auto', 'vxlan'] as const) {
+  for (const family of ['ipv6', 'dual'] as const) {
+    test(`${family}: all proofs, ${backend} over two networks`, async () => {
+      assert.deepEqual(
+        await faultsOf(await startLab({ nodes: 3, subnets: 2, pods: 1, backend, family })),
+        [],
+      );
+    });
+  }
+}
+
+test('agents divide both pod networks of a dual-stack cluster', async () => {
+  const plan = await startLab({ nodes: 3, ranges: 'agents', pods: 1, family: 'dual' });
+  assert.deepEqual(await faultsOf(plan), []);
+});
+
 test('agents that are given no ranges divide the pod network among themselves', async () => {
   assert.deepEqual(await faultsOf(await startLab({ nodes: 5, ranges: 'agents', pods: 1 })), []);
 });
 
 test('without a pod network, verify fails and says why', async () => {
   const plan = await startLab({ cni: 'none' });
-  const report = await verifyLab(plan, () => undefined);
+  const report = await verifyLab(plan, [4], () => undefined);
   assert.equal(report.ok, false);
   const reasons = report.proofs.flatMap(({ failures }) => failures.map(({ reason }) => reason)).join('\n');
   assert.match(reasons, /node-1 and node-2 both hand out 10\.244\.0\.0\/24/);

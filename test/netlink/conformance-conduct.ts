@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { parseIp } from '../../src/ip/ip.ts';
 import type { KernelEvent } from '../../src/netlink/kernel.ts';
-import type { Rule } from '../../src/netlink/objects.ts';
+import { INGRESS_PARENT, type Rule } from '../../src/netlink/objects.ts';
 import { until } from '../until.ts';
 import {
   createVeth,
@@ -63,13 +63,17 @@ export function testConduct(inWorld: InWorld): void {
       { op: 'neighbor.delete', neighbor: podNeighbor },
       { op: 'route.delete', route: hostRoute({}) },
     );
+    reach(stranger, {
+      op: 'qdisc.replace',
+      qdisc: { linkIndex: HOST_INDEX, parent: INGRESS_PARENT, kind: 'clsact' },
+    });
     reach(stranger, { op: 'link.create', link: { index: 50, name: 'br0', kind: { type: 'bridge' } } });
     const count = (kind: KernelEvent['kind'], change: string) =>
       heard.filter((event) => event.kind === kind && 'change' in event && event.change === change).length;
     // The carrier of the veth may still have been on its way: only the route's end says that all before it was heard.
     await until(
       'the last changes were heard of',
-      () => count('route', 'deleted') > 0 && count('link', 'new') > 0,
+      () => count('route', 'deleted') > 0 && count('queue', 'new') > 0 && count('link', 'new') > 0,
     );
     assert.deepEqual(
       [count('route', 'new'), count('route', 'deleted'), count('rule', 'new'), count('rule', 'deleted')],
@@ -77,6 +81,8 @@ export function testConduct(inWorld: InWorld): void {
     );
     assert.equal(count('neighbor', 'deleted'), 1);
     const neighbor = heard.find(({ kind }) => kind === 'neighbor');
+    const queue = heard.find(({ kind }) => kind === 'queue');
+    assert.deepEqual(queue, { kind: 'queue', change: 'new', linkIndex: HOST_INDEX });
     assert.deepEqual(neighbor, { kind: 'neighbor', change: 'new', linkIndex: HOST_INDEX });
   });
 

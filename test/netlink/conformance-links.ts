@@ -167,6 +167,20 @@ export function testLinks(inWorld: InWorld): void {
     assert.deepEqual(errnos(node, [{ op: 'link.delete', index: HOST_INDEX }]), ['ENODEV']);
   });
 
+  inWorld('alternative names are there all or none, and find the link', (world) => {
+    createVeth(world);
+    const { node } = world;
+    const add = (...added: string[]): Operation => ({ op: 'link.addNames', index: HOST_INDEX, names: added });
+    reach(node, add('fl1.tcp.8080.80.any', 'fl1.udp.53.53.fd00__1'));
+    assert.deepEqual(node.link(HOST_INDEX)?.altNames, ['fl1.tcp.8080.80.any', 'fl1.udp.53.53.fd00__1']);
+    assert.equal(node.link('fl1.tcp.8080.80.any')?.index, HOST_INDEX);
+    assert.deepEqual(errnos(node, [add('fl1.tcp.8080.80.any'), add('x'.repeat(128)), add('new')]), [
+      'EEXIST',
+      'ERANGE',
+      undefined,
+    ]);
+  });
+
   inWorld('a group of links is deleted at once', ({ node }) => {
     reach(
       node,

@@ -1,4 +1,5 @@
 /** The world of the conformance suite: two namespaces, what is commonly put into them, and how results are read. */
+import type { TestContext } from 'node:test';
 import { parseCidr } from '../../src/ip/cidr.ts';
 import { parseIp } from '../../src/ip/ip.ts';
 import { parseMac } from '../../src/ip/mac.ts';
@@ -28,7 +29,10 @@ export type World = {
 };
 
 /** Declares a test in a world of its own. */
-export type InWorld = (title: string, body: (world: World) => void | Promise<void>) => void;
+export type InWorld = (
+  title: string,
+  body: (world: World, context: TestContext) => void | Promise<void>,
+) => void;
 
 export const PROTOCOL = 70;
 export const HOST_INDEX = 100;

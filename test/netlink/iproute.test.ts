@@ -6,8 +6,9 @@ import { parseIp } from '../../src/ip/ip.ts';
 import { parseMac } from '../../src/ip/mac.ts';
 import type { Kernel, Operation } from '../../src/netlink/kernel.ts';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { NUD_PERMANENT } from '../../src/netlink/objects.ts';
+import { INGRESS_PARENT, NUD_PERMANENT, type Qdisc, ROOT_PARENT } from '../../src/netlink/objects.ts';
 import { openKernel } from '../../src/netlink/rtnetlink.ts';
+import { sameQdisc } from '../../src/reconcile/identity.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 type Json = Record<string, unknown>;
@@ -274,6 +275,61 @@ void test('what we write is what iproute2 shows', () => {
     namespace.exec('cat', `/proc/sys/net/ipv4/conf/host0/${name}`).trim(),
   );
   assert.deepEqual(settings, ['1', '1']);
+});
+
+void test('limits: tc shows what we write, and we read what tc writes', (context) => {
+  using namespace = createNamespace();
+  using opened = NetworkNamespace.open(namespace.path);
+  using kernel = openKernel(opened);
+  const veth: Operation = {
+    op: 'link.create',
+    link: { index: 20, name: 'host0', up: true, kind: { type: 'veth', peer: { name: 'eth0', index: 21 } } },
+  };
+  const limit = (linkIndex: number, tbf: NonNullable<Qdisc['tbf']>): Operation => ({
+    op: 'qdisc.replace',
+    qdisc: { linkIndex, parent: ROOT_PARENT, kind: 'tbf', tbf },
+  });
+  const operations: Operation[] = [
+    veth,
+    { op: 'link.create', link: { index: 30, name: 'shaper0', up: true, kind: { type: 'ifb' } } },
+    limit(20, { rate: 1_250_000, burst: 32_768, limit: 100_000 }),
+    limit(30, { rate: 12_500_000_000, burst: 4_000_000, limit: 9_000_000 }),
+    { op: 'qdisc.replace', qdisc: { linkIndex: 20, parent: INGRESS_PARENT, kind: 'clsact' } },
+    { op: 'redirect.replace', redirect: { linkIndex: 20, priority: 7010, to: 30 } },
+  ];
+  const refused = kernel.apply(operations).find((error) => error !== undefined);
+  if (refused !== undefined) return context.skip(`this kernel cannot limit: ${refused.message}`);
+  const shown = namespace.exec('tc', '-d', 'qdisc', 'show');
+  assert.match(shown, /^qdisc tbf \S+ dev host0 root .*rate 10Mbit burst 32Kb/m);
+  assert.match(shown, /^qdisc tbf \S+ dev shaper0 root .*rate 100Gbit burst (39|40)\d{5}b/m);
+  assert.match(shown, /^qdisc clsact ffff: dev host0 parent ffff:fff1/m);
+  const filter = namespace.exec('tc', 'filter', 'show', 'dev', 'host0', 'ingress');
+  assert.match(
+    filter,
+    /protocol all pref 7010 u32 .*terminal[\s\S]*Egress Redirect to device shaper0\) stolen/,
+  );
+  const tc = (...words: string[]) => namespace.exec('tc', ...words);
+  tc(...'qdisc replace dev host0 root tbf rate 80mbit burst 65536b limit 70000b'.split(' '));
+  tc(...'filter delete dev host0 ingress'.split(' '));
+  tc(
+    ...'filter add dev host0 ingress protocol ip u32 match u32 0 0 action mirred egress redirect dev shaper0'.split(
+      ' ',
+    ),
+  );
+  tc(
+    ...'filter add dev host0 ingress pref 9 protocol all u32 match u8 1 1 at 0 action mirred egress redirect dev shaper0'.split(
+      ' ',
+    ),
+  );
+  const theirs = kernel.qdiscs().find(({ linkIndex, kind }) => linkIndex === 20 && kind === 'tbf');
+  const wanted = { rate: 10_000_000, burst: 65_536, limit: 70_000 };
+  assert.equal(
+    theirs !== undefined &&
+      sameQdisc({ linkIndex: 20, parent: ROOT_PARENT, kind: 'tbf', tbf: wanted }, theirs),
+    true,
+    JSON.stringify(theirs),
+  );
+  assert.deepEqual(kernel.redirects(20), [], 'filters that pick packets do not hand over all');
 });
 
 const GROUP_NAMES = new Map([['default', 0]]);

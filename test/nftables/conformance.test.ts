@@ -77,6 +77,9 @@ for (const [kind, open] of Object.entries(kinds)) {
       ]) {
         assert.ok(text.includes(expected), `${expected} in ${text}`);
       }
+      const other: Element = { key: ['udp', '8080'], value: ['10.244.0.2', '80'] };
+      assert.equal(nftables.holds(name, [{ set: PORTS, elements: [port] }]), true);
+      assert.equal(nftables.holds(name, [{ set: PORTS, elements: [port, other] }]), false);
       nftables.change(name, [{ change: 'delete', set: PORTS, elements: [port] }]);
       assert.ok(!((await nftables.read(name)) ?? '').includes('8080'));
     });

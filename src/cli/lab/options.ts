@@ -1,7 +1,7 @@
 /** Options that the lab's commands share. */
 
 import { nearestName } from '../../config/nearest.ts';
-import { DEFAULT_OPTIONS, type LabOptions } from '../../lab/topology.ts';
+import { DEFAULT_OPTIONS, LAB_FAMILIES, type LabFamily, type LabOptions } from '../../lab/topology.ts';
 import { type Options, usageError } from '../command.ts';
 
 export const NAME_OPTION = { name: { type: 'string' } } as const;
@@ -21,6 +21,7 @@ export const UP_OPTIONS = {
   backend: { type: 'string' },
   mtu: { type: 'string' },
   cni: { type: 'string' },
+  family: { type: 'string' },
   ranges: { type: 'string' },
 } as const;
 
@@ -32,6 +33,7 @@ export const UP_HELP = {
   backend: 'auto, vxlan or host-gw (default auto)',
   mtu: 'MTU of the network between the nodes in bytes (default 1500)',
   cni: 'fairlead, or none: what happens without a pod network (default fairlead)',
+  family: 'addresses of nodes and pods: ipv4, ipv6 or dual (default ipv4)',
   ranges: 'who assigns the ranges of the nodes: cluster or agents (default cluster)',
 };
 
@@ -52,11 +54,21 @@ export function parseUpOptions(options: Options): LabOptions {
     mtu: number('mtu'),
     backend: choice(options, 'backend', ['auto', 'vxlan', 'host-gw']),
     cni: choice(options, 'cni', ['fairlead', 'none']),
+    family: choice(options, 'family', LAB_FAMILIES),
     ranges: choice(options, 'ranges', ['cluster', 'agents']),
   };
 }
 
-function choice<K extends 'backend' | 'cni' | 'ranges'>(
+/** What `--family` asks for of a lab that is up; all that it has where nothing is asked. */
+export function parseFamily(options: Options, lab: LabFamily): LabFamily {
+  const family = options['family'] === undefined ? lab : choice(options, 'family', LAB_FAMILIES);
+  if (lab === 'dual' || lab === family) return family;
+  throw usageError(
+    `--family: ${family} cannot be proven, the lab is ${lab}; bring one up with 'fairlead lab up --family ${family}'`,
+  );
+}
+
+function choice<K extends 'backend' | 'cni' | 'family' | 'ranges'>(
   options: Options,
   name: K,
   of: readonly LabOptions[K][],

@@ -1,5 +1,6 @@
 /** The proofs of `lab verify`, in the order of what a pod network must do. */
-import { cidrsOverlap, parseCidr } from '../../ip/cidr.ts';
+import { cidrFamily, cidrsOverlap, hostCidr, parseCidr } from '../../ip/cidr.ts';
+import { parseIp } from '../../ip/ip.ts';
 import { askAgent } from '../nodes.ts';
 import { addPod, deletePod } from '../pods.ts';
 import { nodePaths } from '../state.ts';
@@ -34,9 +35,11 @@ export const PROOFS: readonly Proof[] = [
   },
 ];
 
-async function proveSingleNode({ plan, pods }: LabView): Promise<Check[]> {
+const LOCALHOST = { 4: '127.0.0.1', 6: '::1' } as const;
+
+async function proveSingleNode({ plan, pods, family }: LabView): Promise<Check[]> {
   const localhost = pods.flatMap((pod) =>
-    everyWay(pod, { ...pod, address: '127.0.0.1' }, '127.0.0.1').filter(
+    everyWay(pod, { ...pod, address: LOCALHOST[family] }, LOCALHOST[family]).filter(
       ({ protocol }) => protocol !== 'icmp',
     ),
   );
@@ -86,9 +89,12 @@ async function provePodsToNodes({ nodes, pods }: LabView): Promise<Check[]> {
   return ask(sample.flatMap((from) => nodes.flatMap((to) => everyWay(from, to))));
 }
 
-async function proveUniqueness({ plan, nodes, pods }: LabView): Promise<Check[]> {
+async function proveUniqueness({ plan, nodes, pods, family }: LabView): Promise<Check[]> {
   const ranges = await Promise.all(
-    nodes.map(async (node) => ({ node: node.name, ranges: await rangesOf(plan, node) })),
+    nodes.map(async (node) => ({
+      node: node.name,
+      ranges: (await rangesOf(plan, node)).filter((range) => cidrFamily(parseCidr(range)) === family),
+    })),
   );
   const shared = ranges.flatMap((a, index) =>
     ranges
@@ -130,7 +136,7 @@ async function rangesOf(
 }
 
 function holds(range: string, address: string): boolean {
-  return cidrsOverlap(parseCidr(range), parseCidr(`${address}/32`));
+  return cidrsOverlap(parseCidr(range), hostCidr(parseIp(address)));
 }
 
 function check(what: string, faults: readonly string[]): Check {

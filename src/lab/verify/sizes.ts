@@ -1,24 +1,25 @@
 /** Packet sizes: what fits passes without fragments, what does not is told so, and a long stream arrives whole. */
 
+import { type IpFamily, ipFamily } from '../../ip/ip.ts';
 import { addPod, deletePod } from '../pods.ts';
 import type { LabPlan } from '../topology.ts';
 import { ask, type Check, type ProbeOutcome, probeAll, type Question } from './ask.ts';
 import { type LabView, onePerNode, type PodHost } from './view.ts';
 
-/** IPv4 header 20, UDP or ICMP header 8. */
-const HEADERS = 28;
+/** IPv4 header 20 or IPv6 header 40, UDP or ICMP header 8. */
+const HEADERS = { 4: 28, 6: 48 } as const;
 const STREAM_BYTES = 100_000_000;
 const STREAM_MS = 60_000;
 /** Pairs of nodes whose paths carry the long stream in a large lab. */
 const MOST_STREAMS = 6;
 
-export async function proveSizes({ plan, pods }: LabView): Promise<Check[]> {
+export async function proveSizes({ plan, pods, family }: LabView): Promise<Check[]> {
   const across = neighborsInRing(onePerNode(pods));
   const within = sameNodePair(pods);
   const pairs = within === undefined ? across : [within, ...across];
   return [
-    ...(await proveFullSize(pairs)),
-    ...(await proveOversize(plan, across[0])),
+    ...(await proveFullSize(pairs, HEADERS[family])),
+    ...(await proveOversize(plan, across[0], family)),
     ...(await proveStreams(pairs.slice(0, MOST_STREAMS))),
   ];
 }
@@ -38,31 +39,33 @@ function sameNodePair(pods: readonly PodHost[]): Pair | undefined {
   return undefined;
 }
 
-async function proveFullSize(pairs: readonly Pair[]): Promise<Check[]> {
+async function proveFullSize(pairs: readonly Pair[], headers: number): Promise<Check[]> {
   const sized = (pair: Pair, protocol: 'udp' | 'icmp', more: number): Question => ({
     ...pair,
     protocol,
-    size: Math.min(pair.from.mtu, pair.to.mtu) - HEADERS + more,
+    size: Math.min(pair.from.mtu, pair.to.mtu) - headers + more,
     dontFragment: true,
   });
   const fitting = pairs.flatMap((pair) => [sized(pair, 'udp', 0), sized(pair, 'icmp', 0)]);
   const larger = pairs.flatMap((pair) => [sized(pair, 'udp', 1), sized(pair, 'icmp', 1)]);
   const passed = (await ask(fitting)).map((check, index) => ({
     ...check,
-    what: `${check.what}, full size of ${fitting[index]!.size! + HEADERS} bytes`,
+    what: `${check.what}, full size of ${fitting[index]!.size! + headers} bytes`,
   }));
-  const refused = (await probeAll(larger)).map((outcome, index) => judgeRefusal(larger[index]!, outcome));
+  const refused = (await probeAll(larger)).map((outcome, index) =>
+    judgeRefusal(larger[index]!, outcome, headers),
+  );
   return [...passed, ...refused];
 }
 
 /** A pod whose interface takes more than the tunnel: the node must answer "fragmentation needed", with the size that fits. */
-async function proveOversize(plan: LabPlan, pair: Pair | undefined): Promise<Check[]> {
+async function proveOversize(plan: LabPlan, pair: Pair | undefined, family: IpFamily): Promise<Check[]> {
   if (pair === undefined || plan.options.cni === 'none' || pair.from.mtu >= plan.options.mtu) return [];
   const pod = await addPod(plan, `verify-${process.pid}`, pair.from.node, plan.options.mtu);
   const from: PodHost = {
     name: pod.name,
     namespace: pod.namespace,
-    address: pod.ips![0]!,
+    address: pod.ips!.find((ip) => ipFamily(ip) === family)!,
     node: pod.node,
     mtu: pod.mtu!,
   };
@@ -70,13 +73,13 @@ async function proveOversize(plan: LabPlan, pair: Pair | undefined): Promise<Che
     from,
     to: pair.to,
     protocol: 'icmp',
-    size: pair.to.mtu - HEADERS + 1,
+    size: pair.to.mtu - HEADERS[family] + 1,
     dontFragment: true,
   };
   const [outcome] = await probeAll([question]);
   await deletePod(plan, pod);
   const said = outcome!.offender !== undefined && outcome!.mtu === pair.to.mtu;
-  const check = judgeRefusal(question, outcome!);
+  const check = judgeRefusal(question, outcome!, HEADERS[family]);
   return [
     said
       ? check
@@ -88,10 +91,10 @@ async function proveOversize(plan: LabPlan, pair: Pair | undefined): Promise<Che
   ];
 }
 
-function judgeRefusal({ from, to, protocol, size }: Question, outcome: ProbeOutcome): Check {
-  const what = `${protocol} ${from.name} → ${to.name}, one byte more (${size! + HEADERS})`;
+function judgeRefusal({ from, to, protocol, size }: Question, outcome: ProbeOutcome, headers: number): Check {
+  const what = `${protocol} ${from.name} → ${to.name}, one byte more (${size! + headers})`;
   if (outcome.ok) return { what, ok: false, detail: 'passed, although nothing that large fits' };
-  if (outcome.mtu === size! + HEADERS - 1) return { what, ok: true, detail: describe(outcome) };
+  if (outcome.mtu === size! + headers - 1) return { what, ok: true, detail: describe(outcome) };
   return {
     what,
     ok: false,

@@ -1,5 +1,7 @@
 /** Runs the proofs and tells what they found, to people or to programs. */
 import { describeError } from '../../errors/errors.ts';
+import type { IpFamily } from '../../ip/ip.ts';
+import { readPods } from '../state.ts';
 import type { LabPlan } from '../topology.ts';
 import type { Check } from './ask.ts';
 import { PROOFS } from './proofs.ts';
@@ -8,6 +10,7 @@ import { viewLab } from './view.ts';
 export type ProofReport = {
   number: number;
   title: string;
+  family: IpFamily;
   ok: boolean;
   checks: number;
   /** What did not hold, with the reason of each. */
@@ -24,14 +27,21 @@ export type VerifyReport = {
   seconds: number;
 };
 
-/** @param tell called with each proof as it ends. */
-export async function verifyLab(plan: LabPlan, tell: (proof: ProofReport) => void): Promise<VerifyReport> {
+/**
+ * Every proof for every family.
+ * @param tell called with each proof as it ends.
+ */
+export async function verifyLab(
+  plan: LabPlan,
+  families: readonly IpFamily[],
+  tell: (proof: ProofReport) => void,
+): Promise<VerifyReport> {
   const started = performance.now();
-  const lab = viewLab(plan);
   const proofs: ProofReport[] = [];
-  for (const { number, title, run } of PROOFS) {
+  const runs = PROOFS.flatMap((proof) => families.map((family) => ({ ...proof, family })));
+  for (const { number, title, run, family } of runs) {
     const since = performance.now();
-    const checks = await run(lab).catch((error: unknown): Check[] => [
+    const checks = await run(viewLab(plan, family)).catch((error: unknown): Check[] => [
       { what: 'the proof itself', ok: false, detail: describeError(error) },
     ]);
     const failures = checks
@@ -39,7 +49,8 @@ export async function verifyLab(plan: LabPlan, tell: (proof: ProofReport) => voi
       .map(({ what, detail }) => ({ what, reason: detail ?? 'failed' }));
     const report = {
       number,
-      title,
+      title: families.length > 1 ? `IPv${family}: ${title}` : title,
+      family,
       ok: failures.length === 0,
       checks: checks.length,
       failures,
@@ -51,8 +62,8 @@ export async function verifyLab(plan: LabPlan, tell: (proof: ProofReport) => voi
   return {
     lab: plan.options.name,
     ok: proofs.every(({ ok }) => ok),
-    nodes: lab.nodes.length,
-    pods: lab.pods.length,
+    nodes: plan.nodes.length,
+    pods: readPods(plan.options.name).length,
     proofs,
     seconds: secondsSince(started),
   };
@@ -63,7 +74,7 @@ const MOST_REASONS = 4;
 
 export function formatProof({ number, title, ok, checks, failures, seconds }: ProofReport): string {
   const count = `${checks - failures.length}/${checks}`;
-  const head = `${ok ? ' ok ' : 'FAIL'}  ${number}  ${title.padEnd(84)} ${count.padStart(9)}  ${seconds.toFixed(1).padStart(5)} s`;
+  const head = `${ok ? ' ok ' : 'FAIL'}  ${number}  ${title.padEnd(90)} ${count.padStart(9)}  ${seconds.toFixed(1).padStart(5)} s`;
   const reasons = failures.slice(0, MOST_REASONS).map(({ what, reason }) => `        ${what}: ${reason}`);
   if (failures.length > MOST_REASONS) reasons.push(`        … and ${failures.length - MOST_REASONS} more`);
   return [head, ...reasons].join('\n');

@@ -1,25 +1,31 @@
 /** The lab as the proofs see it: hosts with an address and a namespace. */
+
+import { cidrFamily } from '../../ip/cidr.ts';
+import { type Ip, type IpFamily, ipFamily } from '../../ip/ip.ts';
 import { readPods } from '../state.ts';
-import type { LabPlan } from '../topology.ts';
+import { familiesOf, type LabPlan } from '../topology.ts';
 import { type Host, PROTOCOLS, type Question } from './ask.ts';
 
 export type PodHost = Host & { node: string; mtu: number };
 export type NodeHost = Host & { range: string };
-export type LabView = { plan: LabPlan; pods: PodHost[]; nodes: NodeHost[]; world: Host };
+export type LabView = { plan: LabPlan; family: IpFamily; pods: PodHost[]; nodes: NodeHost[]; world: Host };
 
-export function viewLab(plan: LabPlan): LabView {
+/** One family of it. */
+export function viewLab(plan: LabPlan, family: IpFamily = familiesOf(plan.options)[0]!): LabView {
+  const own = (ips: readonly Ip[]) => ips.find((ip) => ipFamily(ip) === family)!;
   return {
     plan,
+    family,
     pods: readPods(plan.options.name).flatMap(({ name, namespace, node, ips, mtu }) =>
-      ips?.[0] === undefined ? [] : [{ name, namespace, address: ips[0], node, mtu: mtu ?? 1500 }],
+      ips === undefined ? [] : [{ name, namespace, address: own(ips), node, mtu: mtu ?? 1500 }],
     ),
-    nodes: plan.nodes.map(({ name, namespace, address, podCidr }) => ({
+    nodes: plan.nodes.map(({ name, namespace, addresses, podCidrs }) => ({
       name,
       namespace,
-      address,
-      range: podCidr,
+      address: own(addresses),
+      range: podCidrs.find((range) => cidrFamily(range) === family)!,
     })),
-    world: { name: 'world', namespace: plan.world.namespace, address: plan.world.address },
+    world: { name: 'world', namespace: plan.world.namespace, address: own(plan.world.addresses) },
   };
 }
 

@@ -1,0 +1,59 @@
+/** Questions from a namespace to an address and a port, and who answered. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { namespacePath } from '../../src/lab/namespaces.ts';
+import { PROBE } from '../../src/lab/processes.ts';
+import type { ProbeOutcome } from '../../src/lab/verify/ask.ts';
+
+/** @returns who answered and whom it saw asking; undefined when nobody did. */
+export function reach(
+  namespace: string,
+  protocol: 'tcp' | 'udp',
+  address: string,
+  port: number,
+): Promise<{ name: string; sawSource: string } | undefined> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(PROBE, ['client', '--netns', namespacePath(namespace)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    child.stdin.end(`0 ${protocol} ${address} ${port} 32 nodf 700\n`);
+    child.on('error', reject);
+    child.on('close', () => {
+      const { ok, answer } = JSON.parse(text) as ProbeOutcome;
+      resolve(ok ? { name: answer?.name ?? '', sawSource: answer?.sawSource ?? '' } : undefined);
+    });
+  });
+}
+
+/** A client with one source port for all it asks. */
+export function openUdpClient(namespace: string, address: string, port: number) {
+  const script = `
+    const socket = require('node:dgram').createSocket('udp4');
+    socket.bind(40000);
+    let timer;
+    socket.on('message', (m) => { clearTimeout(timer); console.log(JSON.parse(m).name); });
+    socket.on('error', () => undefined);
+    process.stdin.on('data', () => {
+      timer = setTimeout(() => console.log('-'), 700);
+      socket.send('{}', ${port}, '${address}');
+    });`;
+  const child = spawn(
+    'nsenter',
+    [`--net=${namespacePath(namespace)}`, '--', process.execPath, '-e', script],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    /** The name of who answered. */
+    ask: async (): Promise<string | undefined> => {
+      child.stdin.write('\n');
+      const line = String((await lines.next()).value);
+      return line === '-' ? undefined : line;
+    },
+    close: () => void child.kill(),
+  };
+}

@@ -1,0 +1,61 @@
+/** podman on a node of a lab, with folders of its own and CNI as its network backend. */
+import { execFile } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { namespacePath } from '../../src/lab/namespaces.ts';
+import { networkConfiguration } from '../../src/lab/pods.ts';
+import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
+import { buildImage } from './image.ts';
+import type { Workplace } from './workplace.ts';
+
+/** Runs a command of podman; returns what it prints, and throws what it complains about. */
+export type Podman = (...command: readonly string[]) => Promise<string>;
+
+export async function setUpPodman(plan: LabPlan, node: LabNode, place: Workplace): Promise<Podman> {
+  const at = (name: string) => join(place.path, name);
+  mkdirSync(at('networks'));
+  const plugin = {
+    ...networkConfiguration(plan, node.name),
+    capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true },
+  };
+  writeFileSync(
+    join(at('networks'), '10-fairlead.conflist'),
+    JSON.stringify({ cniVersion: '0.4.0', name: 'fairlead', plugins: [plugin] }),
+  );
+  // Without CAP_SYS_RESOURCE no limit can be raised: default_ulimits asks for none.
+  writeFileSync(
+    at('containers.conf'),
+    `[containers]
+default_ulimits = []
+apparmor_profile = ""
+log_driver = "k8s-file"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+[network]
+network_backend = "cni"
+cni_plugin_dirs = ["${place.plugins}"]
+network_config_dir = "${at('networks')}"
+`,
+  );
+  writeFileSync(at('policy.json'), '{ "default": [{ "type": "insecureAcceptAnything" }] }');
+  const folders = [
+    '--root',
+    at('root'),
+    '--runroot',
+    at('run'),
+    '--tmpdir',
+    at('tmp'),
+    '--storage-driver',
+    'vfs',
+  ];
+  const podman: Podman = async (...command) => {
+    const args = [`--net=${namespacePath(node.namespace)}`, '--', 'podman', ...folders, ...command];
+    const env = { ...process.env, CONTAINERS_CONF: at('containers.conf'), TMPDIR: place.path };
+    return (await promisify(execFile)('nsenter', args, { env })).stdout.trim();
+  };
+  await podman('load', '--signature-policy', at('policy.json'), '--input', buildImage(place.path));
+  return podman;
+}
