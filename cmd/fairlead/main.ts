@@ -1,6 +1,7 @@
 /** The command line of Fairlead. */
 import { agentCommand } from '../../src/cli/agent.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
+import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../src/cli/lab/api.ts';
 import { labDownCommand } from '../../src/cli/lab/down.ts';
 import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
 import { labMapCommand } from '../../src/cli/lab/map.ts';
@@ -23,5 +24,8 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   labExecCommand,
   nodeExecCommand,
   captureCommand,
+  labApiCommand,
+  labApiServeCommand,
+  labKubeconfigCommand,
   versionCommand,
 ]);

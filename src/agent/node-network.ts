@@ -71,7 +71,8 @@ export class NodeNetwork {
   owns(linkIndex: number): boolean {
     const { table, kernel } = this.#options;
     const pods = [...table.live.values()];
-    if (this.#tunnelIndexes.includes(linkIndex) || pods.some((pod) => pod.linkIndex === linkIndex)) return true;
+    if (this.#tunnelIndexes.includes(linkIndex) || pods.some((pod) => pod.linkIndex === linkIndex))
+      return true;
     const shapes = pods.some(({ bandwidth }) => bandwidth?.egress !== undefined);
     return shapes && kernel.link(linkIndex)?.group === SHAPER_GROUP;
   }

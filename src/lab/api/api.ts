@@ -7,11 +7,8 @@ export type Api = {
   /** Milliseconds since 1970. */
   now: () => number;
   newUid: () => string;
-  /**
-   * Whether somebody stops the pods of nodes. Then a deleted pod stays, marked, until it has stopped; without, it is
-   * gone at once.
-   */
-  stopsPods: boolean;
+  /** Whether somebody stops the pods of a node. A deleted pod of it stays, marked, until it has stopped. */
+  stopsPods: (node: string) => boolean;
   /** What a container has written; undefined where there is none. */
   logs: (namespace: string, pod: string, container: string) => string | undefined;
 };

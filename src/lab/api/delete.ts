@@ -37,7 +37,7 @@ export function removeStopped(api: Api, pod: ApiObject): void {
 function end(api: Api, kind: Kind, object: ApiObject, grace: number | undefined): ApiObject | undefined {
   if (kind.kind === 'Namespace') return endNamespace(api, object);
   const { metadata } = object;
-  if (kind.kind !== 'Pod' || !api.stopsPods || textAt(object, 'spec', 'nodeName') === '' || grace === 0) {
+  if (kind.kind !== 'Pod' || !api.stopsPods(textAt(object, 'spec', 'nodeName'))) {
     remove(api, kind, object);
     return undefined;
   }
