@@ -11,8 +11,12 @@ import { isEqual } from './patch/equal.ts';
 import type { Target } from './request.ts';
 import { validate } from './validate.ts';
 
-/** The object as it will be stored, complete but for its resourceVersion. @throws ApiFailure */
-export function admitNew(api: Api, target: Target, object: Fields, writer: Writer): ApiObject {
+/**
+ * @param writer who changes it; undefined where the object itself tells who manages what.
+ * @returns the object as it will be stored, complete but for its resourceVersion.
+ * @throws ApiFailure
+ */
+export function admitNew(api: Api, target: Target, object: Fields, writer: Writer | undefined): ApiObject {
   const { kind, namespace } = target;
   const given = fieldsAt(object, 'metadata');
   const generated = textAt(given, 'generateName');
@@ -57,7 +61,7 @@ export function admitUpdate(
   target: Target,
   before: ApiObject,
   object: Fields,
-  writer: Writer,
+  writer: Writer | undefined,
 ): ApiObject {
   const { kind, subresource } = target;
   checkNames(target, object, before.metadata.name);
@@ -97,7 +101,12 @@ export function admitUpdate(
   return finish(kind, counted, before, writer);
 }
 
-function finish(kind: Kind, object: Fields, before: ApiObject | undefined, writer: Writer): ApiObject {
+function finish(
+  kind: Kind,
+  object: Fields,
+  before: ApiObject | undefined,
+  writer: Writer | undefined,
+): ApiObject {
   const missing = conform(kind.shape, object).missing.map((field) => ({
     field,
     message: 'Required value',
@@ -105,6 +114,7 @@ function finish(kind: Kind, object: Fields, before: ApiObject | undefined, write
   }));
   const causes = missing.length > 0 ? missing : validate(kind, object, before);
   if (causes.length > 0) throw invalid(kind, textAt(object, 'metadata', 'name'), causes);
+  if (writer === undefined) return object as ApiObject;
   const managers = trackUpdate(kind.shape, before, object, readManagers(object), writer);
   return withField(object, ['metadata', 'managedFields'], writeManagers(managers)) as ApiObject;
 }

@@ -5,7 +5,7 @@ import { serverSideApply } from './apply/apply.ts';
 import { decodeObject, parseJson, parseYaml } from './decode.ts';
 import { withDefaults } from './defaults.ts';
 import { ApiFailure } from './failure.ts';
-import { apiVersionOf, notFound, qualifiedPlural } from './kinds.ts';
+import { notFound, qualifiedPlural } from './kinds.ts';
 import { type ApiObject, type Fields, isFields } from './object.ts';
 import { jsonPatch } from './patch/json-patch.ts';
 import { mergePatch } from './patch/merge-patch.ts';
@@ -99,7 +99,8 @@ function create(
   warnings: readonly string[],
 ): Answer {
   const { kind, namespace } = target;
-  const next = admitNew(api, target, object, writerOf(kind, manager ?? DEFAULTS_MANAGER, api.now()));
+  const writer = manager === undefined ? undefined : writerOf(kind, manager, api.now());
+  const next = admitNew(api, target, object, writer);
   const { name } = next.metadata;
   if (api.store.get(kind, namespace, name) !== undefined)
     throw new ApiFailure('AlreadyExists', `${qualifiedPlural(kind)} ${JSON.stringify(name)} already exists`, {
@@ -107,10 +108,7 @@ function create(
       kind: kind.plural,
       ...(kind.group === '' ? {} : { group: kind.group }),
     });
-  const stored = query.dryRun
-    ? next
-    : api.store.put(kind, manager === undefined ? withoutDefaultsManager(next) : next);
-  return { code: 201, body: stored, warnings };
+  return { code: 201, body: query.dryRun ? next : api.store.put(kind, next), warnings };
 }
 
 function update(
@@ -123,20 +121,9 @@ function update(
   warnings: readonly string[],
 ): Answer {
   const { kind, subresource } = target;
-  const writer = writerOf(kind, manager ?? DEFAULTS_MANAGER, api.now(), subresource);
-  const admitted = admitUpdate(api, target, before, { ...object, apiVersion: apiVersionOf(kind) }, writer);
-  if (admitted === before) return { code: 200, body: before, warnings };
-  const next = manager === undefined ? withoutDefaultsManager(admitted) : admitted;
-  return { code: 200, body: query.dryRun ? next : api.store.put(kind, next), warnings };
-}
-
-/** What the API itself fills in at an apply is nobody's. */
-const DEFAULTS_MANAGER = '\0defaults';
-
-function withoutDefaultsManager(object: ApiObject): ApiObject {
-  const entries = object.metadata['managedFields'] as readonly Fields[];
-  const managedFields = entries.filter((entry) => entry['manager'] !== DEFAULTS_MANAGER);
-  return { ...object, metadata: { ...object.metadata, managedFields } };
+  const writer = manager === undefined ? undefined : writerOf(kind, manager, api.now(), subresource);
+  const next = admitUpdate(api, target, before, object, writer);
+  return { code: 200, body: query.dryRun || next === before ? next : api.store.put(kind, next), warnings };
 }
 
 function parseBody(body: Buffer, contentType: string): unknown {

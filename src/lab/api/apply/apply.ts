@@ -35,9 +35,8 @@ export function serverSideApply(
     [...manager.fields].filter((path) => differing.has(path)).map((path) => ({ manager, path })),
   );
   if (conflicts.length > 0 && !force) throw conflict(conflicts);
-  const kept = others.map((manager) => ({ ...manager, fields: without(manager.fields, differing) }));
   const before = managers.find(isSelf);
-  const owned = new Set(kept.flatMap(({ fields }) => [...fields]));
+  const owned = new Set(others.flatMap((manager) => [...without(manager.fields, differing)]));
   // The deepest first, so that an item is empty of its own fields before it goes itself.
   const gone = [...(before?.fields ?? [])]
     .filter((path) => !wanted.has(path) && !owned.has(path))
@@ -52,8 +51,13 @@ export function serverSideApply(
     fields,
     time: unchanged ? before.time : writer.time,
   };
+  // Everybody keeps the place, so that the same again changes nothing.
+  const all = managers.map((manager) =>
+    manager === before ? entry : { ...manager, fields: without(manager.fields, differing) },
+  );
+  const managedFields = writeManagers(before === undefined ? [...all, entry] : all);
   const result = merged as Fields & { metadata?: Fields };
-  return { ...result, metadata: { ...result.metadata, managedFields: writeManagers([...kept, entry]) } };
+  return { ...result, metadata: { ...result.metadata, managedFields } };
 }
 
 function without(fields: FieldSet, taken: ReadonlySet<string>): FieldSet {
