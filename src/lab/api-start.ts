@@ -71,17 +71,26 @@ function endProcess(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-function listen(port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error) =>
-      reject(
-        new FairleadError(
+/** A process that was killed holds its port until its last thread is gone. */
+async function listen(port: number): Promise<Server> {
+  for (let waited = 0; ; waited += STEP_MS) {
+    try {
+      return await listenOnce(port);
+    } catch (error) {
+      if (waited < STOP_MS && (error as NodeJS.ErrnoException).code === 'EADDRINUSE') await sleep(STEP_MS);
+      else
+        throw new FairleadError(
           'FL_LAB',
           `the port ${port} of the lab's API cannot be used: ${describeError(error)}; free it, or bring the lab up anew`,
-        ),
-      ),
-    );
+        );
+    }
+  }
+}
+
+function listenOnce(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve(server));
   });
 }

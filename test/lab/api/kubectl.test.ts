@@ -180,7 +180,9 @@ for (const path of kubectls()) {
 
     test('get -w tells of every change, wait waits for a condition', async () => {
       const { ok, follow, call } = await start(path);
+      await ok(['create', 'configmap', 'first']);
       const { lines, stop } = follow(['get', 'cm', '-w']);
+      await until('it has begun', () => lines.some((line) => line.startsWith('first ')));
       await ok(['create', 'configmap', 'one', '--from-literal=a=b']);
       await until('it is told of', () => lines.some((line) => /^one +1/.test(line)));
       await ok(['patch', 'cm', 'one', '-p', '{"data":{"c":"d"}}']);
