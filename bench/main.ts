@@ -2,11 +2,13 @@
 import { parseArgs } from 'node:util';
 import { nearestName } from '../src/config/nearest.ts';
 import { agent } from './agent/agent.ts';
+import { bandwidth } from './bandwidth/bandwidth.ts';
 import { cni } from './cni/cni.ts';
 import { datapath } from './datapath/datapath.ts';
 import { save, toJson, toTable } from './shared/report.ts';
+import { storm } from './storm/storm.ts';
 
-const BENCHES = [cni, datapath, agent];
+const BENCHES = [cni, datapath, agent, bandwidth, storm];
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name] = positionals;

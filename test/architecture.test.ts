@@ -19,6 +19,7 @@ const PURE_FOLDERS = [
   'src/lab/api/patch',
   'src/lab/api/apply',
   'src/lab/api/openapi',
+  'src/kube/kinds',
 ];
 const PURE_FILES = new Set([
   'src/conntrack/flush.ts',
@@ -45,6 +46,13 @@ const PURE_FILES = new Set([
   'src/nftables/elements.ts',
   'src/cluster/node.ts',
   'src/cluster/ranges.ts',
+  'src/cluster/range-plan.ts',
+  'src/kube/access.ts',
+  'src/kube/api-error.ts',
+  'src/kube/backoff.ts',
+  'src/kube/collection.ts',
+  'src/kube/lines.ts',
+  'src/kube/list-reader.ts',
   'src/lab/topology.ts',
   'src/lab/kubelet/container.ts',
   'src/lab/kubelet/plan.ts',
@@ -171,6 +179,7 @@ function target(from: string, specifier: string): string {
 function reachesIo(path: string, seen: Set<string> = new Set()): boolean {
   if (seen.has(path)) return false;
   seen.add(path);
+  if (readFileSync(join(ROOT, path), 'utf8').includes('getBuiltinModule')) return true;
   return importsOf(path).some(({ specifier, typeOnly }) => {
     if (typeOnly) return false;
     if (specifier.startsWith('node:')) return !PURE_BUILTINS.has(specifier);

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { namespacePath } from '../../src/lab/namespaces.ts';
-import { askAgent } from '../../src/lab/nodes.ts';
 import { agentProcesses } from '../../src/lab/processes.ts';
 import { callPluginOrFail } from '../../src/lab/runtime.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { type Bench, summarize } from '../shared/bench.ts';
 import { type BenchNode, cleanUp, createHosts, hostName, startCluster } from '../shared/cluster.ts';
 
@@ -74,7 +74,7 @@ async function churn({ configuration }: BenchNode): Promise<void> {
 
 /** Of the whole process, in MiB. */
 async function memory({ namespace, sockets }: BenchNode): Promise<number> {
-  await askAgent(join(sockets, 'api.sock'));
+  await askStatus(join(sockets, 'api.sock'));
   const [pid] = agentProcesses(namespace);
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;

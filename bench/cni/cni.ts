@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { namespacePath, run } from '../../src/lab/namespaces.ts';
 import { PLUGIN } from '../../src/lab/processes.ts';
 import { type Bench, type Case, findCase, type Ratio, summarize } from '../shared/bench.ts';
+import { launch, type Timed } from '../shared/calls.ts';
 import { cleanUp, createHosts, hostName, startCluster } from '../shared/cluster.ts';
 
-const LAUNCHER = fileURLToPath(new URL('../../build/bench-launcher', import.meta.url));
 const FLOOR = fileURLToPath(new URL('../../build/bench-floor', import.meta.url));
 /** Debian's, then everybody else's place. */
 const REFERENCE = ['/usr/lib/cni', '/opt/cni/bin'].find((directory) => existsSync(join(directory, 'bridge')));
@@ -99,44 +99,26 @@ function reference(type: 'bridge' | 'ptp', leases: string, more: object): Conten
 async function measureOnce(contender: Contender, measured: Map<string, number[]>): Promise<void> {
   const some = pods().slice(0, ONE_BY_ONE);
   for (const command of ['ADD', 'DEL'] as const) {
-    for (const micros of (await launch(contender, command, some, 1)).calls)
+    for (const micros of (await call(contender, command, some, 1)).calls)
       note(measured, `${contender.name}|${command}`, micros);
   }
   for (const command of ['ADD', 'DEL'] as const) {
-    const { wallMicros } = await launch(contender, command, pods(), AT_ONCE);
+    const { wallMicros } = await call(contender, command, pods(), AT_ONCE);
     note(measured, `${contender.name}|burst ${command}`, wallMicros);
   }
 }
 
-async function launch(
+function call(
   { name, program, node, path, configuration }: Contender,
   command: 'ADD' | 'DEL',
   names: readonly string[],
   concurrency: number,
-): Promise<{ calls: number[]; wallMicros: number }> {
-  const lines = names.map((pod) =>
-    [
-      pod,
-      program,
-      command,
-      `${name}-${pod}`,
-      namespacePath(hostName(`${name}-${pod}`)),
-      'eth0',
-      path,
-      JSON.stringify(configuration),
-    ].join('\t'),
-  );
-  const output = await inNode(node, LAUNCHER, [String(concurrency)], `${lines.join('\n')}\n`);
-  const calls: number[] = [];
-  let wallMicros = 0;
-  for (const line of output.split('\n').filter(Boolean)) {
-    const one = JSON.parse(line) as { id?: string; micros?: number; status?: number; wallMicros?: number };
-    if (one.wallMicros !== undefined) wallMicros = one.wallMicros;
-    else if (one.status !== 0)
-      throw new Error(`${name} ${command} of ${one.id} failed with status ${one.status}`);
-    else calls.push(one.micros!);
-  }
-  return { calls, wallMicros };
+): Promise<Timed> {
+  const calls = names.map((pod) => {
+    const id = `${name}-${pod}`;
+    return { id, namespace: hostName(id), steps: [{ program, configuration }] };
+  });
+  return launch(node, path, command, calls, concurrency);
 }
 
 function inNode(node: string, program: string, args: readonly string[], input = ''): Promise<string> {

@@ -12,9 +12,21 @@ export type Case = {
   best: number;
 };
 
-export type Ratio = { key: string; value: number; budget?: number };
+export type Ratio = {
+  key: string;
+  value: number;
+  /** The most that is wanted. */
+  budget?: number;
+  /** The least, where less is no better. */
+  least?: number;
+};
 
-export type Findings = { cases: Case[]; ratios: Ratio[] };
+export type Findings = {
+  cases: Case[];
+  ratios: Ratio[];
+  /** Lines for people. */
+  notes?: readonly string[];
+};
 
 export type Bench = {
   name: string;

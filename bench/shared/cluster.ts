@@ -1,5 +1,5 @@
 /** Nodes with real agents for benchmarks: two namespaces with one veth between them, no bridge, no router. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,10 +13,11 @@ import {
   listNamespaces,
   namespacePath,
 } from '../../src/lab/namespaces.ts';
-import { askAgent } from '../../src/lab/nodes.ts';
 import { startAgentProcess } from '../../src/lab/processes.ts';
 import { callPluginOrFail } from '../../src/lab/runtime.ts';
+import { askStatus } from '../../src/status/ask.ts';
 
+/** Names carry the process that made them. */
 const PREFIX = 'flb-';
 
 export type BenchNode = {
@@ -30,7 +31,11 @@ export type BenchCluster = { nodes: BenchNode[]; directory: string };
 
 /** Removes what this or an earlier, crashed run made. */
 export async function cleanUp(directories: readonly string[] = []): Promise<void> {
-  await deleteNamespaces(listNamespaces(PREFIX));
+  const gone = listNamespaces(PREFIX).filter((name) => {
+    const pid = /^flb-(\d+)-/.exec(name)?.[1];
+    return pid !== undefined && (Number(pid) === process.pid || !existsSync(`/proc/${pid}`));
+  });
+  await deleteNamespaces(gone);
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 }
 
@@ -39,7 +44,7 @@ export async function createHosts(names: readonly string[]): Promise<void> {
 }
 
 export function hostName(name: string): string {
-  return `${PREFIX}${name}`;
+  return `${PREFIX}${process.pid}-${name}`;
 }
 
 /** Two connected hosts, 192.168.1.2 and 192.168.1.3. */
@@ -114,19 +119,23 @@ function startNode(directory: string, name: string, index: number, settings: rea
 
 async function awaitReady(socket: string, peers: number): Promise<void> {
   for (let attempt = 0; attempt < 400; attempt++) {
-    const status = await askAgent(socket).catch(() => undefined);
+    const status = await askStatus(socket).catch(() => undefined);
     if (status?.readiness.ready === true && status.peers.length === peers) return;
     await sleep(25);
   }
   throw new Error(`no agent is ready at ${socket}`);
 }
 
-/** A pod in a namespace of its own. @returns its address. */
-export async function attachPod(node: BenchNode, name: string): Promise<string> {
+/**
+ * A pod in a namespace of its own.
+ * @param runtimeConfig capabilities that are asked for.
+ * @returns its address.
+ */
+export async function attachPod(node: BenchNode, name: string, runtimeConfig: object = {}): Promise<string> {
   await createHosts([name]);
   const text = await callPluginOrFail({
     command: 'ADD',
-    configuration: node.configuration as Record<string, unknown>,
+    configuration: { ...node.configuration, runtimeConfig },
     containerId: name,
     netns: namespacePath(hostName(name)),
     ifname: 'eth0',

@@ -19,7 +19,7 @@ export function toJson(name: string, { cases, ratios }: Findings): string {
   return JSON.stringify({ name, machine: machine(), cases: plain, ratios: keyed }, null, 2);
 }
 
-export function toTable({ cases, ratios }: Findings): string {
+export function toTable({ cases, ratios, notes = [] }: Findings): string {
   const rows = cases.map(({ case: name, metric, unit, min, median, p95, n }) => [
     name,
     metric,
@@ -35,7 +35,17 @@ export function toTable({ cases, ratios }: Findings): string {
     row
       .map((cell, column) => (column > 2 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
       .join('  ');
-  return [machine(), '', line(head), ...rows.map(line), '', ...ratios.map(formatRatio), ''].join('\n');
+  return [
+    machine(),
+    '',
+    line(head),
+    ...rows.map(line),
+    '',
+    ...notes,
+    ...(notes.length > 0 ? [''] : []),
+    ...ratios.map(formatRatio),
+    '',
+  ].join('\n');
 }
 
 /** Writes NAME.json and NAME.svg. */
@@ -45,10 +55,16 @@ export function save(name: string, findings: Findings): void {
   writeFileSync(new URL(`${name}.svg`, RESULTS), drawRatios(name, findings.ratios));
 }
 
-function formatRatio({ key, value, budget }: Ratio): string {
+function formatRatio(ratio: Ratio): string {
+  const { key, value, budget, least } = ratio;
+  const wanted = least === undefined ? `≤ ${budget}` : `${least} to ${budget}`;
   const verdict =
-    budget === undefined ? '' : value <= budget ? `met (≤ ${budget})` : `NOT REACHED (wanted ≤ ${budget})`;
+    budget === undefined ? '' : isMet(ratio) ? `met (${wanted})` : `NOT REACHED (wanted ${wanted})`;
   return `${key.padEnd(36)} ${round(value).toFixed(3).padStart(8)}  ${verdict}`.trimEnd();
+}
+
+function isMet({ value, budget = Infinity, least = 0 }: Ratio): boolean {
+  return value >= least && value <= budget;
 }
 
 /** A bar per ratio, with a mark where its budget is. */
@@ -56,9 +72,10 @@ function drawRatios(name: string, ratios: readonly Ratio[]): string {
   const [left, width, row] = [290, 460, 30];
   const scale = width / Math.max(1, ...ratios.map(({ value, budget }) => Math.max(value, budget ?? 0)));
   const height = 60 + ratios.length * row;
-  const bars = ratios.flatMap(({ key, value, budget }, index) => {
+  const bars = ratios.flatMap((ratio, index) => {
+    const { key, value, budget } = ratio;
     const y = 50 + index * row;
-    const color = budget === undefined ? '#8a949e' : value <= budget ? '#2a7d4f' : '#b3261e';
+    const color = budget === undefined ? '#8a949e' : isMet(ratio) ? '#2a7d4f' : '#b3261e';
     return [
       `<text x="${left - 10}" y="${y + 14}" text-anchor="end">${key}</text>`,
       `<rect x="${left}" y="${y}" width="${value * scale}" height="18" fill="${color}"/>`,

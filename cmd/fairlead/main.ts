@@ -1,6 +1,8 @@
 /** The command line of Fairlead. */
 import { agentCommand } from '../../src/cli/agent.ts';
+import { cleanupCommand } from '../../src/cli/cleanup.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
+import { doctorCommand } from '../../src/cli/doctor.ts';
 import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../src/cli/lab/api.ts';
 import { labDownCommand } from '../../src/cli/lab/down.ts';
 import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
@@ -9,10 +11,14 @@ import { podAddCommand, podRemoveCommand } from '../../src/cli/lab/pod.ts';
 import { labListCommand, labStatusCommand } from '../../src/cli/lab/status.ts';
 import { labUpCommand } from '../../src/cli/lab/up.ts';
 import { labVerifyCommand } from '../../src/cli/lab/verify.ts';
+import { statusCommand } from '../../src/cli/status.ts';
 import { versionCommand } from '../../src/cli/version.ts';
 
 process.exitCode = await runCommandLine(process.argv.slice(2), [
   agentCommand,
+  statusCommand,
+  doctorCommand,
+  cleanupCommand,
   labUpCommand,
   labDownCommand,
   labStatusCommand,

@@ -1,7 +1,6 @@
 /** The agent of one node: wires everything together, and ends in the reverse order. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { openDirectoryStore } from '../cluster/directory-store.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
@@ -16,8 +15,10 @@ import { watchRulesets } from '../nftables/watch.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { listenForQuestions } from './api-server.ts';
 import { buried, createAttachmentTable } from './attachments.ts';
+import { openCluster } from './cluster-source.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
 import { listenForPlugins } from './cni-server.ts';
+import { watchEventLoop } from './event-loop.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { NodeNetwork } from './node-network.ts';
@@ -45,7 +46,10 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   await using stack = new AsyncDisposableStack();
   const namespace = stack.use(NetworkNamespace.own());
   const kernel = stack.use(openKernel());
-  const store = stack.adopt(openDirectoryStore(configuration.cluster.directory), (opened) => opened.close());
+  const store = stack.adopt(
+    openCluster(() => configuration, name, log),
+    (opened) => opened.close(),
+  );
   const table = createAttachmentTable();
   const removal = new LinkRemoval(
     kernel,
@@ -124,9 +128,17 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   // One more look: a DEL may have been kept just before the socket was there.
   await completePendingDeletions(stateDirectory, handle, log);
   stack.defer(() => void plugins.close());
+  const eventLoop = stack.use(watchEventLoop());
   const startedAt = new Date().toISOString();
   const questions = await listenForQuestions(join(socketDirectory, 'api.sock'), () =>
-    describeAgent({ name, startedAt, backend: configuration.backend, table, network }),
+    describeAgent({
+      name,
+      startedAt,
+      backend: configuration.backend,
+      table,
+      network,
+      eventLoopDelay: eventLoop.read(),
+    }),
   );
   stack.defer(() => void questions.close());
   stack.use(

@@ -1,6 +1,7 @@
 /** What the agent tells the command line: `GET /status`, over HTTP on a unix socket for root alone. */
 import { chmodSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
+import { createServer } from '../http/http.ts';
 import { prepareSocket } from './cni-server.ts';
 import type { AgentStatus } from './status.ts';
 

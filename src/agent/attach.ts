@@ -41,8 +41,9 @@ export type AttachContext = {
   host: Kernel;
   view: NodeView;
   namespace: NetworkNamespace;
-  /** The pod's namespace. */
+  /** The pod's namespace, which may be the node's own: then both ends of the veth need indexes of one namespace. */
   pod: Kernel;
+  isOwn: boolean;
   nextIndex: () => number;
 };
 
@@ -184,10 +185,10 @@ function hasDefaultRoute(pod: Kernel): boolean {
  * @returns the index of the host's end.
  */
 function createLink(context: AttachContext, plan: (hostIndex: number, podIndex: number) => PodPlan): number {
-  const { host, pod } = context;
+  const { host, pod, isOwn } = context;
   for (let attempt = 0; ; attempt++) {
     const index = context.nextIndex();
-    const { create, shapers, inPod, commit } = plan(index, index);
+    const { create, shapers, inPod, commit } = plan(index, isOwn ? context.nextIndex() : index);
     const [error] = host.apply([create]);
     // Somebody else's interface has the index: EBUSY is the pod's, EEXIST the host's (or the name is taken).
     const taken = error?.errno === 'EBUSY' || (error?.errno === 'EEXIST' && host.link(index) !== undefined);

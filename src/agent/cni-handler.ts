@@ -92,7 +92,14 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
       ...(configuration.mtu === undefined ? {} : { mtu: configuration.mtu }),
       ...(podName === undefined ? {} : { pod: podName }),
     },
-    { ...context, host: context.kernel, view: readiness.view, namespace, pod },
+    {
+      ...context,
+      host: context.kernel,
+      view: readiness.view,
+      namespace,
+      pod,
+      isOwn: namespace.identity === context.namespace.identity,
+    },
   );
   const { attachment, mac, gateways, mtu } = attached;
   for (const notice of attached.notices) context.log.warn(notice, { what: describeAttachment(attachment) });

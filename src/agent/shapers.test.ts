@@ -5,12 +5,14 @@ import { parseIp } from '../ip/ip.ts';
 import { createFakeNamespace, openFakeKernel } from '../netlink/fake.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
 import { ROOT_PARENT } from '../netlink/objects.ts';
+import { VXLAN_LINKS } from '../overlay/identity.ts';
 import { ATTACHMENT_GROUP, hostLinkName } from '../pod/attachment.ts';
 import { shaperName } from '../pod/bandwidth.ts';
 import { formatBandwidthNames } from '../pod/bandwidth-record.ts';
 import { diffStates } from '../reconcile/diff.ts';
 import { readOwnState } from '../reconcile/own.ts';
 import type { LiveAttachment } from './attachments.ts';
+import { resync } from './resync.ts';
 import { checkBandwidth, placeShaper, planShapers } from './shapers.ts';
 
 const LIMITS: Bandwidth = {
@@ -95,6 +97,26 @@ test('a limit that somebody changed is put right', () => {
     differences().map(({ op }) => op),
     ['qdisc.replace'],
   );
+});
+
+test('while the cluster does not know the node, limits are kept right, and what is not a pod’s stays', () => {
+  const { kernel, pod, freeIndex } = nodeWithPod(LIMITS);
+  const vxlan = { type: 'vxlan', vni: 1, port: 8472, learning: false } as const;
+  reach(kernel, { op: 'link.create', link: { name: VXLAN_LINKS[4], kind: vxlan } });
+  const run = () =>
+    resync({
+      kernel,
+      links: kernel.links(),
+      self: undefined,
+      peers: [],
+      attachments: [pod],
+      settings: { podNetwork: [], backend: 'auto', vxlan: { port: 8472, vni: 1 } },
+      freeIndex,
+    }).reached;
+  const first = run();
+  assert.deepEqual([first.applied, first.failures], [7, []], 'five for the limits, a route and a neighbor');
+  assert.equal(run().applied, 0);
+  assert.ok(kernel.link(VXLAN_LINKS[4]));
 });
 
 test('a new pod’s shaper gets a free index, and what an earlier one left goes; another’s link stays', () => {

@@ -3,6 +3,7 @@ import type { IpFamily } from '../ip/ip.ts';
 import type { Path } from '../overlay/path.ts';
 import { hostLinkName, type PodName } from '../pod/attachment.ts';
 import type { AttachmentTable } from './attachments.ts';
+import type { EventLoopDelay } from './event-loop.ts';
 import type { NodeNetwork, Reached } from './node-network.ts';
 import type { Readiness } from './node-view.ts';
 
@@ -32,6 +33,7 @@ export type AgentStatus = {
   /** What is wrong now, one sentence each with cause and cure; empty when all is well. */
   problems: readonly string[];
   lastResync?: Reached['resync'];
+  eventLoopDelay: EventLoopDelay;
 };
 
 export type StatusInput = {
@@ -40,9 +42,17 @@ export type StatusInput = {
   backend: string;
   table: AttachmentTable;
   network: NodeNetwork;
+  eventLoopDelay: EventLoopDelay;
 };
 
-export function describeAgent({ name, startedAt, backend, table, network }: StatusInput): AgentStatus {
+export function describeAgent({
+  name,
+  startedAt,
+  backend,
+  table,
+  network,
+  eventLoopDelay,
+}: StatusInput): AgentStatus {
   const { underlays, overlay, problems, resync } = network.reached;
   return {
     node: name,
@@ -66,6 +76,7 @@ export function describeAgent({ name, startedAt, backend, table, network }: Stat
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
     problems,
+    eventLoopDelay,
     ...(resync === undefined ? {} : { lastResync: resync }),
   };
 }

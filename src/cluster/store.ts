@@ -8,9 +8,17 @@ export type ClusterState = {
   problems: readonly string[];
 };
 
+/** How a node is: whether pods can use its network, why or why not, and what is wrong. */
+export type NodeReport = { ready: boolean; message: string; problems: readonly string[] };
+
 export type ClusterStore = {
   /** The whole state, now. */
   readonly state: ClusterState;
+  /**
+   * Where somebody assigns ranges for all nodes: what a node that has none yet shall say, in one sentence. Absent where
+   * each node claims its own.
+   */
+  readonly awaitRange?: string;
   /** Calls back after every change; ask {@link state} for what it is then. */
   watch(onChange: () => void): { [Symbol.dispose](): void };
   /**
@@ -19,5 +27,7 @@ export type ClusterStore = {
    * @returns false when another node has one of them.
    */
   claimRanges(node: ClusterNode, ranges: readonly Cidr[]): Promise<boolean>;
+  /** Tells the cluster how this node is, where it wants to know. */
+  report?(report: NodeReport): void;
   close(): void;
 };

@@ -17,7 +17,13 @@ export type Configuration = {
   masquerade: { enabled: boolean; exclude: readonly Cidr[] };
   conntrack: 'auto' | 'always';
   node: { name: string; addresses: readonly Ip[] };
-  cluster: { directory: string };
+  cluster: {
+    source: 'directory' | 'kubernetes';
+    directory: string;
+    kubeconfig: string;
+    startupTaint: string;
+    assignRanges: 'auto' | 'never';
+  };
   paths: { socketDirectory: string; stateDirectory: string };
   resyncSeconds: number;
   log: LogSettings;

@@ -20,6 +20,7 @@ export type Key = KeyType & {
 };
 
 const SOCKETS = 'the sockets are opened once, at the start';
+const SOURCE = 'the nodes are watched from the start';
 const IDENTITY = 'who the node is cannot change while it runs';
 
 export const KEYS: readonly Key[] = [
@@ -27,7 +28,7 @@ export const KEYS: readonly Key[] = [
     path: 'podNetwork',
     type: 'ranges',
     default: ['10.244.0.0/16'],
-    doc: 'The pod network of the cluster: one range, or one per family. Pods in it talk to each other without NAT.',
+    doc: 'The pod network of the cluster: one or more ranges per family. Pods in it talk to each other without NAT. A node takes its slice from the first range of a family that has one left, so a range may be added while the cluster runs.',
     reload: 'live',
   },
   {
@@ -122,11 +123,41 @@ export const KEYS: readonly Key[] = [
     reload: 'live',
   },
   {
+    path: 'cluster.source',
+    type: 'choice',
+    of: ['directory', 'kubernetes'],
+    default: 'directory',
+    doc: 'Where the nodes of the cluster are known: `kubernetes` is its API, `directory` records that all nodes share.',
+    reload: { restart: SOURCE },
+  },
+  {
+    path: 'cluster.kubeconfig',
+    type: 'text',
+    default: '',
+    doc: 'Kubeconfig by which the API is reached, at its current context. Empty: the service account of the pod that the agent runs in.',
+    reload: { restart: SOURCE },
+  },
+  {
+    path: 'cluster.startupTaint',
+    type: 'text',
+    default: 'fairlead.io/network-not-ready',
+    doc: 'Key of the taint that the agent takes from its node as soon as the network is up. Nodes that register with it (kubelet `--register-with-taints`) get no pods before. Empty: no taint is touched.',
+    reload: 'live',
+  },
+  {
+    path: 'cluster.assignRanges',
+    type: 'choice',
+    of: ['auto', 'never'],
+    default: 'auto',
+    doc: 'Whether Fairlead gives nodes of Kubernetes their ranges. `auto` does for those that nobody else gave one within ten seconds, one agent for all of them; kube-controller-manager with `--allocate-node-cidrs` is faster than that.',
+    reload: { restart: SOURCE },
+  },
+  {
     path: 'cluster.directory',
     type: 'text',
     default: '/run/fairlead/cluster',
     doc: 'Directory that holds the records of the nodes, one file each.',
-    reload: { restart: 'the records are watched from the start' },
+    reload: { restart: SOURCE },
   },
   {
     path: 'paths.socketDirectory',

@@ -5,6 +5,10 @@
 
 /** Each code and, in a few words, what it stands for. docs/errors.md has the cause and the cure at length. */
 export const ERROR_CODES = {
+  FL_API: 'the Kubernetes API refused a request or does not answer',
+  FL_KUBECONFIG: 'there is no usable access to the Kubernetes API',
+  FL_AGENT: 'no agent answers',
+  FL_CLEANUP: 'a node cannot be cleaned up now',
   FL_ADDON_MISSING: 'the native addon is not built',
   FL_NAMESPACE: 'a path is not a usable network namespace',
   FL_CLUSTER_DIRECTORY: 'the directory of the node records cannot be used',

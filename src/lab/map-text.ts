@@ -1,4 +1,5 @@
 /** A lab drawn with characters. */
+import { describePath } from '../status/format.ts';
 import type { LabNodeStatus, LabStatus } from './status.ts';
 
 /** Beyond this many nodes the paths are counted instead of drawn one by one. */
@@ -32,15 +33,4 @@ function drawNode({ pods, nodes }: LabStatus, node: LabNodeStatus, indent: strin
     ...own.map((pod) => `${below}  • ${pod.name}  ${pod.ips?.join(', ') ?? 'no address'}`),
     ...paths,
   ];
-}
-
-export function describePath(path: LabNodeStatus['peers'][number]['path']): string {
-  switch (path.mode) {
-    case 'direct':
-      return `direct route via ${path.gateway}`;
-    case 'vxlan':
-      return `VXLAN tunnel to ${path.endpoint}`;
-    case 'none':
-      return `none: ${path.reason}`;
-  }
 }

@@ -1,11 +1,11 @@
 /** The nodes of a lab: each a namespace with a real agent process. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentStatus } from '../agent/status.ts';
 import { writeNode } from '../cluster/directory-store.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { FairleadError } from '../errors/errors.ts';
+import { askStatus } from '../status/ask.ts';
 import { agentProcesses, startAgentProcess } from './processes.ts';
 import { clusterDirectory, nodePaths } from './state.ts';
 import type { LabNode, LabPlan } from './topology.ts';
@@ -65,7 +65,7 @@ export async function awaitAgent(plan: LabPlan, node: LabNode): Promise<AgentSta
   const deadline = Date.now() + START_MS;
   let last = 'it does not answer';
   while (Date.now() < deadline) {
-    const status = await askAgent(apiSocket).catch(() => undefined);
+    const status = await askStatus(apiSocket).catch(() => undefined);
     const known = status?.peers.length === plan.nodes.length - 1;
     if (status?.readiness.ready === true && known) return status;
     if (status !== undefined)
@@ -73,23 +73,4 @@ export async function awaitAgent(plan: LabPlan, node: LabNode): Promise<AgentSta
     await sleep(25);
   }
   throw new FairleadError('FL_LAB', `the agent of ${node.name} is not ready: ${last}; its log is ${log}`);
-}
-
-export function askAgent(socketPath: string): Promise<AgentStatus> {
-  return new Promise((resolve, reject) => {
-    const question = request({ socketPath, path: '/status', timeout: 5000 }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      response.on('end', () => {
-        try {
-          resolve(JSON.parse(text) as AgentStatus);
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-    question.on('timeout', () => question.destroy(new Error('no answer in time')));
-    question.on('error', reject);
-    question.end();
-  });
 }

@@ -10,6 +10,8 @@ export type CniCall = {
   netns?: string;
   ifname?: string;
   args?: string;
+  /** Variables beyond those of the specification. */
+  environment?: Readonly<Record<string, string>>;
 };
 
 export type CniAnswer = { exitCode: number; stdout: string };
@@ -17,6 +19,7 @@ export type CniAnswer = { exitCode: number; stdout: string };
 export function callPlugin(call: CniCall): Promise<CniAnswer> {
   return new Promise((resolve, reject) => {
     const env = {
+      ...call.environment,
       CNI_COMMAND: call.command,
       CNI_PATH: PLUGIN,
       ...(call.containerId === undefined ? {} : { CNI_CONTAINERID: call.containerId }),

@@ -1,6 +1,6 @@
 /** A lab as it is now: what was planned, and what each agent says of itself. */
 import type { Path } from '../overlay/path.ts';
-import { askAgent } from './nodes.ts';
+import { askStatus } from '../status/ask.ts';
 import { type LabPod, nodePaths, readPods } from './state.ts';
 import type { LabNode, LabPlan } from './topology.ts';
 
@@ -39,7 +39,7 @@ async function nodeStatus(plan: LabPlan, node: LabNode, pods: readonly LabPod[])
   };
   if (plan.options.cni === 'none')
     return { ...common, ranges: [node.podCidr], paths: '-', peers: [], problems: [] };
-  const status = await askAgent(nodePaths(plan.options.name, node.name).apiSocket).catch(() => undefined);
+  const status = await askStatus(nodePaths(plan.options.name, node.name).apiSocket).catch(() => undefined);
   if (status === undefined) {
     const { log } = nodePaths(plan.options.name, node.name);
     return {

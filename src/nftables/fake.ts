@@ -41,6 +41,14 @@ export function createFakeNftables(): FakeNftables {
       const table = tables.get(key(name));
       return table === undefined ? undefined : formatTable(table);
     },
+    baseChains: async () =>
+      [...tables].flatMap(([table, { chains }]) =>
+        chains.flatMap(({ name, hook }) =>
+          hook === undefined
+            ? []
+            : [{ table, chain: name, hook: hook.hook, policy: hook.policy ?? 'accept' }],
+        ),
+      ),
     foreignNat: async (own) =>
       [...tables].flatMap(([name, { chains }]) =>
         name !== key(own) && chains.some(({ hook }) => hook?.type === 'nat') ? [name] : [],

@@ -25,9 +25,13 @@ export type Nftables = {
   holds(table: TableName, elements: readonly Omit<ElementChange, 'change'>[]): boolean;
   /** The table as the kernel reports it, for comparing; undefined when there is none. */
   read(table: TableName): Promise<string | undefined>;
+  /** Every chain that the kernel calls, whoever made it. */
+  baseChains(): Promise<ListedChain[]>;
   /** Tables of others that translate addresses in this namespace, as `ip nat`. */
   foreignNat(own: TableName): Promise<string[]>;
 };
+
+export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
 const NETLINK_NETFILTER = 12;
 /** Process ids come round again; this many runs of nft do not happen while a notification is on its way. */
@@ -77,8 +81,22 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
         throw error;
       }
     },
+    baseChains: async () => baseChains(await nft(['--stateless', 'list', 'chains'])),
     foreignNat: async (own) => natTables(await nft(['--stateless', 'list', 'chains']), own),
   };
+}
+
+/** From what `nft list chains` prints. */
+export function baseChains(listing: string): ListedChain[] {
+  const found: ListedChain[] = [];
+  let [table, chain] = ['', ''];
+  for (const line of listing.split('\n')) {
+    table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
+    chain = /^\s*chain (\S+) \{/.exec(line)?.[1] ?? chain;
+    const [, hook, policy] = /^\s*type \S+ hook (\S+) .*policy (\S+);/.exec(line) ?? [];
+    if (hook !== undefined && policy !== undefined) found.push({ table, chain, hook, policy });
+  }
+  return found;
 }
 
 /** From what `nft list chains` prints: the tables with a chain of type nat. */

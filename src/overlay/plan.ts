@@ -77,12 +77,12 @@ function preferredCarriers({ podNetwork, underlays }: OverlayInput): Set<IpFamil
 function planSelf({ self, podNetwork, loopbackIndex }: OverlayInput): NetworkState {
   return {
     ...EMPTY_STATE,
-    // Scope link: never chosen as the source of a packet that leaves the node.
+    // Scope link: never chosen as the source of a packet that leaves the node. IPv6 takes its scope from the address.
     addresses: self.podCidrs.map((range) => ({
       linkIndex: loopbackIndex,
       ip: gatewayOf(range),
       prefixLength: familyBits(cidrFamily(range)),
-      scope: SCOPE_LINK,
+      scope: cidrFamily(range) === 4 ? SCOPE_LINK : SCOPE_UNIVERSE,
     })),
     // What no pod has is answered at once, here, instead of leaving by the default route.
     routes: [...new Set([...podNetwork, ...self.podCidrs])].map(unreachable),

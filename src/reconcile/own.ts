@@ -1,7 +1,8 @@
 /** What in a namespace is Fairlead's own: read from the kernel, everything else left out and so never touched. */
 import { type Cidr, cidrContains } from '../ip/cidr.ts';
+import { ipFamily } from '../ip/ip.ts';
 import type { Kernel } from '../netlink/kernel.ts';
-import { type Link, NUD_PERMANENT, SCOPE_LINK } from '../netlink/objects.ts';
+import { type Link, NUD_PERMANENT, SCOPE_LINK, SCOPE_UNIVERSE } from '../netlink/objects.ts';
 import { ROUTE_PROTOCOL, VXLAN_LINKS } from '../overlay/identity.ts';
 import { ATTACHMENT_GROUP, SHAPER_GROUP } from '../pod/attachment.ts';
 import { parseBandwidthNames } from '../pod/bandwidth-record.ts';
@@ -28,7 +29,7 @@ export function readOwnState(
       .filter(
         ({ linkIndex, scope, ip }) =>
           linkIndex === loopback &&
-          scope === SCOPE_LINK &&
+          scope === (ipFamily(ip) === 4 ? SCOPE_LINK : SCOPE_UNIVERSE) &&
           podNetwork.some((range) => cidrContains(range, ip)),
       ),
     routes: kernel.routes({ protocol: ROUTE_PROTOCOL }),

@@ -6,14 +6,7 @@ import { openDirectoryStore, removeNode, writeNode } from '../../src/cluster/dir
 import { parseCidr } from '../../src/ip/cidr.ts';
 import { ipFamily } from '../../src/ip/ip.ts';
 import { deleteNamespaces, namespacePath, run } from '../../src/lab/namespaces.ts';
-import {
-  askAgent,
-  awaitAgent,
-  killAgent,
-  nodeRecord,
-  startAgent,
-  writeConfiguration,
-} from '../../src/lab/nodes.ts';
+import { awaitAgent, killAgent, nodeRecord, startAgent, writeConfiguration } from '../../src/lab/nodes.ts';
 import { addPod, deletePod, networkConfiguration } from '../../src/lab/pods.ts';
 import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { callPlugin } from '../../src/lab/runtime.ts';
@@ -21,6 +14,7 @@ import { clusterDirectory, nodePaths, readPods } from '../../src/lab/state.ts';
 import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
 import { ask } from '../../src/lab/verify/ask.ts';
 import { everyWay, type PodHost, viewLab } from '../../src/lab/verify/view.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { faultsOf, startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 
@@ -29,7 +23,7 @@ function inNode(node: LabNode, ...command: string[]): Promise<string> {
 }
 
 function statusOf(plan: LabPlan, node: LabNode) {
-  return askAgent(nodePaths(plan.options.name, node.name).apiSocket);
+  return askStatus(nodePaths(plan.options.name, node.name).apiSocket);
 }
 
 /** Whether pods of different nodes meet, by every protocol. */
@@ -200,6 +194,15 @@ test('nodes that have IPv4 addresses alone carry IPv6 pods through a tunnel over
   );
 });
 
+test('a resync of a node that is as it shall be changes nothing', async () => {
+  const plan = await startLab({ nodes: 3, subnets: 2, pods: 1, family: 'dual' });
+  const node = plan.nodes[0]!;
+  const before = (await statusOf(plan, node)).lastResync!.at;
+  await inNode(node, 'ip', 'route', 'add', '10.99.0.0/16', 'dev', 'lo');
+  await until('there was a resync since', async () => (await statusOf(plan, node)).lastResync!.at !== before);
+  assert.equal((await statusOf(plan, node)).lastResync!.operations, 0);
+});
+
 test('a pod sends from its own addresses alone', async () => {
   const plan = await startLab({ nodes: 1, pods: 2, family: 'dual' });
   for (const family of [4, 6] as const) {
@@ -235,6 +238,29 @@ test('a pod sends from its own addresses alone', async () => {
     await ask([{ from, to, protocol: 'udp', timeoutMs: 300 }]);
     assert.match(await inOther('nft', 'list', 'table', 'inet', `seen${family}`), /counter packets 0 /);
   }
+});
+
+test('a second part of the pod network is added while the cluster runs', async () => {
+  const plan = await startLab({ nodes: 2, pods: 1 });
+  const [node, other] = plan.nodes as [LabNode, LabNode];
+  const record = nodeRecord(plan, other);
+  writeNode(clusterDirectory(plan.options.name), {
+    ...record,
+    podCidrs: [...record.podCidrs, parseCidr('10.245.7.0/24')],
+  });
+  await until('the range is refused', async () =>
+    (await statusOf(plan, node)).problems.some((problem) =>
+      problem.includes('10.245.7.0/24, which is outside the pod network 10.244.0.0/16'),
+    ),
+  );
+  const { configuration } = nodePaths(plan.options.name, node.name);
+  const text = readFileSync(configuration, 'utf8');
+  writeFileSync(configuration, text.replace('podNetwork: ["10.244.0.0/16"', '$&, "10.245.0.0/16"'));
+  await until('the range is reached', async () =>
+    (await inNode(node, 'ip', 'route')).includes('10.245.7.0/24 via 192.168.1.3'),
+  );
+  await until('nothing is wrong', async () => (await statusOf(plan, node)).problems.length === 0);
+  assert.equal(await podsMeet(plan), true);
 });
 
 test('a configuration with a mistake changes nothing and is named; a key that cannot change live says so', async () => {

@@ -88,6 +88,10 @@ async function limitsOf({ veth, shaper }: ReturnType<typeof container>): Promise
     .replaceAll(/[0-9a-f]{2}(:[0-9a-f]{2}){5}/g, 'MAC');
 }
 
+function agentLog(): string {
+  return readFileSync(nodePaths(plan.options.name, node.name).log, 'utf8');
+}
+
 function shapersOf(): Promise<string> {
   return inNode('ip -br link show type ifb');
 }
@@ -108,6 +112,7 @@ test('a limited pod has its limits from ADD to DEL, and its neighbor has none', 
   await limited.call('DEL');
   await until('the shaper is gone', async () => (await shapersOf()) === '');
   await until('the interface is gone', () => !limited.space.exec('ip', '-br', 'link').includes('eth0'));
+  assert.doesNotMatch(agentLog(), /belongs to no pod/, 'DEL itself has taken both');
   await free.call('DEL');
 });
 
@@ -143,8 +148,12 @@ test('limits that somebody destroys come back; CHECK says what is missing', shap
     `ip link del ${shaper}`,
   ];
   for (const damage of damages) {
+    const { length } = agentLog();
     await inNode(damage);
     await until(`${damage} is mended`, async () => (await limitsOf(pod)) === before);
+    const mended = () => /brought to what it should hold.*reasons=.*/.exec(agentLog().slice(length))?.[0];
+    await until('the log says why', () => mended() !== undefined);
+    assert.match(mended()!, /queue|link/, `${damage} is noticed, and does not wait for the next look`);
   }
   assert.deepEqual(await pod.call('CHECK', { prevResult }), { exitCode: 0, stdout: '' });
   // The agent may be faster than the question.
@@ -191,9 +200,11 @@ test(
     again[Symbol.dispose]();
     await until('its interface is gone', async () => !(await inNode('ip -br link')).includes(pod.veth));
     assert.notEqual(await shapersOf(), '');
+    const { length } = agentLog();
     startAgent(plan, node);
     await awaitAgent(plan, node);
     await until('the shaper is gone', async () => (await shapersOf()) === '');
+    assert.match(agentLog().slice(length), /belongs to no pod/, 'with others, off the event loop');
   },
 );
 
@@ -206,10 +217,10 @@ test('GC takes shapers along', shaping, async () => {
 });
 
 test('an ADD that the kernel refuses leaves nothing', shaping, async () => {
-  const [before, after] = [container(LIMITS), container(LIMITS)];
-  await inNode(`ip link add ${before.shaper} type bridge`);
-  await inNode(`ip link property add dev ${before.shaper} altname ${after.veth}.egress.20000000.1600000`);
-  for (const { call, veth, space } of [before, after]) {
+  const [early, late] = [container(LIMITS), container(LIMITS)];
+  await inNode(`ip link add ${early.shaper} type bridge`);
+  await inNode(`ip link property add dev ${early.shaper} altname ${late.veth}.egress.20000000.1600000`);
+  for (const { call, veth, space } of [early, late]) {
     const { exitCode, stdout } = await call('ADD');
     assert.equal(exitCode, 1);
     assert.match(stdout, /"code":104,.*EEXIST/);
@@ -217,17 +228,14 @@ test('an ADD that the kernel refuses leaves nothing', shaping, async () => {
     assert.doesNotMatch(space.exec('ip', '-br', 'link'), /eth0/);
   }
   assert.equal(await shapersOf(), '');
-  assert.match(await inNode(`ip -br link show ${before.shaper}`), /DOWN/, 'what is not ours stays');
-  await inNode(`ip link del ${before.shaper}`);
+  assert.match(await inNode(`ip -br link show ${early.shaper}`), /DOWN/, 'what is not ours stays');
+  await inNode(`ip link del ${early.shaper}`);
 });
 
 test('a burst below one packet is raised, and that is logged', shaping, async () => {
   const pod = container({ ingressRate: 1_000_000, ingressBurst: 8000 });
   await add(pod);
   assert.match(await limitsOf(pod), /rate 1Mbit burst 151\db /);
-  assert.match(
-    readFileSync(nodePaths(plan.options.name, node.name).log, 'utf8'),
-    /ingressBurst: 8000 bits are less than one packet of 1500 bytes; 12112 it is/,
-  );
+  assert.match(agentLog(), /ingressBurst: 8000 bits are less than one packet of 1500 bytes; 12112 it is/);
   await pod.call('DEL');
 });

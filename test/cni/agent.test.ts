@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { CNI_VERSIONS } from '../../src/cni/version.ts';
 import { networkConfiguration } from '../../src/lab/pods.ts';
 import { agentProcesses } from '../../src/lab/processes.ts';
@@ -10,49 +10,10 @@ import { type CniCall, callPlugin } from '../../src/lab/runtime.ts';
 import { nodePaths } from '../../src/lab/state.ts';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
 import { openKernel } from '../../src/netlink/rtnetlink.ts';
-import { startLab } from '../lab/fixture.ts';
-import { createNamespace, type TestNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
+import { errorOf, parse, startNode } from './containers.ts';
 
-const plan = await startLab({ nodes: 1, pods: 0 });
-const node = plan.nodes[0]!;
-const spaces: TestNamespace[] = [];
-after(() => spaces.forEach((space) => space[Symbol.dispose]()));
-
-let count = 0;
-
-/** A pod's namespace, and calls for it. */
-function container(configuration: object = {}) {
-  const space = createNamespace();
-  spaces.push(space);
-  const containerId = `container-${++count}`;
-  const call = (command: CniCall['command'], more: Partial<CniCall> = {}) =>
-    callPlugin({
-      command,
-      configuration: networkConfiguration(plan, node.name, configuration),
-      containerId,
-      netns: space.path,
-      ifname: 'eth0',
-      ...more,
-    });
-  return { space, containerId, call };
-}
-
-type Result = {
-  cniVersion: string;
-  interfaces: { name: string; mac: string; mtu?: number; sandbox?: string }[];
-  ips: { version?: string; address: string; gateway: string; interface: number }[];
-  routes: { dst: string; gw: string }[];
-};
-
-function parse(stdout: string): Result {
-  return JSON.parse(stdout) as Result;
-}
-
-function errorOf({ exitCode, stdout }: { exitCode: number; stdout: string }): { code: number; msg: string } {
-  assert.equal(exitCode, 1);
-  return JSON.parse(stdout) as { code: number; msg: string };
-}
+const { plan, node, container } = await startNode();
 
 for (const cniVersion of CNI_VERSIONS) {
   test(`ADD, CHECK and DEL in ${cniVersion}`, async () => {

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { askAgent, awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
+import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
 import { networkConfiguration } from '../../src/lab/pods.ts';
 import { agentProcesses } from '../../src/lab/processes.ts';
 import { callPlugin } from '../../src/lab/runtime.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { startContainerd } from './containerd.ts';
@@ -30,7 +31,7 @@ describe('containerd', { skip: reason ?? false }, async () => {
 
   const inNode = (...command: string[]) =>
     run('nsenter', [`--net=${namespacePath(node.namespace)}`, '--', ...command]);
-  const ask = () => askAgent(nodePaths(plan.options.name, node.name).apiSocket);
+  const ask = () => askStatus(nodePaths(plan.options.name, node.name).apiSocket);
   /** Pods on the node beside the lab's own one. */
   const attached = async () =>
     (await ask()).attachments.filter(({ containerId }) => containerId !== other.containerId);

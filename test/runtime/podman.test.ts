@@ -1,8 +1,9 @@
 /** Pods by podman with its CNI backend. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { askAgent, awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
+import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
 import { nodePaths } from '../../src/lab/state.ts';
+import { askStatus } from '../../src/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { fetchPage, IMAGE, PAGE } from './image.ts';
@@ -19,7 +20,7 @@ describe('podman', { skip: reason ?? false }, async () => {
   after(() => place.clear());
   const podman = await setUpPodman(plan, node, place);
   const attached = async () =>
-    (await askAgent(nodePaths(plan.options.name, node.name).apiSocket)).attachments;
+    (await askStatus(nodePaths(plan.options.name, node.name).apiSocket)).attachments;
   const inPlace = ['--cgroup-parent', `/${place.cgroup}`];
   const start = (options: readonly string[], ...command: readonly string[]) =>
     podman('run', '--detach', '--network', 'fairlead', ...inPlace, ...options, IMAGE, ...command);

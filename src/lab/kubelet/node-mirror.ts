@@ -93,6 +93,8 @@ function nodeStatus(
       architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     },
     conditions: [
+      // Those of others, the agent's among them, are theirs.
+      ...listAt(before, 'status', 'conditions').filter((condition) => textAt(condition, 'type') !== 'Ready'),
       {
         type: 'Ready',
         status,

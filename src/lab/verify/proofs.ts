@@ -1,7 +1,7 @@
 /** The proofs of `lab verify`, in the order of what a pod network must do. */
 import { cidrFamily, cidrsOverlap, hostCidr, parseCidr } from '../../ip/cidr.ts';
 import { parseIp } from '../../ip/ip.ts';
-import { askAgent } from '../nodes.ts';
+import { askStatus } from '../../status/ask.ts';
 import { addPod, deletePod } from '../pods.ts';
 import { nodePaths } from '../state.ts';
 import { ask, type Check } from './ask.ts';
@@ -131,7 +131,7 @@ async function rangesOf(
   { name, range }: { name: string; range: string },
 ): Promise<readonly string[]> {
   if (options.cni === 'none') return [range];
-  const { readiness } = await askAgent(nodePaths(options.name, name).apiSocket);
+  const { readiness } = await askStatus(nodePaths(options.name, name).apiSocket);
   return readiness.ready ? readiness.view.ranges : [];
 }
 

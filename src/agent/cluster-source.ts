@@ -1,0 +1,69 @@
+/** Where the agent takes the cluster's nodes from: a directory, or Kubernetes. */
+import { randomUUID } from 'node:crypto';
+import { openDirectoryStore } from '../cluster/directory-store.ts';
+import { openKubeStore } from '../cluster/kube-store.ts';
+import { Leadership } from '../cluster/leadership.ts';
+import { reportNode } from '../cluster/node-report.ts';
+import { assignRanges } from '../cluster/range-assignment.ts';
+import type { ClusterStore } from '../cluster/store.ts';
+import type { Configuration } from '../config/configuration.ts';
+import { KubeClient } from '../kube/client.ts';
+import { readAccess } from '../kube/credentials.ts';
+import type { Logger } from '../log/logger.ts';
+
+const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
+
+const AWAIT_RANGE = {
+  auto:
+    'the cluster has not given this node a range yet; an agent that holds the lease ' +
+    `${LEASE.namespace}/${LEASE.name} does within half a minute, and its log says why if it cannot`,
+  never:
+    'the cluster gave this node no range, and cluster.assignRanges is never; start kube-controller-manager with ' +
+    '--allocate-node-cidrs, or set cluster.assignRanges: auto',
+} as const;
+
+/**
+ * @param configuration as it is at any time: what changes live is asked for when it is needed.
+ * @param name of this node.
+ * @throws FairleadError where the source is configured wrongly; one that does not answer is waited for.
+ */
+export function openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterStore {
+  const { cluster } = configuration();
+  if (cluster.source === 'directory') return openDirectoryStore(cluster.directory);
+  using stack = new DisposableStack();
+  const client = stack.use(new KubeClient(readAccess(cluster.kubeconfig)));
+  const store = stack.adopt(
+    openKubeStore(client, { awaitRange: AWAIT_RANGE[cluster.assignRanges] }),
+    (opened) => opened.close(),
+  );
+  if (cluster.assignRanges === 'auto') {
+    stack.use(
+      assignRanges({
+        store,
+        leadership: new Leadership({ client, ...LEASE, identity: `${name}_${randomUUID()}` }),
+        podNetwork: () => configuration().podNetwork,
+        prefixLengths: () => ({ 4: configuration().nodePrefixLength, 6: configuration().nodePrefixLength6 }),
+        log,
+      }),
+    );
+  }
+  const reporter = stack.use(
+    reportNode({
+      client,
+      node: () => store.node(name),
+      taint: () => configuration().cluster.startupTaint,
+      log,
+    }),
+  );
+  const open = stack.move();
+  return {
+    get state() {
+      return store.state;
+    },
+    awaitRange: AWAIT_RANGE[cluster.assignRanges],
+    watch: (onChange) => store.watch(onChange),
+    claimRanges: (node, ranges) => store.claimRanges(node, ranges),
+    report: (report) => reporter.report(report),
+    close: () => open.dispose(),
+  };
+}

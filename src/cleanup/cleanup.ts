@@ -1,0 +1,85 @@
+/** Takes every trace of Fairlead from a node: what carries its marks in the kernel, and its own folders. */
+import { existsSync, rmSync } from 'node:fs';
+import type { Cidr } from '../ip/cidr.ts';
+import type { Kernel, Operation } from '../netlink/kernel.ts';
+import type { Link } from '../netlink/objects.ts';
+import { describeOperation } from '../netlink/operation.ts';
+import type { Nftables } from '../nftables/nft.ts';
+import { TABLE } from '../overlay/node-table.ts';
+import { ATTACHMENT_GROUP, DOOMED_GROUP, parseRecord, SHAPER_GROUP } from '../pod/attachment.ts';
+import { applyOperations } from '../reconcile/apply.ts';
+import { diffStates } from '../reconcile/diff.ts';
+import { readOwnState } from '../reconcile/own.ts';
+import { EMPTY_STATE } from '../reconcile/state.ts';
+
+export type Traces = {
+  operations: Operation[];
+  /** Pods that are attached now and would lose their network. */
+  pods: number;
+  hasTable: boolean;
+  folders: string[];
+};
+
+export type CleanupPlace = {
+  kernel: Kernel;
+  nftables: Nftables;
+  podNetwork: readonly Cidr[];
+  folders: readonly string[];
+};
+
+/** What there is to remove, whichever backend made it. */
+export async function findTraces({ kernel, nftables, podNetwork, folders }: CleanupPlace): Promise<Traces> {
+  const links = kernel.links();
+  const own = readOwnState(kernel, links, podNetwork);
+  const ofPods = links.filter(({ group }) => group === ATTACHMENT_GROUP || group === DOOMED_GROUP);
+  // Shapers are links of the state; what lies on a pod's veth goes with it.
+  const isElsewhere = ({ linkIndex }: { linkIndex?: number }) =>
+    !ofPods.some(({ index }) => index === linkIndex);
+  const state = {
+    ...own,
+    routes: own.routes.filter(isElsewhere),
+    neighbors: own.neighbors.filter(isElsewhere),
+    links: own.links.filter(({ group }) => group !== SHAPER_GROUP),
+  };
+  const shapers = links.filter(({ group }) => group === SHAPER_GROUP);
+  return {
+    operations: [
+      ...diffStates(EMPTY_STATE, state),
+      ...[...ofPods, ...shapers].map(({ index }): Operation => ({ op: 'link.delete', index })),
+    ],
+    pods: ofPods.filter(isAttached).length,
+    hasTable: (await nftables.read(TABLE)) !== undefined,
+    folders: folders.filter((folder) => existsSync(folder)),
+  };
+}
+
+/**
+ * Removes it all, and goes on over what fails.
+ * @param tell one line for each thing that was removed.
+ * @returns what could not be removed, one sentence each.
+ */
+export async function removeTraces(
+  { operations, hasTable, folders }: Traces,
+  { kernel, nftables }: CleanupPlace,
+  tell: (line: string) => void,
+): Promise<string[]> {
+  const { failures } = applyOperations(kernel, operations);
+  const refused = new Set(failures.map(({ operation }) => operation));
+  for (const operation of operations) if (!refused.has(operation)) tell(describeOperation(operation));
+  const problems = failures.map(({ error }) => error.message);
+  const attempt = async (what: string, remove: () => void | Promise<void>) => {
+    try {
+      await remove();
+      tell(what);
+    } catch (error) {
+      problems.push(`${what}: ${String(error)}`);
+    }
+  };
+  if (hasTable) await attempt(`nftables table ${TABLE.family} ${TABLE.name}`, () => nftables.remove(TABLE));
+  for (const folder of folders) await attempt(`folder ${folder}`, () => rmSync(folder, { recursive: true }));
+  return problems;
+}
+
+function isAttached({ group, alias }: Link): boolean {
+  return group === ATTACHMENT_GROUP && alias !== undefined && parseRecord(alias) !== undefined;
+}

@@ -1,0 +1,65 @@
+/** `fairlead cleanup`. */
+import { join } from 'node:path';
+import { findTraces, removeTraces } from '../cleanup/cleanup.ts';
+import { readConfigurationFile } from '../config/file.ts';
+import { FairleadError } from '../errors/errors.ts';
+import { describeOperation } from '../netlink/operation.ts';
+import { openKernel } from '../netlink/rtnetlink.ts';
+import { openNftables } from '../nftables/nft.ts';
+import { askStatus } from '../status/ask.ts';
+import { type Command, EXIT, usageError } from './command.ts';
+
+export const cleanupCommand: Command = {
+  name: 'cleanup',
+  synopsis: '--config FILE [--with-pods] [--dry-run]',
+  summary:
+    'Takes every trace of Fairlead from this node: routes, rules, devices, the nftables table, its folders. Refuses while the agent runs, and while pods are attached.',
+  options: { config: { type: 'string' }, 'with-pods': { type: 'boolean' }, 'dry-run': { type: 'boolean' } },
+  optionHelp: {
+    config: 'the configuration file of the agent',
+    'with-pods': 'also the interfaces of pods that run: they lose their network',
+    'dry-run': 'only says what would be removed',
+  },
+  positionals: [0, 0],
+  run: async (_, options) => {
+    const { config } = options;
+    if (typeof config !== 'string')
+      throw usageError('cleanup: name the configuration file of the agent: fairlead cleanup --config FILE');
+    const { paths, podNetwork } = readConfigurationFile(config);
+    if ((await askStatus(join(paths.socketDirectory, 'api.sock')).catch(() => undefined)) !== undefined) {
+      throw new FairleadError(
+        'FL_CLEANUP',
+        'the agent of this node runs, and would put everything back; stop it first',
+      );
+    }
+    using kernel = openKernel();
+    const place = {
+      kernel,
+      nftables: openNftables(),
+      podNetwork,
+      folders: [paths.socketDirectory, paths.stateDirectory],
+    };
+    const traces = await findTraces(place);
+    if (traces.pods > 0 && options['with-pods'] !== true) {
+      throw new FairleadError(
+        'FL_CLEANUP',
+        `${traces.pods} pods are attached and would lose their network; delete or drain them first, or say --with-pods`,
+      );
+    }
+    const tell = (line: string) => void process.stdout.write(`${line}\n`);
+    if (options['dry-run'] === true) {
+      traces.operations.forEach((operation) => tell(describeOperation(operation)));
+      if (traces.hasTable) tell('nftables table inet fairlead');
+      traces.folders.forEach((folder) => tell(`folder ${folder}`));
+      return EXIT.ok;
+    }
+    const problems = await removeTraces(traces, place, tell);
+    for (const problem of problems) process.stderr.write(`fairlead: ${problem}\n`);
+    tell(
+      problems.length === 0
+        ? 'Nothing of Fairlead is left. Forwarding stays as it was set.'
+        : 'Not all could be removed.',
+    );
+    return problems.length === 0 ? EXIT.ok : EXIT.failed;
+  },
+};

@@ -1,0 +1,51 @@
+/** `fairlead doctor`. */
+import { join } from 'node:path';
+import { readConfigurationFile } from '../config/file.ts';
+import { examine } from '../doctor/examine.ts';
+import { type Finding, formatFinding } from '../doctor/finding.ts';
+import { openKernel } from '../netlink/rtnetlink.ts';
+import { askStatus } from '../status/ask.ts';
+import { type Command, EXIT, usageError } from './command.ts';
+
+export const doctorCommand: Command = {
+  name: 'doctor',
+  synopsis: '--config FILE [--plugins FOLDER --networks FOLDER] [-o json]',
+  summary:
+    'Examines this node: its settings, firewalls of others, overlapping ranges, and with real packets the path to every peer. Each fault comes with its cause and its cure.',
+  options: {
+    config: { type: 'string' },
+    plugins: { type: 'string' },
+    networks: { type: 'string' },
+    output: { type: 'string', short: 'o' },
+  },
+  optionHelp: {
+    config: 'the configuration file of the agent',
+    plugins: "the container runtime's folder of plugins (/opt/cni/bin)",
+    networks: "the container runtime's folder of networks (/etc/cni/net.d)",
+    output: 'json: the findings, for programs',
+  },
+  positionals: [0, 0],
+  run: async (_, { config, plugins, networks, output }) => {
+    if (typeof config !== 'string')
+      throw usageError('doctor: name the configuration file of the agent: fairlead doctor --config FILE');
+    if (typeof plugins !== typeof networks)
+      throw usageError('doctor: give both --plugins and --networks, or neither');
+    const { paths, podNetwork } = readConfigurationFile(config);
+    const status = await askStatus(join(paths.socketDirectory, 'api.sock'));
+    using kernel = openKernel();
+    const findings: Finding[] = [];
+    const runtime =
+      typeof plugins === 'string' && typeof networks === 'string' ? { runtime: { plugins, networks } } : {};
+    await examine({ status, kernel, podNetwork, ...runtime }, (finding) => {
+      findings.push(finding);
+      if (output !== 'json') process.stdout.write(`${formatFinding(finding)}\n`);
+    });
+    if (output === 'json') process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`);
+    const ill = findings.filter(({ verdict }) => verdict === 'broken').length;
+    if (output !== 'json')
+      process.stdout.write(
+        `\n${ill === 0 ? 'Nothing is broken' : `${ill} broken`}, ${findings.length} examined.\n`,
+      );
+    return ill === 0 ? EXIT.ok : EXIT.failed;
+  },
+};

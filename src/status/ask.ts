@@ -1,0 +1,35 @@
+/** Asks an agent for its status, over its socket. */
+
+import type { AgentStatus } from '../agent/status.ts';
+import { FairleadError } from '../errors/errors.ts';
+import { request } from '../http/http.ts';
+
+const PATIENCE_MS = 5000;
+
+/** @throws FairleadError FL_AGENT when nobody answers, with the cure. */
+export function askStatus(socketPath: string): Promise<AgentStatus> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) =>
+      reject(
+        new FairleadError(
+          'FL_AGENT',
+          `no agent answers at ${socketPath}; start it, or name its socket with --socket`,
+          { cause: error },
+        ),
+      );
+    const question = request({ socketPath, path: '/status', timeout: PATIENCE_MS }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+      response.on('end', () => {
+        try {
+          resolve(JSON.parse(text) as AgentStatus);
+        } catch (error) {
+          fail(error as Error);
+        }
+      });
+    });
+    question.on('timeout', () => question.destroy(new Error('no answer in time')));
+    question.on('error', fail);
+    question.end();
+  });
+}

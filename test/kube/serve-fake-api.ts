@@ -1,0 +1,12 @@
+/** A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. */
+import { FakeApi, nodeObject } from './fake-api.ts';
+
+const api = await FakeApi.start();
+api.put('/api/v1/nodes', nodeObject('node-1'));
+const peer = { status: { addresses: [{ type: 'InternalIP', address: '192.168.1.3' }] } };
+api.put('/api/v1/nodes', nodeObject('node-2', ['10.244.0.0/24'], peer));
+api.put(
+  '/api/v1/nodes',
+  nodeObject('thief', ['10.244.0.0/25'], { metadata: { creationTimestamp: '2026-02-02T00:00:00Z' } }),
+);
+console.log(api.port);
