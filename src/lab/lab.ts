@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { FairleadError } from '../errors/errors.ts';
+import { startApi, stopApi } from './api-start.ts';
 import { concurrently } from './concurrently.ts';
 import { deleteNamespaces, listNamespaces } from './namespaces.ts';
 import { awaitAgent, registerNode, startAgent, writeConfiguration } from './nodes.ts';
@@ -20,7 +21,10 @@ export async function labUp(
   tell: (step: string) => void,
 ): Promise<'new' | 'already up'> {
   const plan = planLab(options);
-  if (await isAlreadyUp(plan, tell)) return 'already up';
+  if (await isAlreadyUp(plan, tell)) {
+    if (options.api) await startApi(plan);
+    return 'already up';
+  }
   writeRecord({ plan, phase: 'starting', pid: process.pid });
   tell(`${plan.nodes.length} nodes on ${plan.subnets.length} subnet(s), and the world`);
   await buildUnderlay(plan);
@@ -36,6 +40,10 @@ export async function labUp(
     for (const pod of plan.pods.filter((candidate) => candidate.node === node.name))
       await addPod(plan, pod.name, node.name);
   });
+  if (options.api) {
+    tell('the Kubernetes API');
+    await startApi(plan);
+  }
   writeRecord({ plan, phase: 'up', pid: process.pid });
   return 'new';
 }
@@ -43,6 +51,8 @@ export async function labUp(
 /** Removes everything of the lab and nothing else, whatever state it is in; nothing there is fine. */
 export async function labDown(name: string): Promise<void> {
   const directory = labDirectory(name);
+  // It would go on making pods.
+  await stopApi(name);
   await deleteNamespaces(listNamespaces(namespacePrefix(name)));
   rmSync(directory, { recursive: true, force: true });
 }
