@@ -1,12 +1,15 @@
 /** How a lab's API is reached: port, token and certificate, kept for as long as the lab is there. */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { FairleadError } from '../errors/errors.ts';
 import { type Ip, parseIp } from '../ip/ip.ts';
 import { selfSignedCertificate } from './api/certificate.ts';
 import { kubeconfig } from './api/kubeconfig.ts';
 import { apiPaths, writeJson } from './state.ts';
 import type { LabPlan } from './topology.ts';
+
+/** The port inside the lab, as a cluster's API usually has. */
+export const INSIDE_PORT = 6443;
 
 export type ApiAccess = {
   /** On the machine's loopback. */
@@ -43,7 +46,7 @@ export function createAccess(plan: LabPlan, port: number): ApiAccess {
  * @param inside for use in the lab's namespaces, by the address of the underlay's router; else for the machine.
  * @throws FairleadError where the lab has no API.
  */
-export function labKubeconfig(plan: LabPlan, inside: boolean, insidePort: number): string {
+export function labKubeconfig(plan: LabPlan, inside: boolean): string {
   const { name } = plan.options;
   const access = readAccess(name);
   if (access === undefined)
@@ -53,8 +56,13 @@ export function labKubeconfig(plan: LabPlan, inside: boolean, insidePort: number
     );
   const gateway = gatewaysOf(plan)[0]!;
   const host = gateway.includes(':') ? `[${gateway}]` : gateway;
-  const server = inside ? `https://${host}:${insidePort}` : `https://127.0.0.1:${access.port}`;
+  const server = inside ? `https://${host}:${INSIDE_PORT}` : `https://127.0.0.1:${access.port}`;
   return kubeconfig(name, server, access.certificate, access.token);
+}
+
+/** For the agents of the lab's nodes. */
+export function writeKubeconfig(plan: LabPlan): void {
+  writeFileSync(apiPaths(plan.options.name).kubeconfig, labKubeconfig(plan, true), { mode: 0o600 });
 }
 
 function gatewaysOf(plan: LabPlan): Ip[] {

@@ -8,14 +8,12 @@ import { LASTING_NAMESPACES } from './api/delete.ts';
 import { openStore } from './api/journal.ts';
 import { ensureObject } from './api/owner.ts';
 import { apiListener } from './api/server.ts';
-import { readAccess } from './api-access.ts';
+import { INSIDE_PORT, readAccess } from './api-access.ts';
 import { mirrorNodes } from './kubelet/node-mirror.ts';
 import { runPods } from './kubelet/pod-runner.ts';
 import { readLogFile } from './kubelet/processes.ts';
 import { apiPaths, readRecord } from './state.ts';
 
-/** The port inside the lab, as a cluster's API usually has. */
-export const INSIDE_PORT = 6443;
 /** The listener on the machine's loopback, which whoever started this process has opened. */
 export const LOOPBACK_FD = 3;
 

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { FairleadError } from '../errors/errors.ts';
+import { writeKubeconfig } from './api-access.ts';
 import { startApi, stopApi } from './api-start.ts';
 import { concurrently } from './concurrently.ts';
 import { deleteNamespaces, listNamespaces } from './namespaces.ts';
@@ -29,7 +30,10 @@ export async function labUp(
   tell(`${plan.nodes.length} nodes on ${plan.subnets.length} subnet(s), and the world`);
   await buildUnderlay(plan);
   if (options.cni === 'fairlead') await startAgents(plan, tell);
-  else await buildPlainBridges(plan);
+  else {
+    await buildPlainBridges(plan);
+    if (options.api) await startApi(plan);
+  }
   await Promise.all([
     startProbe(plan.world.namespace, 'world'),
     ...plan.nodes.map(({ namespace, name }) => startProbe(namespace, name)),
@@ -40,10 +44,6 @@ export async function labUp(
     for (const pod of plan.pods.filter((candidate) => candidate.node === node.name))
       await addPod(plan, pod.name, node.name);
   });
-  if (options.api) {
-    tell('the Kubernetes API');
-    await startApi(plan);
-  }
   writeRecord({ plan, phase: 'up', pid: process.pid });
   return 'new';
 }
@@ -58,10 +58,13 @@ export async function labDown(name: string): Promise<void> {
 }
 
 async function startAgents(plan: LabPlan, tell: (step: string) => void): Promise<void> {
-  for (const node of plan.nodes) {
-    registerNode(plan, node);
-    writeConfiguration(plan, node);
+  for (const node of plan.nodes) registerNode(plan, node);
+  if (plan.options.api) {
+    tell('the Kubernetes API, which agents take the nodes from');
+    await startApi(plan);
+    writeKubeconfig(plan);
   }
+  for (const node of plan.nodes) writeConfiguration(plan, node);
   tell('an agent per node');
   for (const node of plan.nodes) startAgent(plan, node);
   await Promise.all(plan.nodes.map((node) => awaitAgent(plan, node)));

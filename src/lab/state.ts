@@ -122,6 +122,7 @@ export function apiPaths(lab: string) {
     objects: join(directory, 'objects'),
     log: join(directory, 'api.log'),
     access: join(directory, 'access.json'),
+    kubeconfig: join(directory, 'kubeconfig'),
   };
 }
 

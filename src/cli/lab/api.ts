@@ -1,6 +1,6 @@
 /** `fairlead lab api`, `fairlead lab api serve` and `fairlead lab kubeconfig`. */
 import { labKubeconfig } from '../../lab/api-access.ts';
-import { INSIDE_PORT, serveLabApi } from '../../lab/api-process.ts';
+import { serveLabApi } from '../../lab/api-process.ts';
 import { startApi } from '../../lab/api-start.ts';
 import { requireLab } from '../../lab/state.ts';
 import { type Command, EXIT } from '../command.ts';
@@ -44,7 +44,7 @@ export const labKubeconfigCommand: Command = {
   positionals: [0, 0],
   run: (_, options) => {
     const plan = requireLab(labName(options));
-    process.stdout.write(labKubeconfig(plan, options['inside'] === true, INSIDE_PORT));
+    process.stdout.write(labKubeconfig(plan, options['inside'] === true));
     return EXIT.ok;
   },
 };
