@@ -147,20 +147,23 @@ static void read_stream(struct server *server, struct stream *stream)
 	stream->fd = -1;
 }
 
-static void log_echo(struct server *server, int fd)
+/* Whether there was a packet at all. */
+static bool log_echo(struct server *server, int fd)
 {
 	struct sockaddr_storage from;
 	socklen_t from_length = sizeof(from);
 	ssize_t bytes = recvfrom(fd, server->chunk, CHUNK, 0, (struct sockaddr *)&from, &from_length);
+	if (bytes < 0)
+		return false;
 	const struct iphdr *ip = (const struct iphdr *)server->chunk;
 	bool is_v4 = fd == server->icmp;
 	/* Raw IPv6 sockets give no header. */
 	size_t header = !is_v4 || bytes < (ssize_t)sizeof(*ip) ? 0 : (size_t)ip->ihl * 4;
 	if ((is_v4 && header < sizeof(*ip)) || bytes < (ssize_t)(header + sizeof(struct icmphdr)))
-		return;
+		return true;
 	const struct icmphdr *icmp = (const struct icmphdr *)(server->chunk + header);
 	if (icmp->type != (is_v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST))
-		return;
+		return true;
 	struct echo seen = { .count = 1 };
 	format_address(&from, seen.source, sizeof(seen.source));
 	uint16_t id = icmp->un.echo.id;
@@ -170,12 +173,13 @@ static void log_echo(struct server *server, int fd)
 		struct echo *echo = &server->echoes[i];
 		if (echo->count > 0 && strcmp(echo->source, seen.source) == 0 && echo->id == id) {
 			echo->count++;
-			return;
+			return true;
 		}
 	}
 	seen.id = id;
 	server->echoes[server->echo_next] = seen;
 	server->echo_next = (server->echo_next + 1) % ECHO_LOG;
+	return true;
 }
 
 static void tell_echoes(struct server *server)
@@ -221,12 +225,13 @@ static void run(struct server *server)
 			answer_udp(server);
 		if (fds[2].revents)
 			take_stream(server);
+		/* Whoever reads the list shall find in it what came before it asked. */
+		while (log_echo(server, server->icmp))
+			;
+		while (server->icmp6 >= 0 && log_echo(server, server->icmp6))
+			;
 		if (fds[3].revents)
 			tell_echoes(server);
-		if (fds[4].revents)
-			log_echo(server, server->icmp);
-		if (fds[5].revents)
-			log_echo(server, server->icmp6);
 		for (size_t i = 0; i < MOST_STREAMS; i++)
 			if (fds[FIXED + i].revents && server->streams[i].fd >= 0)
 				read_stream(server, &server->streams[i]);

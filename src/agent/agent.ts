@@ -24,6 +24,7 @@ import { LinkRemoval } from './link-removal.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
+import { PolicyEnforcer } from './policy-enforcer.ts';
 import { describeAgent } from './status.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
@@ -70,12 +71,28 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     table,
     removal,
     nextIndex,
+    policyProblems: () => enforcer?.problems ?? [],
+    trackedIps: () => enforcer?.tracked ?? [],
     forgetFlows: flushFlows,
     log,
     lastView: loadNodeView(stateDirectory),
   });
+  const enforcer: PolicyEnforcer | undefined =
+    store.policies === undefined
+      ? undefined
+      : new PolicyEnforcer({
+          source: store.policies,
+          nftables,
+          table,
+          track: () => network.refreshFirewall(),
+          log,
+        });
+  stack.defer(() => enforcer?.stop());
   const runner = new Runner({
-    task: (reasons) => network.resync(reasons),
+    task: async (reasons) => {
+      await network.resync(reasons);
+      enforcer?.podsChanged();
+    },
     onError: (error, retryAfterMs) =>
       log.error('a resync did not reach all', { reason: describeError(error), retryAfterMs }),
     periodMs: configuration.resyncSeconds * 1000,
@@ -95,6 +112,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   stack.use(
     watchRulesets(nftables.pids, () => {
       network.distrustFirewall();
+      enforcer?.distrust();
       runner.trigger('nftables');
     }),
   );
@@ -114,6 +132,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     removal,
     nextIndex,
     readiness: () => network.readiness,
+    admit: () => enforcer?.admit() ?? Promise.resolve(),
     hostPorts: createHostPorts({
       network,
       localIps: () => kernel.addresses().map(({ ip }) => ip),
@@ -138,6 +157,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       table,
       network,
       eventLoopDelay: eventLoop.read(),
+      policy: enforcer?.status,
     }),
   );
   stack.defer(() => void questions.close());

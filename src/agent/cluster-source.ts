@@ -4,12 +4,16 @@ import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
 import { Leadership } from '../cluster/leadership.ts';
 import { reportNode } from '../cluster/node-report.ts';
+import { openPolicySource, type PolicySource } from '../cluster/policy-source.ts';
 import { assignRanges } from '../cluster/range-assignment.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { KubeClient } from '../kube/client.ts';
 import { readAccess } from '../kube/credentials.ts';
 import type { Logger } from '../log/logger.ts';
+
+/** The cluster's nodes, and its policies where it can have any. */
+export type ClusterSource = ClusterStore & { policies?: PolicySource };
 
 const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
 
@@ -27,7 +31,7 @@ const AWAIT_RANGE = {
  * @param name of this node.
  * @throws FairleadError where the source is configured wrongly; one that does not answer is waited for.
  */
-export function openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterStore {
+export function openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource {
   const { cluster } = configuration();
   if (cluster.source === 'directory') return openDirectoryStore(cluster.directory);
   using stack = new DisposableStack();
@@ -55,6 +59,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
       log,
     }),
   );
+  const policies = stack.adopt(openPolicySource(client), (opened) => opened.close());
   const open = stack.move();
   return {
     get state() {
@@ -63,6 +68,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     awaitRange: AWAIT_RANGE[cluster.assignRanges],
     watch: (onChange) => store.watch(onChange),
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
+    policies,
     report: (report) => reporter.report(report),
     close: () => open.dispose(),
   };

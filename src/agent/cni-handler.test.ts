@@ -45,6 +45,7 @@ test('F: GC goes on over what fails, and reports all of it', async () => {
       () => undefined,
       () => undefined,
     ),
+    admit: () => Promise.resolve(),
     hostPorts: {
       open: () => Promise.resolve(),
       close: ({ containerId }: LiveAttachment) => Promise.resolve(void closed.push(containerId)),

@@ -32,6 +32,8 @@ export type CniContext = {
   readiness: () => Readiness;
   nextIndex: () => number;
   hostPorts: HostPorts;
+  /** Resolves when the policies are in force for every pod that is attached. */
+  admit: () => Promise<void>;
 };
 
 type RequestOf<C extends CniRequest['command']> = Extract<CniRequest, { command: C }>;
@@ -103,11 +105,17 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   );
   const { attachment, mac, gateways, mtu } = attached;
   for (const notice of attached.notices) context.log.warn(notice, { what: describeAttachment(attachment) });
-  try {
-    await context.hostPorts.open(attachment);
-  } catch (error) {
-    await withdraw(attachment, context);
-    throw new CniError('KERNEL_REFUSED', `the ports of the pod cannot be opened: ${describeError(error)}`);
+  const stages = [
+    ['the policies for the pod cannot be brought into force', context.admit],
+    ['the ports of the pod cannot be opened', () => context.hostPorts.open(attachment)],
+  ] as const;
+  for (const [failure, reach] of stages) {
+    try {
+      await reach();
+    } catch (error) {
+      await withdraw(attachment, context);
+      throw new CniError('KERNEL_REFUSED', `${failure}: ${describeError(error)}`);
+    }
   }
   context.log.info('attached', {
     what: describeAttachment(attachment),

@@ -8,6 +8,7 @@ import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
 import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
+import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import type { ElementChange } from '../nftables/elements.ts';
@@ -30,6 +31,9 @@ export type NodeNetworkOptions = {
   table: AttachmentTable;
   removal: LinkRemoval;
   nextIndex: () => number;
+  policyProblems: () => readonly string[];
+  /** Addresses of pods whose connections must be tracked. */
+  trackedIps: () => readonly Ip[];
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
   /** The last good view of an earlier run. */
@@ -89,7 +93,11 @@ export class NodeNetwork {
 
   /** Changes elements of the firewall; brings all of it where it has no place for them yet. */
   async changeFirewall(changes: readonly ElementChange[]): Promise<void> {
-    if (await this.#firewall.change(changes)) return;
+    if (!(await this.#firewall.change(changes))) await this.refreshFirewall();
+  }
+
+  /** Brings the firewall to what it shall be now, without waiting for a resync. */
+  async refreshFirewall(): Promise<void> {
     const problems = await this.#firewall.ensure(this.#firewallInput());
     if (problems.length > 0) throw new Error(problems.join('; '));
   }
@@ -128,6 +136,7 @@ export class NodeNetwork {
     const firewall = await this.#firewall.ensure(this.#firewallInput());
     const problems = [
       ...store.state.problems,
+      ...this.#options.policyProblems(),
       ...accepted.refused.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
       ...(result.overlay?.peers ?? []).flatMap(({ paths }) =>
@@ -223,7 +232,8 @@ export class NodeNetwork {
     const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
-    const translates = masquerade.enabled || hasPorts;
+    const tracked = this.#options.trackedIps();
+    const translates = masquerade.enabled || hasPorts || tracked.length > 0;
     // IPv6 has no reverse path filter but that of the table.
     if (ranges.length === 0 || !(translates || ranges.some((range) => cidrFamily(range) === 6)))
       return undefined;
@@ -233,6 +243,7 @@ export class NodeNetwork {
       nodes: accepted.nodes,
       exclude: masquerade.exclude,
       masquerade: masquerade.enabled,
+      tracked,
       conntrack,
       ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
       ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),

@@ -6,6 +6,7 @@ import type { AttachmentTable } from './attachments.ts';
 import type { EventLoopDelay } from './event-loop.ts';
 import type { NodeNetwork, Reached } from './node-network.ts';
 import type { Readiness } from './node-view.ts';
+import type { PolicyEnforcer } from './policy-enforcer.ts';
 
 export type AgentStatus = {
   node: string;
@@ -34,6 +35,8 @@ export type AgentStatus = {
   problems: readonly string[];
   lastResync?: Reached['resync'];
   eventLoopDelay: EventLoopDelay;
+  /** Absent where the source of the cluster's nodes has no policies. */
+  policy?: PolicyEnforcer['status'];
 };
 
 export type StatusInput = {
@@ -43,6 +46,7 @@ export type StatusInput = {
   table: AttachmentTable;
   network: NodeNetwork;
   eventLoopDelay: EventLoopDelay;
+  policy: PolicyEnforcer['status'] | undefined;
 };
 
 export function describeAgent({
@@ -52,6 +56,7 @@ export function describeAgent({
   table,
   network,
   eventLoopDelay,
+  policy,
 }: StatusInput): AgentStatus {
   const { underlays, overlay, problems, resync } = network.reached;
   return {
@@ -77,6 +82,7 @@ export function describeAgent({
     })),
     problems,
     eventLoopDelay,
+    ...(policy === undefined ? {} : { policy }),
     ...(resync === undefined ? {} : { lastResync: resync }),
   };
 }

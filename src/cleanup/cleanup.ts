@@ -4,9 +4,10 @@ import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
 import { describeOperation } from '../netlink/operation.ts';
-import type { Nftables } from '../nftables/nft.ts';
+import type { Nftables, TableName } from '../nftables/nft.ts';
 import { TABLE } from '../overlay/node-table.ts';
 import { ATTACHMENT_GROUP, DOOMED_GROUP, parseRecord, SHAPER_GROUP } from '../pod/attachment.ts';
+import { POLICY_TABLE } from '../policy/render.ts';
 import { applyOperations } from '../reconcile/apply.ts';
 import { diffStates } from '../reconcile/diff.ts';
 import { readOwnState } from '../reconcile/own.ts';
@@ -16,7 +17,7 @@ export type Traces = {
   operations: Operation[];
   /** Pods that are attached now and would lose their network. */
   pods: number;
-  hasTable: boolean;
+  tables: TableName[];
   folders: string[];
 };
 
@@ -48,7 +49,7 @@ export async function findTraces({ kernel, nftables, podNetwork, folders }: Clea
       ...[...ofPods, ...shapers].map(({ index }): Operation => ({ op: 'link.delete', index })),
     ],
     pods: ofPods.filter(isAttached).length,
-    hasTable: (await nftables.read(TABLE)) !== undefined,
+    tables: await presentTables(nftables),
     folders: folders.filter((folder) => existsSync(folder)),
   };
 }
@@ -59,7 +60,7 @@ export async function findTraces({ kernel, nftables, podNetwork, folders }: Clea
  * @returns what could not be removed, one sentence each.
  */
 export async function removeTraces(
-  { operations, hasTable, folders }: Traces,
+  { operations, tables, folders }: Traces,
   { kernel, nftables }: CleanupPlace,
   tell: (line: string) => void,
 ): Promise<string[]> {
@@ -75,9 +76,17 @@ export async function removeTraces(
       problems.push(`${what}: ${String(error)}`);
     }
   };
-  if (hasTable) await attempt(`nftables table ${TABLE.family} ${TABLE.name}`, () => nftables.remove(TABLE));
+  for (const table of tables)
+    await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
   for (const folder of folders) await attempt(`folder ${folder}`, () => rmSync(folder, { recursive: true }));
   return problems;
+}
+
+async function presentTables(nftables: Nftables): Promise<TableName[]> {
+  const found = await Promise.all(
+    [TABLE, POLICY_TABLE].map(async (table) => ((await nftables.read(table)) === undefined ? [] : [table])),
+  );
+  return found.flat();
 }
 
 function isAttached({ group, alias }: Link): boolean {

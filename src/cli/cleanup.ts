@@ -49,7 +49,7 @@ export const cleanupCommand: Command = {
     const tell = (line: string) => void process.stdout.write(`${line}\n`);
     if (options['dry-run'] === true) {
       traces.operations.forEach((operation) => tell(describeOperation(operation)));
-      if (traces.hasTable) tell('nftables table inet fairlead');
+      for (const { family, name } of traces.tables) tell(`nftables table ${family} ${name}`);
       traces.folders.forEach((folder) => tell(`folder ${folder}`));
       return EXIT.ok;
     }

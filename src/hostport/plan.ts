@@ -12,6 +12,9 @@ import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
 /** What a pod needs of the node: its addresses and the ports that lead there. */
 export type PodPorts = { ips: readonly Ip[]; portMappings?: readonly PortMapping[] };
 
+/** Of pods whose connections are tracked, IPv4 first. */
+export const TRACKED_SETS: readonly string[] = ['tracked4', 'tracked6'];
+
 export type HostPortInput = {
   pods: readonly PodPorts[];
   families: readonly IpFamily[];

@@ -10,9 +10,10 @@ import {
   hostPortTracking,
   LOCALHOST_GUARD,
   type PodPorts,
+  TRACKED_SETS,
 } from '../hostport/plan.ts';
 import { type Cidr, cidrContainsCidr, cidrFamily, hostCidr } from '../ip/cidr.ts';
-import type { Ip, IpFamily } from '../ip/ip.ts';
+import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import type { Chain, NftSet, Rule, Table } from '../nftables/objects.ts';
 import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
 
@@ -29,6 +30,8 @@ export type NodeTableInput = {
    * where others translate addresses (a service's, say): their answers would not be translated back.
    */
   untracked: boolean;
+  /** Addresses of pods whose connections must be tracked for other reasons: policies. */
+  tracked: readonly Ip[];
   /** Present where ports of the node may lead to pods. */
   hostPorts?: { pods: readonly PodPorts[]; nodeIps: readonly Ip[] };
   /** Whether pods that talk to the outside carry the node's address. */
@@ -51,7 +54,7 @@ export function planNodeTable(input: NodeTableInput): Table {
   const families = [...new Set(input.ranges.map(cidrFamily))];
   const hostPorts = input.hostPorts === undefined ? undefined : { ...input.hostPorts, families };
   if (hostPorts !== undefined) {
-    sets.push(...hostPortSets(hostPorts));
+    sets.push(...hostPortSets(hostPorts).map((set) => withTracked(set, input.tracked)));
     rules.push(...hostPortSources(hostPorts));
   }
   for (const range of input.masquerade ? input.ranges : []) {
@@ -112,6 +115,17 @@ function insideSet(name: string, family: IpFamily, { podNetwork, nodes, exclude 
     interval: true,
     elements: withoutInner(all).map((cidr) => ({ key: [cidr] })),
   };
+}
+
+/** Each of them once, and only those of the set's family. */
+function withTracked(set: NftSet, tracked: readonly Ip[]): NftSet {
+  const family = TRACKED_SETS.indexOf(set.name) === 0 ? 4 : 6;
+  if (!TRACKED_SETS.includes(set.name)) return set;
+  const ips = new Set([
+    ...set.elements.map(({ key }) => key[0]!),
+    ...tracked.filter((ip) => ipFamily(ip) === family),
+  ]);
+  return { ...set, elements: [...ips].map((ip) => ({ key: [ip] })) };
 }
 
 /** An interval set refuses ranges that overlap: of two the larger stays. */

@@ -1,14 +1,12 @@
 /** A lab whose agents take everything from the Kubernetes API, as in a cluster. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KubeClient } from '../../src/kube/client.ts';
-import { readAccess } from '../../src/lab/api-access.ts';
 import { apiProcesses, startApi } from '../../src/lab/api-start.ts';
 import { addPod } from '../../src/lab/pods.ts';
 import { nodePaths } from '../../src/lab/state.ts';
-import type { LabPlan } from '../../src/lab/topology.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { until } from '../until.ts';
+import { clientOf, itemsOf } from './api-client.ts';
 import { faultsOf, startLab } from './fixture.ts';
 
 type NodeObject = {
@@ -17,20 +15,6 @@ type NodeObject = {
   status: { conditions: { type: string; status: string; message: string }[] };
 };
 type EventObject = { message: string; involvedObject: { name: string } };
-
-function clientOf(plan: LabPlan): KubeClient {
-  const { port, token, certificate } = readAccess(plan.options.name)!;
-  return new KubeClient({
-    server: new URL(`https://127.0.0.1:${port}`),
-    origin: 'the test',
-    token: { text: token },
-    ca: { text: certificate },
-  });
-}
-
-async function itemsOf<T>(client: KubeClient, path: string): Promise<T[]> {
-  return ((await client.json({ path })) as { items: T[] }).items;
-}
 
 test('all is proven, and every node tells the cluster that its network is up', async () => {
   const plan = await startLab({ nodes: 3, subnets: 2, pods: 1, family: 'dual', api: true });
@@ -47,8 +31,13 @@ test('all is proven, and every node tells the cluster that its network is up', a
 test('nodes without ranges get them from an agent that leads', async () => {
   const plan = await startLab({ nodes: 3, pods: 0, ranges: 'agents', api: true });
   using client = clientOf(plan);
-  const ranges = (await itemsOf<NodeObject>(client, '/api/v1/nodes')).map(({ spec }) => spec.podCIDRs?.[0]);
-  assert.deepEqual(ranges.toSorted(), ['10.244.0.0/24', '10.244.1.0/24', '10.244.2.0/24']);
+  const ranges = (await itemsOf<NodeObject>(client, '/api/v1/nodes')).map(
+    ({ spec }) => spec.podCIDRs?.[0] ?? '',
+  );
+  assert.deepEqual(
+    ranges.toSorted((a, b) => a.localeCompare(b)),
+    ['10.244.0.0/24', '10.244.1.0/24', '10.244.2.0/24'],
+  );
 });
 
 test('the API is gone for a while: everything goes on, pods start, and what changed is caught up with', async () => {

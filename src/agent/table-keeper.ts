@@ -1,0 +1,128 @@
+/** Keeps one nftables table as it is wanted, whoever changes it. One change at a time. */
+import { describeError } from '../errors/errors.ts';
+import type { Logger } from '../log/logger.ts';
+import { changeElements, elementChanges, holdsSets } from '../nftables/diff.ts';
+import type { ElementChange } from '../nftables/elements.ts';
+import type { Nftables, TableName } from '../nftables/nft.ts';
+import type { Table } from '../nftables/objects.ts';
+
+/** Milliseconds after our own change in which a change by others may already be part of what we read back. */
+const DOUBT_MS = 200;
+
+type Applied = {
+  /** Absent where none is wanted. */
+  table?: Table;
+  /** How the kernel reported the table right after; absent when it was not asked since. */
+  reported?: string;
+  at: number;
+};
+
+export class TableKeeper {
+  readonly #nftables: Nftables;
+  readonly #name: TableName;
+  readonly #log: Logger;
+  /** What was applied last; absent when nobody can tell. */
+  #applied: Applied | undefined;
+  /** The change of the whole table that is under way. */
+  #running: Promise<void> | undefined;
+  #trusted = false;
+  #doubtful = false;
+
+  constructor(nftables: Nftables, name: TableName, log: Logger) {
+    this.#nftables = nftables;
+    this.#name = name;
+    this.#log = log;
+  }
+
+  /** Somebody changed a ruleset of this namespace: ours may be among them. */
+  distrust(): void {
+    this.#trusted = false;
+    this.#doubtful ||= performance.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
+  }
+
+  /**
+   * @param table undefined is none at all. A function is asked when it is its turn.
+   * @throws what kept it from being reached.
+   */
+  async ensure(table: () => Promise<Table | undefined> | Table | undefined): Promise<void> {
+    await this.#idle();
+    const attempt = async () => {
+      const wanted = await table();
+      await (wanted === undefined ? this.#clean() : this.#keep(wanted));
+    };
+    this.#running = attempt();
+    try {
+      await this.#running;
+    } catch (error) {
+      this.#applied = undefined;
+      throw error;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /**
+   * Changes elements at once, without waiting for a resync.
+   * @returns false where the table has no such sets; then only {@link ensure} helps.
+   * @throws FairleadError when the kernel does not take them: it may not hold what it should.
+   */
+  async change(changes: readonly ElementChange[]): Promise<boolean> {
+    await this.#idle();
+    const table = this.#applied?.table;
+    if (table === undefined || !holdsSets(table, changes)) return false;
+    this.#nftables.change(this.#name, changes);
+    this.#applied = { table: changeElements(table, changes), at: performance.now() };
+    return true;
+  }
+
+  /** Whether the kernel holds these elements right now. */
+  holds(changes: readonly ElementChange[]): boolean {
+    return this.#nftables.holds(this.#name, changes);
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+  }
+
+  async #clean(): Promise<void> {
+    if (this.#applied !== undefined && this.#applied.table === undefined && this.#trusted) return;
+    this.#trusted = true;
+    await this.#nftables.remove(this.#name);
+    this.#applied = { at: performance.now() };
+  }
+
+  async #keep(table: Table): Promise<void> {
+    const doubtful = this.#doubtful;
+    const trusted = this.#trusted && !doubtful;
+    // Before anything is read: what changes from now on is distrusted anew.
+    this.#trusted = true;
+    this.#doubtful = false;
+    const changes =
+      this.#applied?.table === undefined ? undefined : elementChanges(this.#applied.table, table);
+    if (changes?.length === 0) {
+      if (trusted) return;
+      const reported = this.#applied?.reported;
+      if (!doubtful && reported !== undefined) {
+        if ((await this.#nftables.read(this.#name)) === reported) return;
+        this.#log.warn('the nftables table was changed behind our back; it is put right', {
+          table: this.#name.name,
+        });
+      }
+    }
+    await this.#bring(table, trusted ? changes : undefined);
+    const reported = await this.#nftables.read(this.#name);
+    if (reported === undefined) throw new Error('the nftables table was deleted as soon as it was there');
+    this.#applied = { table, reported, at: performance.now() };
+  }
+
+  /** A node or a pod that joins or leaves is one element more or less: no need to load the table anew. */
+  async #bring(table: Table, changes: readonly ElementChange[] | undefined): Promise<void> {
+    if (changes === undefined || changes.length === 0) return this.#nftables.replace(table);
+    try {
+      this.#nftables.change(this.#name, changes);
+    } catch (error) {
+      this.#log.debug('elements were refused; the table is loaded anew', { reason: describeError(error) });
+      await this.#nftables.replace(table);
+    }
+  }
+}

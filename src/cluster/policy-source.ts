@@ -1,0 +1,47 @@
+/** Pods, namespaces and policies of the cluster, as enforcement needs them. */
+import type { KubeClient } from '../kube/client.ts';
+import { NAMESPACE_KIND } from '../kube/kinds/namespace.ts';
+import { NETWORK_POLICY_KIND } from '../kube/kinds/network-policy.ts';
+import { POD_KIND } from '../kube/kinds/pod.ts';
+import { Reflector } from '../kube/reflector.ts';
+import type { PolicyInput } from '../policy/compile.ts';
+
+export type PolicySource = {
+  /** Undefined until all of it was listed once: half of it would allow what is forbidden. */
+  readonly state: PolicyInput | undefined;
+  readonly problems: readonly string[];
+  watch(onChange: () => void): { [Symbol.dispose](): void };
+  close(): void;
+};
+
+export function openPolicySource(client: KubeClient): PolicySource {
+  const listeners = new Set<() => void>();
+  let state: PolicyInput | undefined;
+  const onChange = () => {
+    state = undefined;
+    for (const listener of listeners) listener();
+  };
+  const pods = new Reflector({ client, kind: POD_KIND, onChange });
+  const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange });
+  const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange });
+  const all = [pods, namespaces, policies];
+  return {
+    get state() {
+      if (!all.every(({ complete }) => complete)) return undefined;
+      state ??= {
+        pods: [...pods.objects.values()],
+        namespaces: [...namespaces.objects.values()],
+        policies: [...policies.objects.values()].map(({ policy }) => policy),
+      };
+      return state;
+    },
+    get problems() {
+      return all.flatMap(({ problems }) => problems);
+    },
+    watch: (listener) => {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+    close: () => all.forEach((reflector) => reflector[Symbol.dispose]()),
+  };
+}
