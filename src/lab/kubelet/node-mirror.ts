@@ -2,11 +2,11 @@
 import { release } from 'node:os';
 import { openDirectoryStore } from '../../cluster/directory-store.ts';
 import type { ClusterNode } from '../../cluster/node.ts';
+import { askStatus } from '../../status/ask.ts';
 import { type Api, timeOf } from '../api/api.ts';
 import { kindNamed } from '../api/kinds.ts';
 import { type ApiObject, type Fields, listAt, textAt } from '../api/object.ts';
 import { ensureObject, setField } from '../api/owner.ts';
-import { askAgent } from '../nodes.ts';
 import { clusterDirectory, nodePaths } from '../state.ts';
 import type { LabPlan } from '../topology.ts';
 
@@ -25,7 +25,7 @@ export function mirrorNodes(plan: LabPlan, api: Api): Disposable {
     if (asking || plan.options.cni === 'none') return;
     asking = true;
     for (const { name } of plan.nodes) {
-      const status = await askAgent(nodePaths(plan.options.name, name).apiSocket).catch(() => undefined);
+      const status = await askStatus(nodePaths(plan.options.name, name).apiSocket).catch(() => undefined);
       readiness.set(name, status?.readiness.ready === true);
     }
     asking = false;
