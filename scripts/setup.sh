@@ -11,7 +11,7 @@ die() { say "$*"; exit 1; }
 # What each Debian package is needed for stands in docs/dependencies.md.
 PACKAGES="gcc libc6-dev make musl-tools iproute2 nftables util-linux tcpdump"
 # Only tests and benchmarks use these.
-TEST_PACKAGES="clang libclang-rt-dev containernetworking-plugins iptables containerd runc podman busybox-static openssl"
+TEST_PACKAGES="clang libclang-rt-dev containernetworking-plugins iptables containerd runc podman busybox-static openssl kubernetes-client"
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 
@@ -26,6 +26,8 @@ concrete() {
 install_packages() {
   missing=
   for package in "$@"; do
+    # A kubectl of another origin does as well, and Debian's would not go beside it.
+    [ "$package" = kubernetes-client ] && command -v kubectl >/dev/null && continue
     name=$(concrete "$package")
     [ -n "$name" ] && installed "$name" && continue
     missing="$missing $package"

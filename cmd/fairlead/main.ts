@@ -3,6 +3,7 @@ import { agentCommand } from '../../src/cli/agent.ts';
 import { cleanupCommand } from '../../src/cli/cleanup.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
+import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../src/cli/lab/api.ts';
 import { labDownCommand } from '../../src/cli/lab/down.ts';
 import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
 import { labMapCommand } from '../../src/cli/lab/map.ts';
@@ -29,5 +30,8 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   labExecCommand,
   nodeExecCommand,
   captureCommand,
+  labApiCommand,
+  labApiServeCommand,
+  labKubeconfigCommand,
   versionCommand,
 ]);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
 import { Leadership } from '../cluster/leadership.ts';
+import { reportNode } from '../cluster/node-report.ts';
 import { assignRanges } from '../cluster/range-assignment.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
@@ -46,6 +47,14 @@ export function openCluster(configuration: () => Configuration, name: string, lo
       }),
     );
   }
+  const reporter = stack.use(
+    reportNode({
+      client,
+      node: () => store.node(name),
+      taint: () => configuration().cluster.startupTaint,
+      log,
+    }),
+  );
   const open = stack.move();
   return {
     get state() {
@@ -54,6 +63,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     awaitRange: AWAIT_RANGE[cluster.assignRanges],
     watch: (onChange) => store.watch(onChange),
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
+    report: (report) => reporter.report(report),
     close: () => open.dispose(),
   };
 }

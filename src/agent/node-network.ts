@@ -7,13 +7,13 @@ import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
-import { type Cidr, cidrFamily } from '../ip/cidr.ts';
+import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { DOOMED_GROUP, describeAttachment, SHAPER_GROUP } from '../pod/attachment.ts';
-import { type AttachmentTable, readLinks } from './attachments.ts';
+import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
@@ -135,7 +135,14 @@ export class NodeNetwork {
       ),
       ...result.reached.failures.map(({ error }) => error.message),
       ...firewall,
+      ...strandedPods(table.live.values(), this.#view?.ranges),
     ];
+    const { readiness } = this;
+    store.report?.({
+      ready: readiness.ready,
+      message: readiness.ready ? `pods of ${readiness.view.ranges.join(', ')} are reached` : readiness.reason,
+      problems,
+    });
     this.#report(problems, { ...result, problems }, started, reasons);
     if (result.reached.failures.length > 0 || firewall.length > 0) throw new Error(problems.join('; '));
   }
@@ -170,7 +177,7 @@ export class NodeNetwork {
     const { addresses } = configuration.node;
     const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
     if (record.podCidrs.length > 0 || store.awaitRange !== undefined) return addressed;
-    const ranges = await claimFreeRanges(store, record, onePerFamily(configuration.podNetwork), {
+    const ranges = await claimFreeRanges(store, record, configuration.podNetwork, {
       4: configuration.nodePrefixLength,
       6: configuration.nodePrefixLength6,
     });
@@ -250,6 +257,16 @@ export class NodeNetwork {
   }
 }
 
-function onePerFamily(ranges: readonly Cidr[]): Cidr[] {
-  return ([4, 6] as const).flatMap((family) => ranges.find((range) => cidrFamily(range) === family) ?? []);
+/** Pods whose node has another range now: others do not find them any more. */
+function strandedPods(attachments: Iterable<LiveAttachment>, ranges: readonly Cidr[] | undefined): string[] {
+  if (ranges === undefined) return [];
+  return [...attachments].flatMap((attachment) => {
+    const lost = attachment.ips.filter((ip) => !ranges.some((range) => cidrContains(range, ip)));
+    return lost.length === 0
+      ? []
+      : [
+          `${describeAttachment(attachment)} has ${lost.join(', ')}, which is of none of the ranges ${ranges.join(', ')} of this node: ` +
+            'other nodes do not find it; create it anew',
+        ];
+  });
 }

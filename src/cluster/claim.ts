@@ -6,9 +6,9 @@ import { freeRange } from './ranges.ts';
 import type { ClusterStore } from './store.ts';
 
 /**
- * Claims the lowest free range of every part of the pod network, all of them or none; those that another node takes
+ * Claims the lowest free range of every family of the pod network, all of them or none; those that another node takes
  * at the same moment are passed over.
- * @returns undefined when a part of the pod network is used up.
+ * @returns undefined when the pod network of a family is used up.
  */
 export async function claimFreeRanges(
   store: ClusterStore,
@@ -19,11 +19,21 @@ export async function claimFreeRanges(
   const lost: Cidr[] = [];
   for (;;) {
     const claimed = [...store.state.nodes.flatMap(({ podCidrs }) => podCidrs), ...lost];
-    const ranges = podNetwork.flatMap(
-      (network) => freeRange(network, prefixLengths[cidrFamily(network)], claimed) ?? [],
+    const pools = Map.groupBy(podNetwork, cidrFamily);
+    const ranges = [...pools].flatMap(([family, networks]) =>
+      firstFree(networks, prefixLengths[family], claimed),
     );
-    if (ranges.length < podNetwork.length) return undefined;
+    if (ranges.length < pools.size) return undefined;
     if (await store.claimRanges(node, ranges)) return ranges;
     lost.push(...ranges);
   }
+}
+
+/** None, or the one of the first part that has one. */
+function firstFree(networks: readonly Cidr[], prefixLength: number, claimed: readonly Cidr[]): Cidr[] {
+  for (const network of networks) {
+    const range = freeRange(network, prefixLength, claimed);
+    if (range !== undefined) return [range];
+  }
+  return [];
 }

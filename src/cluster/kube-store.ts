@@ -10,6 +10,8 @@ import type { ClusterNode } from './node.ts';
 import type { ClusterState, ClusterStore } from './store.ts';
 
 export type KubeStore = ClusterStore & {
+  /** As it is known now. */
+  node(name: string): KubeNode | undefined;
   /** All nodes as they are now, past every cache: what a decision for the whole cluster is made from. */
   listNodes(): Promise<KubeNode[]>;
 };
@@ -86,6 +88,7 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
         }
       }
     },
+    node: (name) => [...reflector.objects.values()].find((node) => node.name === name),
     listNodes: async () => {
       const fresh = new Collection(NODE_KIND);
       await listAll(client, {

@@ -14,7 +14,7 @@ import { planRanges } from './range-plan.ts';
 export type RangeAssignmentOptions = {
   store: KubeStore;
   leadership: Leadership;
-  /** At most one part per family; asked for at every run, since the configuration may change. */
+  /** Asked for at every run, since the configuration may change. */
   podNetwork: () => readonly Cidr[];
   prefixLengths: () => Readonly<Record<IpFamily, number>>;
   log: Logger;

@@ -13,16 +13,16 @@ import { type IpFamily, ipToBigInt } from '../ip/ip.ts';
 import type { ClusterNode } from './node.ts';
 
 export type RangePlan = {
-  /** Oldest node first; one range per part of the pod network. */
+  /** Oldest node first; one range per family of the pod network. */
   assignments: { node: ClusterNode; ranges: Cidr[] }[];
-  /** One sentence per part of the pod network that has no room for all. */
+  /** One sentence per family that has no room for all. */
   problems: string[];
 };
 
 /**
  * Gives every waiting node the lowest free ranges, all of its families or none.
  * @param nodes all of them: what any of them claims, rightly or not, is not given to another.
- * @param podNetwork at most one part per family.
+ * @param podNetwork of several parts of a family the first that has room is used.
  */
 export function planRanges(
   nodes: readonly ClusterNode[],
@@ -31,16 +31,17 @@ export function planRanges(
   prefixLengths: Readonly<Record<IpFamily, number>>,
 ): RangePlan {
   const claimed = nodes.flatMap(({ podCidrs }) => podCidrs);
-  const free = podNetwork.map((network) => freeRanges(network, prefixLengths[cidrFamily(network)], claimed));
+  const pools = [...Map.groupBy(podNetwork, cidrFamily)];
+  const free = pools.map(([family, networks]) => freeRangesOf(networks, prefixLengths[family], claimed));
   const plan: RangePlan = { assignments: [], problems: [] };
   const queue = waiting.toSorted(byAge);
   for (const [index, node] of queue.entries()) {
     const ranges = free.map((ranges_) => ranges_.next());
     const full = ranges.findIndex(({ done }) => done === true);
     if (full !== -1) {
-      const network = podNetwork[full]!;
+      const [family, networks] = pools[full]!;
       plan.problems.push(
-        `no free range of /${prefixLengths[cidrFamily(network)]} is left in ${network} for ${queue.length - index} nodes, ` +
+        `no free range of /${prefixLengths[family]} is left in ${networks.join(', ')} for ${queue.length - index} nodes, ` +
           `${node.name} the first of them; remove nodes that are gone, or enlarge podNetwork`,
       );
       return plan;
@@ -48,6 +49,14 @@ export function planRanges(
     plan.assignments.push({ node, ranges: ranges.map(({ value }) => value as Cidr) });
   }
   return plan;
+}
+
+function* freeRangesOf(
+  networks: readonly Cidr[],
+  prefixLength: number,
+  claimed: readonly Cidr[],
+): Generator<Cidr, void> {
+  for (const network of networks) yield* freeRanges(network, prefixLength, claimed);
 }
 
 /** The ranges that nobody claims, lowest first, in one sweep over all claims. */

@@ -8,6 +8,9 @@ export type ClusterState = {
   problems: readonly string[];
 };
 
+/** How a node is: whether pods can use its network, why or why not, and what is wrong. */
+export type NodeReport = { ready: boolean; message: string; problems: readonly string[] };
+
 export type ClusterStore = {
   /** The whole state, now. */
   readonly state: ClusterState;
@@ -24,5 +27,7 @@ export type ClusterStore = {
    * @returns false when another node has one of them.
    */
   claimRanges(node: ClusterNode, ranges: readonly Cidr[]): Promise<boolean>;
+  /** Tells the cluster how this node is, where it wants to know. */
+  report?(report: NodeReport): void;
   close(): void;
 };

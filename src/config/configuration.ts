@@ -21,6 +21,7 @@ export type Configuration = {
     source: 'directory' | 'kubernetes';
     directory: string;
     kubeconfig: string;
+    startupTaint: string;
     assignRanges: 'auto' | 'never';
   };
   paths: { socketDirectory: string; stateDirectory: string };

@@ -28,7 +28,7 @@ export const KEYS: readonly Key[] = [
     path: 'podNetwork',
     type: 'ranges',
     default: ['10.244.0.0/16'],
-    doc: 'The pod network of the cluster: one range, or one per family. Pods in it talk to each other without NAT.',
+    doc: 'The pod network of the cluster: one or more ranges per family. Pods in it talk to each other without NAT. A node takes its slice from the first range of a family that has one left, so a range may be added while the cluster runs.',
     reload: 'live',
   },
   {
@@ -136,6 +136,13 @@ export const KEYS: readonly Key[] = [
     default: '',
     doc: 'Kubeconfig by which the API is reached, at its current context. Empty: the service account of the pod that the agent runs in.',
     reload: { restart: SOURCE },
+  },
+  {
+    path: 'cluster.startupTaint',
+    type: 'text',
+    default: 'fairlead.io/network-not-ready',
+    doc: 'Key of the taint that the agent takes from its node as soon as the network is up. Nodes that register with it (kubelet `--register-with-taints`) get no pods before. Empty: no taint is touched.',
+    reload: 'live',
   },
   {
     path: 'cluster.assignRanges',

@@ -1,6 +1,6 @@
 /** Whether a value fits its key, as the value that the program uses or as one sentence that says what would fit. */
 import { describeError } from '../errors/errors.ts';
-import { cidrFamily, cidrsOverlap, parseCidr } from '../ip/cidr.ts';
+import { cidrsOverlap, parseCidr } from '../ip/cidr.ts';
 import { parseIp } from '../ip/ip.ts';
 import type { Key } from './keys.ts';
 import { nearestName } from './nearest.ts';
@@ -42,19 +42,16 @@ function checkChoice(of: readonly string[], value: unknown): Checked {
   );
 }
 
-/** @param onePerFamily as in the pod network: at least one, and none of a family twice. */
-function checkRanges(texts: readonly unknown[], onePerFamily: boolean): Checked {
+/** @param needsOne as the pod network does. */
+function checkRanges(texts: readonly unknown[], needsOne: boolean): Checked {
   return attempt(() => {
     const ranges = texts.map((text) => parseCidr(String(text), 'range'));
     for (const [index, range] of ranges.entries()) {
       for (const other of ranges.slice(index + 1)) {
         if (cidrsOverlap(range, other)) throw new Error(`${range} and ${other} overlap; keep one of them`);
-        if (onePerFamily && cidrFamily(range) === cidrFamily(other)) {
-          throw new Error(`${range} and ${other} are of one family; name one range per family`);
-        }
       }
     }
-    if (onePerFamily && ranges.length === 0) throw new Error('is empty; name at least one range');
+    if (needsOne && ranges.length === 0) throw new Error('is empty; name at least one range');
     return ranges;
   });
 }

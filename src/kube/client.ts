@@ -16,7 +16,10 @@ export type ApiRequest = {
   query?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   body?: unknown;
-  contentType?: 'application/json' | 'application/merge-patch+json';
+  contentType?:
+    | 'application/json'
+    | 'application/merge-patch+json'
+    | 'application/strategic-merge-patch+json';
   signal?: AbortSignal;
   /** Milliseconds without a byte after which the connection counts as dead. */
   idleMs?: number;

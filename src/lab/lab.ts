@@ -2,6 +2,8 @@
 import { rmSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { FairleadError } from '../errors/errors.ts';
+import { writeKubeconfig } from './api-access.ts';
+import { startApi, stopApi } from './api-start.ts';
 import { concurrently } from './concurrently.ts';
 import { deleteNamespaces, listNamespaces } from './namespaces.ts';
 import { awaitAgent, registerNode, startAgent, writeConfiguration } from './nodes.ts';
@@ -20,12 +22,18 @@ export async function labUp(
   tell: (step: string) => void,
 ): Promise<'new' | 'already up'> {
   const plan = planLab(options);
-  if (await isAlreadyUp(plan, tell)) return 'already up';
+  if (await isAlreadyUp(plan, tell)) {
+    if (options.api) await startApi(plan);
+    return 'already up';
+  }
   writeRecord({ plan, phase: 'starting', pid: process.pid });
   tell(`${plan.nodes.length} nodes on ${plan.subnets.length} subnet(s), and the world`);
   await buildUnderlay(plan);
   if (options.cni === 'fairlead') await startAgents(plan, tell);
-  else await buildPlainBridges(plan);
+  else {
+    await buildPlainBridges(plan);
+    if (options.api) await startApi(plan);
+  }
   await Promise.all([
     startProbe(plan.world.namespace, 'world'),
     ...plan.nodes.map(({ namespace, name }) => startProbe(namespace, name)),
@@ -43,15 +51,20 @@ export async function labUp(
 /** Removes everything of the lab and nothing else, whatever state it is in; nothing there is fine. */
 export async function labDown(name: string): Promise<void> {
   const directory = labDirectory(name);
+  // It would go on making pods.
+  await stopApi(name);
   await deleteNamespaces(listNamespaces(namespacePrefix(name)));
   rmSync(directory, { recursive: true, force: true });
 }
 
 async function startAgents(plan: LabPlan, tell: (step: string) => void): Promise<void> {
-  for (const node of plan.nodes) {
-    registerNode(plan, node);
-    writeConfiguration(plan, node);
+  for (const node of plan.nodes) registerNode(plan, node);
+  if (plan.options.api) {
+    tell('the Kubernetes API, which agents take the nodes from');
+    await startApi(plan);
+    writeKubeconfig(plan);
   }
+  for (const node of plan.nodes) writeConfiguration(plan, node);
   tell('an agent per node');
   for (const node of plan.nodes) startAgent(plan, node);
   await Promise.all(plan.nodes.map((node) => awaitAgent(plan, node)));

@@ -7,7 +7,7 @@ import type { ClusterNode } from '../cluster/node.ts';
 import { FairleadError } from '../errors/errors.ts';
 import { askStatus } from '../status/ask.ts';
 import { agentProcesses, startAgentProcess } from './processes.ts';
-import { clusterDirectory, nodePaths } from './state.ts';
+import { apiPaths, clusterDirectory, nodePaths } from './state.ts';
 import type { LabNode, LabPlan } from './topology.ts';
 
 /** Milliseconds: 64 agents on two cores start in about ten seconds. */
@@ -41,7 +41,9 @@ export function writeConfiguration(
     `node: { name: ${node.name} }`,
     `podNetwork: [${plan.podNetwork.map((range) => JSON.stringify(range)).join(', ')}]`,
     `backend: ${backend}`,
-    `cluster: { directory: ${clusterDirectory(name)} }`,
+    plan.options.api
+      ? `cluster: { source: kubernetes, kubeconfig: ${apiPaths(name).kubeconfig} }`
+      : `cluster: { directory: ${clusterDirectory(name)} }`,
     `paths: { socketDirectory: ${paths.sockets}, stateDirectory: ${paths.state} }`,
     'log: { format: text, level: info }',
     '',

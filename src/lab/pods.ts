@@ -26,26 +26,45 @@ export function networkConfiguration(
   };
 }
 
+/** Whom a pod is in the API, where it was made for an object there. */
+export type PodIdentity = {
+  /** Its Kubernetes namespace and name. */
+  namespace: string;
+  name: string;
+  uid: string;
+  /** Absent where the lab's probe is to be its process. */
+  containers?: LabPod['containers'];
+};
+
 /** @param mtu of the pod's interface where it shall not be the node's choice. */
-export async function addPod(plan: LabPlan, name: string, nodeName: string, mtu?: number): Promise<LabPod> {
-  checkPodName(name);
+export async function addPod(
+  plan: LabPlan,
+  name: string,
+  nodeName: string,
+  mtu?: number,
+  identity?: PodIdentity,
+): Promise<LabPod> {
+  if (identity === undefined) checkPodName(name);
   const lab = plan.options.name;
   const node = requireNode(plan, nodeName);
   if (readPods(lab).some((pod) => pod.name === name)) {
     throw new FairleadError('FL_LAB', `pod ${name} exists already; choose another name, or remove it first`);
   }
+  const { uid, containers } = identity ?? {};
   const pod: LabPod = {
     name,
     node: node.name,
     containerId: randomBytes(32).toString('hex'),
     namespace: namespaceName(lab, `pod-${randomBytes(6).toString('hex')}`),
+    ...(uid === undefined ? {} : { uid }),
+    ...(containers === undefined ? {} : { containers }),
   };
   writePod(lab, pod);
   try {
     await createNamespaces([pod.namespace]);
-    const attached = await attachPod(plan, pod, node, mtu);
+    const attached = await attachPod(plan, pod, node, mtu, identity);
     const complete = { ...pod, ...attached };
-    await startProbe(pod.namespace, name);
+    if (containers === undefined) await startProbe(pod.namespace, name);
     writePod(lab, complete);
     return complete;
   } catch (error) {
@@ -92,6 +111,7 @@ async function attachPod(
   pod: LabPod,
   node: LabNode,
   mtu?: number,
+  identity?: PodIdentity,
 ): Promise<{ ips: Ip[]; mtu: number }> {
   if (plan.options.cni === 'none') return attachPlainly(plan, pod, node);
   const text = await callPluginOrFail({
@@ -100,7 +120,7 @@ async function attachPod(
     containerId: pod.containerId,
     netns: namespacePath(pod.namespace),
     ifname: 'eth0',
-    args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${pod.name}`,
+    args: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${identity?.namespace ?? 'default'};K8S_POD_NAME=${identity?.name ?? pod.name}${identity === undefined ? '' : `;K8S_POD_UID=${identity.uid}`}`,
   });
   const result = JSON.parse(text) as { ips: { address: string }[]; interfaces: { mtu: number }[] };
   return {

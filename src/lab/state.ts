@@ -1,11 +1,14 @@
 /** What a lab keeps on disk: one directory, written before the things that it names are made. */
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FairleadError } from '../errors/errors.ts';
 import type { Ip } from '../ip/ip.ts';
+import type { Container } from './kubelet/container.ts';
 import { checkLabName, type LabPlan } from './topology.ts';
 
 export type LabPod = {
+  /** Of pods in another Kubernetes namespace than the default one: `namespace/name`. */
   name: string;
   node: string;
   containerId: string;
@@ -13,6 +16,10 @@ export type LabPod = {
   /** Absent until the pod is attached. */
   ips?: readonly Ip[];
   mtu?: number;
+  /** Of the API's object that it was made for. */
+  uid?: string;
+  /** Processes of its own; absent where the lab's probe is the pod's process. */
+  containers?: readonly Container[];
 };
 
 export type LabRecord = { plan: LabPlan; phase: 'starting' | 'up'; pid: number };
@@ -57,11 +64,11 @@ export function requireLab(name: string): LabPlan {
 }
 
 export function writePod(lab: string, pod: LabPod): void {
-  writeJson(join(labDirectory(lab), 'pods', `${pod.name}.json`), pod);
+  writeJson(podPath(lab, pod.name), pod);
 }
 
 export function removePod(lab: string, name: string): void {
-  rmSync(join(labDirectory(lab), 'pods', `${name}.json`), { force: true });
+  rmSync(podPath(lab, name), { force: true });
 }
 
 export function readPods(lab: string): LabPod[] {
@@ -69,8 +76,28 @@ export function readPods(lab: string): LabPod[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory)
     .filter((file) => file.endsWith('.json'))
-    .map((file) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as LabPod)
+    .flatMap((file) => readPodFile(join(directory, file)))
     .toSorted((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }));
+}
+
+/** A pod's name as part of a file name. */
+export function podFileName(name: string): string {
+  const text = name.replaceAll('/', '@');
+  return text.length <= 128 ? text : `@${createHash('sha256').update(text).digest('hex')}`;
+}
+
+function podPath(lab: string, name: string): string {
+  return join(labDirectory(lab), 'pods', `${podFileName(name)}.json`);
+}
+
+/** None where it has been removed since the directory was read. */
+function readPodFile(path: string): LabPod[] {
+  try {
+    return [JSON.parse(readFileSync(path, 'utf8')) as LabPod];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** Paths of one node's agent. */
@@ -87,11 +114,23 @@ export function nodePaths(lab: string, node: string) {
   };
 }
 
+/** Paths of the embedded API. */
+export function apiPaths(lab: string) {
+  const directory = join(labDirectory(lab), 'api');
+  return {
+    directory,
+    objects: join(directory, 'objects'),
+    log: join(directory, 'api.log'),
+    access: join(directory, 'access.json'),
+    kubeconfig: join(directory, 'kubeconfig'),
+  };
+}
+
 export function clusterDirectory(lab: string): string {
   return join(labDirectory(lab), 'cluster');
 }
 
-function writeJson(path: string, value: unknown): void {
+export function writeJson(path: string, value: unknown): void {
   writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }

@@ -24,6 +24,8 @@ export type LabOptions = {
   family: LabFamily;
   /** Who assigns the nodes' ranges: the cluster, as a controller manager does, or the agents among themselves. */
   ranges: 'cluster' | 'agents';
+  /** Whether the lab has a Kubernetes API from its start. */
+  api: boolean;
 };
 
 export const DEFAULT_OPTIONS: LabOptions = {
@@ -36,6 +38,7 @@ export const DEFAULT_OPTIONS: LabOptions = {
   cni: 'fairlead',
   family: 'ipv4',
   ranges: 'cluster',
+  api: false,
 };
 
 /** What there is one of per family comes as a list, IPv4 first; where one is enough, it is the first. */

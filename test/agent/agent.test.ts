@@ -240,6 +240,29 @@ test('a pod sends from its own addresses alone', async () => {
   }
 });
 
+test('a second part of the pod network is added while the cluster runs', async () => {
+  const plan = await startLab({ nodes: 2, pods: 1 });
+  const [node, other] = plan.nodes as [LabNode, LabNode];
+  const record = nodeRecord(plan, other);
+  writeNode(clusterDirectory(plan.options.name), {
+    ...record,
+    podCidrs: [...record.podCidrs, parseCidr('10.245.7.0/24')],
+  });
+  await until('the range is refused', async () =>
+    (await statusOf(plan, node)).problems.some((problem) =>
+      problem.includes('10.245.7.0/24, which is outside the pod network 10.244.0.0/16'),
+    ),
+  );
+  const { configuration } = nodePaths(plan.options.name, node.name);
+  const text = readFileSync(configuration, 'utf8');
+  writeFileSync(configuration, text.replace('podNetwork: ["10.244.0.0/16"', '$&, "10.245.0.0/16"'));
+  await until('the range is reached', async () =>
+    (await inNode(node, 'ip', 'route')).includes('10.245.7.0/24 via 192.168.1.3'),
+  );
+  await until('nothing is wrong', async () => (await statusOf(plan, node)).problems.length === 0);
+  assert.equal(await podsMeet(plan), true);
+});
+
 test('a configuration with a mistake changes nothing and is named; a key that cannot change live says so', async () => {
   const plan = await startLab({ nodes: 1, pods: 1 });
   const node = plan.nodes[0]!;

@@ -1,4 +1,4 @@
-/** docs/cni.md names a test for each line of the contract: those tests exist, and what they say of themselves is listed. */
+/** Pages that name a test for each line: those tests exist, and what tests of the contract say of themselves is listed. */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,15 +12,22 @@ function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }
 
-void test('every test that docs/cni.md names exists', () => {
-  const references = [...page.matchAll(/`([\w/.-]+\.test\.ts)`: ((?:“[^”]+”(?:, )?)+)/g)];
-  assert.ok(references.length > 50);
+for (const [path, least] of [
+  ['docs/cni.md', 50],
+  ['docs/faults.md', 20],
+] as const) {
+  void test(`every test that ${path} names exists`, () => checkReferences(read(path), least));
+}
+
+function checkReferences(document: string, least: number): void {
+  const references = [...document.matchAll(/`([\w/.-]+\.test\.ts)`: ((?:“[^”]+”(?:, )?)+)/g)];
+  assert.ok(references.length > least);
   for (const [, file = '', names = ''] of references) {
     const text = read(file);
     for (const [, name = ''] of names.matchAll(/“([^”]+)”/g))
       assert.ok(text.includes(name), `${file} has no test “${name}”`);
   }
-});
+}
 
 void test('every test that begins with a line of the contract is named there', () => {
   const files = readdirSync(join(ROOT, 'src/cni')).filter((file) => file.endsWith('.test.ts'));

@@ -23,6 +23,7 @@ export const UP_OPTIONS = {
   cni: { type: 'string' },
   family: { type: 'string' },
   ranges: { type: 'string' },
+  api: { type: 'boolean' },
 } as const;
 
 export const UP_HELP = {
@@ -35,6 +36,7 @@ export const UP_HELP = {
   cni: 'fairlead, or none: what happens without a pod network (default fairlead)',
   family: 'addresses of nodes and pods: ipv4, ipv6 or dual (default ipv4)',
   ranges: 'who assigns the ranges of the nodes: cluster or agents (default cluster)',
+  api: 'start the Kubernetes API too, for kubectl',
 };
 
 export function parseUpOptions(options: Options): LabOptions {
@@ -56,6 +58,7 @@ export function parseUpOptions(options: Options): LabOptions {
     cni: choice(options, 'cni', ['fairlead', 'none']),
     family: choice(options, 'family', LAB_FAMILIES),
     ranges: choice(options, 'ranges', ['cluster', 'agents']),
+    api: options['api'] === true,
   };
 }
 

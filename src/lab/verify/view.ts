@@ -16,9 +16,12 @@ export function viewLab(plan: LabPlan, family: IpFamily = familiesOf(plan.option
   return {
     plan,
     family,
-    pods: readPods(plan.options.name).flatMap(({ name, namespace, node, ips, mtu }) =>
-      ips === undefined ? [] : [{ name, namespace, address: own(ips), node, mtu: mtu ?? 1500 }],
-    ),
+    pods: readPods(plan.options.name)
+      // Who runs a command of its own answers no questions.
+      .filter(({ containers }) => containers === undefined)
+      .flatMap(({ name, namespace, node, ips, mtu }) =>
+        ips === undefined ? [] : [{ name, namespace, address: own(ips), node, mtu: mtu ?? 1500 }],
+      ),
     nodes: plan.nodes.map(({ name, namespace, addresses, podCidrs }) => ({
       name,
       namespace,

@@ -1,0 +1,138 @@
+/**
+ * What a node tells the cluster of itself: whether its network is up (condition NetworkUnavailable, which schedulers
+ * and people look at), the start-up taint that goes with it, and an Event for every new problem.
+ */
+import { hash } from 'node:crypto';
+import type { KubeClient } from '../kube/client.ts';
+import type { KubeNode } from '../kube/kinds/node.ts';
+import type { Logger } from '../log/logger.ts';
+import { Runner } from '../reconcile/runner.ts';
+import type { NodeReport } from './store.ts';
+
+export type NodeReporter = { report(report: NodeReport): void; [Symbol.dispose](): void };
+
+export type NodeReporterOptions = {
+  client: KubeClient;
+  /** The record of this node, as it is known now. */
+  node: () => KubeNode | undefined;
+  /** Key of the taint that keeps pods away until the network is up; empty for none. */
+  taint: () => string;
+  log: Logger;
+  /** Milliseconds in which one problem makes one Event. */
+  repeatMs?: number;
+};
+
+const REPEAT_MS = 600_000;
+/** Of one report; all of them are in the agent's status. */
+const MOST_EVENTS = 10;
+const LONGEST_MESSAGE = 1000;
+const NETWORK_UNAVAILABLE = 'NetworkUnavailable';
+
+export function reportNode(options: NodeReporterOptions): NodeReporter {
+  const { client, node, taint, log, repeatMs = REPEAT_MS } = options;
+  let latest: NodeReport | undefined;
+  /** What the cluster was told last, and of which record of the node. */
+  let told = '';
+  const events = new Map<string, number>();
+
+  const task = async () => {
+    const own = node();
+    if (latest === undefined || own === undefined) return;
+    const report = latest;
+    const condition = JSON.stringify([own.uid, report.ready, report.message]);
+    if (condition !== told) {
+      await client.json({
+        method: 'PATCH',
+        path: `/api/v1/nodes/${own.name}/status`,
+        // Conditions are merged by their type: those of others stay.
+        contentType: 'application/strategic-merge-patch+json',
+        body: { status: { conditions: [conditionOf(report, new Date())] } },
+      });
+      told = condition;
+    }
+    if (report.ready) await removeTaint(client, own, taint());
+    for (const problem of freshProblems(report.problems, events, repeatMs, performance.now())) {
+      await client.json({
+        method: 'POST',
+        path: '/api/v1/namespaces/default/events',
+        body: eventOf(own, problem, new Date()),
+      });
+      events.set(problem, performance.now());
+    }
+  };
+  const runner = new Runner({
+    task,
+    onError: (error, retryAfterMs) =>
+      log.warn('the cluster could not be told how this node is', { reason: error, retryAfterMs }),
+    delayMs: 100,
+  });
+  return {
+    report: (report) => {
+      latest = report;
+      runner.trigger('report');
+    },
+    [Symbol.dispose]: () => void runner.stop(),
+  };
+}
+
+/** Of a Node's status (core/v1 NodeCondition). */
+export function conditionOf({ ready, message }: NodeReport, now: Date): object {
+  const time = now.toISOString().replace(/\.\d+Z$/, 'Z');
+  return {
+    type: NETWORK_UNAVAILABLE,
+    status: ready ? 'False' : 'True',
+    reason: ready ? 'FairleadIsUp' : 'FairleadIsNotReady',
+    message: message.slice(0, LONGEST_MESSAGE),
+    lastHeartbeatTime: time,
+    lastTransitionTime: time,
+  };
+}
+
+/** The version makes it a compare-and-swap: taints are a list, and others write theirs. */
+async function removeTaint(client: KubeClient, own: KubeNode, key: string): Promise<void> {
+  if (key === '' || !own.taints.some((taint) => taint.key === key)) return;
+  await client.json({
+    method: 'PATCH',
+    path: `/api/v1/nodes/${own.name}`,
+    contentType: 'application/merge-patch+json',
+    body: {
+      metadata: { uid: own.uid, resourceVersion: own.resourceVersion },
+      spec: { taints: own.taints.filter((taint) => taint.key !== key) },
+    },
+  });
+}
+
+/** Forgets those that are over, so that they are told again when they come back. */
+export function freshProblems(
+  problems: readonly string[],
+  told: Map<string, number>,
+  repeatMs: number,
+  nowMs: number,
+): string[] {
+  for (const problem of told.keys()) if (!problems.includes(problem)) told.delete(problem);
+  return [...new Set(problems)]
+    .filter((problem) => nowMs - (told.get(problem) ?? -Infinity) >= repeatMs)
+    .slice(0, MOST_EVENTS);
+}
+
+/** An Event (core/v1) about the node; one of the same text within a second is the same. */
+function eventOf(own: KubeNode, problem: string, now: Date): object {
+  const time = now.toISOString().replace(/\.\d+Z$/, 'Z');
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: {
+      name: `${own.name}.${hash('sha256', `${problem} ${time}`, 'hex').slice(0, 16)}`,
+      namespace: 'default',
+    },
+    // Events about nodes are found by the name in place of the uid, as kubelets write them.
+    involvedObject: { apiVersion: 'v1', kind: 'Node', name: own.name, uid: own.name },
+    reason: 'NetworkProblem',
+    message: problem.slice(0, LONGEST_MESSAGE),
+    type: 'Warning',
+    source: { component: 'fairlead', host: own.name },
+    firstTimestamp: time,
+    lastTimestamp: time,
+    count: 1,
+  };
+}

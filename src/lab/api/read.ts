@@ -1,0 +1,83 @@
+/** Getting one object, and lists: pages, selectors, tables. */
+import type { Answer, Api } from './api.ts';
+import { ApiFailure } from './failure.ts';
+import { apiVersionOf, notFound } from './kinds.ts';
+import { type ApiObject, listAt, textAt } from './object.ts';
+import { isSelected, type Query, type Target } from './request.ts';
+import { keyOf } from './store.ts';
+import { makeTable } from './table.ts';
+import { requireObject } from './write.ts';
+
+/** How objects are shown: as they are, or as rows. */
+export type View = 'object' | 'table';
+
+export function readObject(api: Api, target: Target, query: Query, view: View): Answer {
+  const object = requireObject(api, target);
+  if (view === 'object') return { code: 200, body: object };
+  const { resourceVersion } = object.metadata;
+  return {
+    code: 200,
+    body: makeTable(target.kind, [object], { resourceVersion }, query.rowContent, api.now()),
+  };
+}
+
+export function readList(api: Api, { kind, namespace }: Target, query: Query, view: View): Answer {
+  const from = query.continue === '' ? undefined : readContinue(api, query.continue);
+  const matching = api.store
+    .list(kind, namespace)
+    .filter((object) => (from === undefined || keyOf(object) > from.after) && isSelected(query, object));
+  const page = query.limit > 0 ? matching.slice(0, query.limit) : matching;
+  const version = from?.version ?? api.store.version;
+  const rest = matching.length - page.length;
+  const metadata = {
+    resourceVersion: String(version),
+    ...(rest > 0 ? { continue: writeContinue(version, page.at(-1)!), remainingItemCount: rest } : {}),
+  };
+  if (view === 'table')
+    return { code: 200, body: makeTable(kind, page, metadata, query.rowContent, api.now()) };
+  return {
+    code: 200,
+    body: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items: page },
+  };
+}
+
+/** `pods/NAME/log`: everything that the container has written. */
+export function readLog(api: Api, target: Target, container: string | null): Answer {
+  const pod = requireObject(api, target);
+  const names = listAt(pod, 'spec', 'containers').map((entry) => textAt(entry, 'name'));
+  const name = container === null || container === '' ? names[0]! : container;
+  if (!names.includes(name))
+    throw new ApiFailure(
+      'BadRequest',
+      `container ${name} is not valid for pod ${target.name}; it has ${names.join(', ')}`,
+    );
+  const text = api.logs(target.namespace ?? '', target.name ?? '', name);
+  if (text === undefined) throw notFound(target.kind, target.name ?? '');
+  return { code: 200, body: text };
+}
+
+/**
+ * Later pages show what is there by then, under the version of the first: whoever watches from that version is told
+ * whatever changed in between.
+ */
+function writeContinue(version: number, last: ApiObject): string {
+  return Buffer.from(JSON.stringify({ version, after: keyOf(last) })).toString('base64url');
+}
+
+function readContinue(api: Api, token: string): { version: number; after: string } {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(token, 'base64url').toString());
+  } catch {
+    parsed = undefined;
+  }
+  const version = Number(textAt(parsed, 'version') || Number.NaN);
+  if (!Number.isSafeInteger(version))
+    throw new ApiFailure('BadRequest', 'continue: is not a token that this API gave; start the list anew');
+  if (api.store.since(version) === undefined)
+    throw new ApiFailure(
+      'Expired',
+      'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
+    );
+  return { version, after: textAt(parsed, 'after') };
+}

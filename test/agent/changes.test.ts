@@ -1,0 +1,119 @@
+/** What changes about nodes while they run: addresses, records, links, MTU, ranges. Pods go on as far as they can. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { removeNode, writeNode } from '../../src/cluster/directory-store.ts';
+import { parseCidr } from '../../src/ip/cidr.ts';
+import { parseIp } from '../../src/ip/ip.ts';
+import { namespacePath, run } from '../../src/lab/namespaces.ts';
+import { nodeRecord } from '../../src/lab/nodes.ts';
+import { addPod } from '../../src/lab/pods.ts';
+import { clusterDirectory, nodePaths, readPods } from '../../src/lab/state.ts';
+import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
+import { ask } from '../../src/lab/verify/ask.ts';
+import { everyWay, viewLab } from '../../src/lab/verify/view.ts';
+import { askStatus } from '../../src/status/ask.ts';
+import { startLab } from '../lab/fixture.ts';
+import { until } from '../until.ts';
+
+function inNode(node: LabNode, ...command: string[]): Promise<string> {
+  return run('nsenter', [`--net=${namespacePath(node.namespace)}`, '--', ...command]);
+}
+
+function statusOf(plan: LabPlan, node: LabNode) {
+  return askStatus(nodePaths(plan.options.name, node.name).apiSocket);
+}
+
+/** Whether all pods meet, by every protocol and without NAT. */
+async function podsMeet(plan: LabPlan): Promise<boolean> {
+  const { pods } = viewLab(plan);
+  const questions = pods.flatMap((from) =>
+    pods.filter((to) => to.name !== from.name).flatMap((to) => everyWay(from, to)),
+  );
+  return (await ask(questions.map((question) => ({ ...question, timeoutMs: 500 })))).every(({ ok }) => ok);
+}
+
+for (const backend of ['vxlan', 'host-gw'] as const) {
+  test(`${backend}: a node that gets another address is followed`, async () => {
+    const plan = await startLab({ nodes: 2, pods: 1, backend });
+    const moving = plan.nodes[1]!;
+    await inNode(moving, 'ip', 'addr', 'add', '192.168.1.33/24', 'dev', 'eth0');
+    writeNode(clusterDirectory(plan.options.name), {
+      ...nodeRecord(plan, moving),
+      internalIps: [parseIp('192.168.1.33')],
+    });
+    await until('pods meet over the new address', async () => {
+      await inNode(moving, 'ip', 'addr', 'del', '192.168.1.3/24', 'dev', 'eth0').catch(() => '');
+      await inNode(moving, 'ip', 'addr', 'replace', '192.168.1.33/24', 'dev', 'eth0');
+      return podsMeet(plan);
+    });
+    const shown = backend === 'vxlan' ? ['bridge', 'fdb', 'show', 'dev', 'fl-vxlan'] : ['ip', 'route'];
+    assert.doesNotMatch(await inNode(plan.nodes[0]!, ...shown), /192\.168\.1\.3\b/);
+  });
+}
+
+test('a link that flaps, and addresses and routes that go with it', async () => {
+  const plan = await startLab({ nodes: 2, pods: 1, backend: 'vxlan' });
+  const node = plan.nodes[0]!;
+  for (let time = 0; time < 3; time++) {
+    await inNode(node, 'ip', 'link', 'set', 'eth0', 'down');
+    await inNode(node, 'ip', 'addr', 'flush', 'dev', 'eth0');
+    await inNode(node, 'ip', 'link', 'set', 'eth0', 'up');
+    await inNode(node, 'ip', 'addr', 'add', `${node.address}/24`, 'dev', 'eth0');
+  }
+  await until('pods meet again', () => podsMeet(plan));
+  await until('nothing is wrong', async () => (await statusOf(plan, node)).problems.length === 0);
+});
+
+test('a record that is deleted and made anew, as of another node of the same name', async () => {
+  const plan = await startLab({ nodes: 2, pods: 1, backend: 'vxlan' });
+  const renewed = plan.nodes[1]!;
+  const record = nodeRecord(plan, renewed);
+  const directory = clusterDirectory(plan.options.name);
+  removeNode(directory, record);
+  await until('the node is forgotten', async () => (await statusOf(plan, plan.nodes[0]!)).peers.length === 0);
+  assert.equal(
+    (await statusOf(plan, renewed)).readiness.ready,
+    true,
+    'its own pods are served all the while',
+  );
+  writeNode(directory, { ...record, uid: 'another', createdAt: '2026-06-01T00:00:00Z' });
+  await until('pods meet again', () => podsMeet(plan));
+});
+
+test('an MTU that becomes smaller: the tunnel follows, and so does the next pod', async () => {
+  const plan = await startLab({ nodes: 2, pods: 1, backend: 'vxlan' });
+  const node = plan.nodes[0]!;
+  for (const each of plan.nodes) await inNode(each, 'ip', 'link', 'set', 'eth0', 'mtu', '1400');
+  await until('the tunnel has followed', async () =>
+    (await inNode(node, 'ip', 'link', 'show', 'fl-vxlan')).includes('mtu 1350'),
+  );
+  await until('the view has followed', async () => {
+    const { readiness } = await statusOf(plan, node);
+    return readiness.ready && readiness.view.mtu === 1350;
+  });
+  assert.equal((await addPod(plan, 'next', node.name)).mtu, 1350);
+  assert.equal(await podsMeet(plan), true);
+});
+
+test('a node that gets another range: its pods go on where they can, and are named where they cannot', async () => {
+  const plan = await startLab({ nodes: 2, pods: 2 });
+  const node = plan.nodes[0]!;
+  const record = nodeRecord(plan, node);
+  writeNode(clusterDirectory(plan.options.name), { ...record, podCidrs: [parseCidr('10.244.9.0/24')] });
+  const stranded =
+    /pod default\/pod-1 \(eth0\) has 10\.244\.0\.2, which is of none of the ranges 10\.244\.9\.0\/24.*create it anew/;
+  await until('the pods that cannot go on are named', async () =>
+    (await statusOf(plan, node)).problems.some((problem) => stranded.test(problem)),
+  );
+  const next = await addPod(plan, 'next', node.name);
+  assert.equal(next.ips?.[0], '10.244.9.2');
+  const pods = viewLab(plan).pods;
+  const [own, neighbor, distant] = ['pod-1', 'next', 'pod-3'].map(
+    (name) => pods.find((pod) => pod.name === name)!,
+  );
+  const meet = async (...questions: Parameters<typeof ask>[0][]) =>
+    (await ask(questions.flat())).every(({ ok }) => ok);
+  assert.equal(await meet(everyWay(own!, neighbor!), everyWay(neighbor!, own!)), true, 'on the node itself');
+  await until('the new range is reached', () => meet(everyWay(distant!, neighbor!)));
+  assert.equal(readPods(plan.options.name).length, 5);
+});
