@@ -26,6 +26,7 @@ const PURE_FILES = new Set([
   'src/kube/kinds/fields.ts',
   'src/kube/kinds/intern.ts',
   'src/conntrack/flush.ts',
+  'src/conntrack/list.ts',
   'src/reconcile/diff.ts',
   'src/reconcile/identity.ts',
   'src/reconcile/state.ts',

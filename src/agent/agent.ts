@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
-import { flushFlows } from '../conntrack/conntrack.ts';
+import { openConntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
 import { watchKernel } from '../netlink/monitor.ts';
@@ -61,7 +61,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   let lastIndex = Math.max(FIRST_INDEX, ...kernel.links().map(({ index }) => index));
   const nextIndex = () => ++lastIndex;
 
-  const nftables = openNftables();
+  const nftables = stack.use(openNftables());
+  const conntrack = stack.use(openConntrack());
   const network = new NodeNetwork({
     name,
     configuration: () => configuration,
@@ -73,7 +74,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     nextIndex,
     policyProblems: () => enforcer?.problems ?? [],
     trackedIps: () => enforcer?.tracked ?? [],
-    forgetFlows: flushFlows,
+    forgetFlows: conntrack.forget,
     log,
     lastView: loadNodeView(stateDirectory),
   });
@@ -85,6 +86,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           nftables,
           table,
           track: () => network.refreshFirewall(),
+          conntrack,
           log,
         });
   stack.defer(() => enforcer?.stop());
@@ -136,7 +138,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     hostPorts: createHostPorts({
       network,
       localIps: () => kernel.addresses().map(({ ip }) => ip),
-      forget: flushFlows,
+      forget: conntrack.forget,
       resync: () => runner.trigger('ports'),
       log,
     }),

@@ -1,6 +1,6 @@
 /** Each CNI command against the node's attachments. */
 
-import { CniError } from '../cni/errors.ts';
+import { CNI_CODES, CniError } from '../cni/errors.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type CniReply, errorReply, SUCCESS } from '../cni/reply.ts';
 import type { CniRequest } from '../cni/request.ts';
@@ -14,7 +14,7 @@ import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { type Attachment, attachmentId, describeAttachment, hostLinkName } from '../pod/attachment.ts';
 import { hostMac } from '../pod/plan.ts';
-import { attach } from './attach.ts';
+import { type AttachContext, type Attached, type AttachRequest, attach } from './attach.ts';
 import { type AttachmentTable, findAttachment } from './attachments.ts';
 import { checkAttachment } from './check.ts';
 import { detach } from './detach.ts';
@@ -82,7 +82,7 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   using pod = openKernel(namespace);
   // The interface of an earlier DEL of this container may still be on its way out.
   if (context.table.doomed.size > 0 && pod.link(ifname) !== undefined) await context.removal.settled();
-  const attached = attach(
+  const attached = await attachWhenFree(
     {
       network: configuration.name,
       containerId,
@@ -134,6 +134,23 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
     configuration.prevResult,
   );
   return { exitCode: 0, stdout };
+}
+
+/** Addresses of pods that were deleted just now are free when their links are gone: nobody is refused for those. */
+async function attachWhenFree(
+  request: AttachRequest,
+  context: AttachContext & Pick<CniContext, 'removal'>,
+): Promise<Attached> {
+  try {
+    return attach(request, context);
+  } catch (error) {
+    const lacksAddress =
+      error instanceof CniError &&
+      (error.code === CNI_CODES.NOT_AVAILABLE || error.code === CNI_CODES.ADDRESS_TAKEN);
+    if (!lacksAddress || context.table.doomed.size === 0) throw error;
+  }
+  await context.removal.settled();
+  return attach(request, context);
 }
 
 /** An ADD that cannot be completed leaves nothing. */

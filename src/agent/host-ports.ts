@@ -33,7 +33,8 @@ export function createHostPorts({ network, localIps, forget, resync, log }: Host
       if (!hasPorts(attachment)) return;
       await network.changeFirewall(hostPortElements('add', attachment));
       // What was sent to the port before is remembered as meant for the node itself, or for the pod before.
-      await forget(udpFlowsBefore(attachment, localIps()));
+      // The addresses of a node with many pods are a long list: only who needs them asks for them.
+      if (hasUdp(attachment)) await forget(udpFlowsBefore(attachment, localIps()));
     },
     close: async (attachment) => {
       if (!hasPorts(attachment)) return;
@@ -56,6 +57,10 @@ export function createHostPorts({ network, localIps, forget, resync, log }: Host
     areOpen: (attachment) =>
       !hasPorts(attachment) || network.firewallHolds(hostPortElements('add', attachment)),
   };
+}
+
+function hasUdp({ portMappings = [] }: Attachment): boolean {
+  return portMappings.some(({ protocol }) => protocol === 'udp');
 }
 
 function hasPorts({ portMappings = [] }: Attachment): boolean {

@@ -1,7 +1,7 @@
 /** Brings the cluster's policies into force for the pods of this node, before they start and ever after. */
 import type { PolicySource } from '../cluster/policy-source.ts';
-import { flushFlows } from '../conntrack/conntrack.ts';
-import { type Connection, listConnections } from '../conntrack/list.ts';
+import type { Conntrack } from '../conntrack/conntrack.ts';
+import type { Connection } from '../conntrack/list.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
@@ -19,6 +19,7 @@ export type PolicyEnforcerOptions = {
   table: AttachmentTable;
   /** Called when other addresses than before need their connections tracked; resolves when they are. */
   track: () => Promise<void>;
+  conntrack: Conntrack;
   log: Logger;
   /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
   patienceMs?: number;
@@ -91,7 +92,7 @@ export class PolicyEnforcer {
   }
 
   async #enforce(): Promise<void> {
-    const { source, table, track, log } = this.#options;
+    const { source, table, track, conntrack, log } = this.#options;
     const { state } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays.
     if (state === undefined) return;
@@ -111,7 +112,7 @@ export class PolicyEnforcer {
     this.#tracked = tracked;
     if (former.some((ip) => !tracked.includes(ip))) await track();
     if (sameGrants(before, compiled)) return;
-    const cut = await cutForbidden(compiled);
+    const cut = await cutForbidden(compiled, conntrack);
     this.#cut += cut;
     if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
   }
@@ -165,13 +166,13 @@ function sameGrants(a: Compiled, b: Compiled): boolean {
 }
 
 /** Of the connections that were let through once, those that would not be now. @returns how many there were. */
-async function cutForbidden(compiled: Compiled): Promise<number> {
+async function cutForbidden(compiled: Compiled, conntrack: Conntrack): Promise<number> {
   const own = new Set(compiled.pods.flatMap(({ pod }) => pod.podIPs));
-  const forbidden = (await listConnections()).filter(
+  const forbidden = (await conntrack.list()).filter(
     (connection) =>
       (own.has(connection.source) || own.has(connection.target)) && !isAllowed(compiled, connection),
   );
-  await flushFlows(
+  await conntrack.forget(
     forbidden.map(({ protocol, source, sourcePort, destination, destinationPort }) => ({
       family: ipFamily(source),
       protocol,

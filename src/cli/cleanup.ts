@@ -33,9 +33,10 @@ export const cleanupCommand: Command = {
       );
     }
     using kernel = openKernel();
+    using nftables = openNftables();
     const place = {
       kernel,
-      nftables: openNftables(),
+      nftables,
       podNetwork,
       folders: [paths.socketDirectory, paths.stateDirectory],
     };

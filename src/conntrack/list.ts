@@ -2,8 +2,6 @@
 import { type Ip, ipFromBytes } from '../ip/ip.ts';
 import { Attributes, Writer } from '../netlink/attribute.ts';
 import { NLM_F_DUMP, readMessages, writeMessage } from '../netlink/message.ts';
-import type { NetworkNamespace } from '../netlink/namespace.ts';
-import { NetlinkSocket } from '../netlink/socket.ts';
 import type { FlowProtocol } from './flush.ts';
 
 /** `source` began it; `target` is who really answers, behind any translation. */
@@ -17,25 +15,27 @@ export type Connection = {
   targetPort: number;
 };
 
-const NETLINK_NETFILTER = 12;
 const CT_GET = (1 << 8) | 1;
 const CT_NEW = 1 << 8;
 const HEADER_BYTES = 4;
 const PROTOCOLS: Readonly<Record<number, FlowProtocol>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 
-/** All of TCP, UDP and SCTP, off the event loop. @param namespace the process' own where absent. */
-export async function listConnections(namespace?: NetworkNamespace): Promise<Connection[]> {
-  using socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
+/** The question for all of them, in one dump. */
+export function encodeList(): Buffer {
   const writer = new Writer();
   writeMessage(writer, CT_GET, NLM_F_DUMP, () => writer.zeros(HEADER_BYTES));
-  const { replies } = await socket.transactAsync(writer.finish());
+  return writer.finish();
+}
+
+/** Those of TCP, UDP and SCTP. */
+export function readList(replies: Buffer): Connection[] {
   return [...readMessages(replies)].flatMap(({ type, payload }) =>
     type === CT_NEW ? (readConnection(payload) ?? []) : [],
   );
 }
 
 /** @returns undefined for another protocol. */
-export function readConnection(payload: Buffer): Connection | undefined {
+function readConnection(payload: Buffer): Connection | undefined {
   const attributes = new Attributes(payload, HEADER_BYTES);
   const [original, reply] = [readTuple(attributes.nested(1)), readTuple(attributes.nested(2))];
   if (original === undefined || reply === undefined) return undefined;

@@ -53,6 +53,7 @@ export function createFakeNftables(): FakeNftables {
       [...tables].flatMap(([name, { chains }]) =>
         name !== key(own) && chains.some(({ hook }) => hook?.type === 'nat') ? [name] : [],
       ),
+    [Symbol.dispose]: () => undefined,
   };
 }
 

@@ -29,6 +29,7 @@ export type Nftables = {
   baseChains(): Promise<ListedChain[]>;
   /** Tables of others that translate addresses in this namespace, as `ip nat`. */
   foreignNat(own: TableName): Promise<string[]>;
+  [Symbol.dispose](): void;
 };
 
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
@@ -37,11 +38,18 @@ const NETLINK_NETFILTER = 12;
 /** Process ids come round again; this many runs of nft do not happen while a notification is on its way. */
 const KEPT_PIDS = 64;
 
-/** @param namespace the process' own where absent. */
+/** @param namespace the process' own where absent; not to be disposed before elements are first changed or asked for. */
 export function openNftables(namespace?: NetworkNamespace): Nftables {
   const command = namespace === undefined ? ['nft'] : ['nsenter', `--net=${namespace.path}`, 'nft'];
   // Changes of elements are made by this process itself.
   const pids = new Set<number>([process.pid]);
+  // One socket, made when first needed and kept: closing one waits for the RCU grace period in which the kernel frees
+  // what was deleted (net/netfilter/nf_tables_api.c, nft_rcv_nl_event), 15–30 ms on the event loop.
+  let kept: NetlinkSocket | undefined;
+  const openSocket = () => {
+    kept ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
+    return kept;
+  };
   const nft = (args: readonly string[], input = '') => {
     const { child, output } = run(command, args, input);
     if (child.pid !== undefined) pids.add(child.pid);
@@ -53,8 +61,7 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     replace: async (table) => void (await nft(['-f', '-'], replaceTable(table))),
     remove: async (table) => void (await nft(['-f', '-'], deleteTable(table))),
     change: (table, changes) => {
-      using socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
-      const { replies } = socket.transact(encodeElementChanges(table, changes));
+      const { replies } = openSocket().transact(encodeElementChanges(table, changes));
       for (const message of readMessages(replies)) {
         const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
         if (refusal === undefined) continue;
@@ -66,8 +73,7 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
       }
     },
     holds: (table, elements) => {
-      using socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
-      const { replies } = socket.transact(encodeElementQuestions(table, elements));
+      const { replies } = openSocket().transact(encodeElementQuestions(table, elements));
       return [...readMessages(replies)].every(
         (message) => message.type !== NLMSG_ERROR || readError(message) === undefined,
       );
@@ -83,6 +89,7 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     },
     baseChains: async () => baseChains(await nft(['--stateless', 'list', 'chains'])),
     foreignNat: async (own) => natTables(await nft(['--stateless', 'list', 'chains']), own),
+    [Symbol.dispose]: () => kept?.[Symbol.dispose](),
   };
 }
 

@@ -41,7 +41,7 @@ function table(name: string, ...sets: NftSet[]): Table {
 for (const [kind, open] of Object.entries(kinds)) {
   describe(kind, () => {
     test('a table is replaced whole, read back, and removed; removing what is not there is fine', async () => {
-      const nftables = open();
+      using nftables = open();
       await nftables.replace(table('a', RANGES));
       await nftables.replace(table('a', PORTS));
       const text = (await nftables.read({ family: 'inet', name: 'a' })) ?? '';
@@ -53,7 +53,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     });
 
     test('elements come and go, with values and verdicts; one that is there may be added again', async () => {
-      const nftables = open();
+      using nftables = open();
       const name = { family: 'inet', name: 'b' } as const;
       await nftables.replace(table('b', RANGES, PORTS, CHAINS));
       const port: Element = { key: ['tcp', '8080'], value: ['10.244.0.2', '80'] };
@@ -85,7 +85,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     });
 
     test('of several changes all take effect or none', async () => {
-      const nftables = open();
+      using nftables = open();
       const name = { family: 'inet', name: 'c' } as const;
       await nftables.replace(table('c', RANGES));
       const before = await nftables.read(name);
@@ -108,7 +108,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     });
 
     test('tables of others that translate addresses are told, our own is not', async () => {
-      const nftables = open();
+      using nftables = open();
       const nat = {
         name: 'x',
         hook: { type: 'nat', hook: 'prerouting', priority: 'dstnat' },
@@ -125,7 +125,7 @@ for (const [kind, open] of Object.entries(kinds)) {
 }
 
 test('whatever is added and deleted in whatever batches, the kernel holds what is left', async () => {
-  const nftables = openNftables(namespace);
+  using nftables = openNftables(namespace);
   const name = { family: 'inet', name: 'd' } as const;
   const ip = fc.nat(200).map((last) => `10.9.0.${last}`);
   await fc.assert(
@@ -146,7 +146,7 @@ test('whatever is added and deleted in whatever batches, the kernel holds what i
 });
 
 test('ten thousand elements in one batch', async () => {
-  const nftables = openNftables(namespace);
+  using nftables = openNftables(namespace);
   const set: NftSet = { name: 'many', key: ['ipv4_addr'], elements: [] };
   await nftables.replace(table('e', set));
   const elements = Array.from({ length: 10_000 }, (_, i) => ({
@@ -158,8 +158,33 @@ test('ten thousand elements in one batch', async () => {
   assert.equal(listed.length, 10_000);
 });
 
+test('changes and questions share one socket, which is open until the end: closing one waits for the kernel', async () => {
+  const set: NftSet = { name: 'ips', key: ['ipv4_addr'], elements: [{ key: ['10.9.0.1'] }] };
+  const name = { family: 'inet', name: 'g' } as const;
+  const sockets = () =>
+    host
+      .exec('cat', '/proc/net/netlink')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, protocol]) => protocol === '12')
+      .map(([address]) => address);
+  const others = sockets();
+  const own = () => sockets().filter((address) => !others.includes(address));
+  {
+    using nftables = openNftables(namespace);
+    await nftables.replace(table('g', set));
+    nftables.change(name, [{ change: 'delete', set, elements: set.elements }]);
+    const first = own();
+    assert.equal(first.length, 1);
+    nftables.change(name, [{ change: 'add', set, elements: set.elements }]);
+    assert.equal(nftables.holds(name, [{ set, elements: set.elements }]), true);
+    assert.deepEqual(own(), first);
+  }
+  assert.deepEqual(own(), []);
+});
+
 test('a refused ruleset names what nft said', async () => {
-  const nftables = openNftables(namespace);
+  using nftables = openNftables(namespace);
   await assert.rejects(
     nftables.replace({
       family: 'inet',

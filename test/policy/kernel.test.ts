@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { flushFlows } from '../../src/conntrack/conntrack.ts';
+import { openConntrack } from '../../src/conntrack/conntrack.ts';
 import { namespacePath, run } from '../../src/lab/namespaces.ts';
 import { PROBE } from '../../src/lab/processes.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
@@ -29,6 +29,7 @@ const node = plan.nodes[0]!;
 const namespace = NetworkNamespace.open(namespacePath(node.namespace));
 after(() => namespace[Symbol.dispose]());
 const nftables = openNftables(namespace);
+const conntrack = openConntrack(namespace);
 const spaces = readPods(plan.options.name).map((pod) => pod.namespace);
 appendFileSync(nodePaths(plan.options.name, node.name).configuration, 'conntrack: always\n');
 await until('connections between pods are tracked', async () => {
@@ -103,7 +104,7 @@ function forgetAll(): Promise<void> {
   const filters = ([4, 6] as const).flatMap((family) =>
     (['tcp', 'udp'] as const).map((protocol) => ({ family, protocol, original: {} })),
   );
-  return flushFlows(filters, namespace);
+  return conntrack.forget(filters);
 }
 
 function flowsOf({ pods }: OracleWorld): Flow[] {
