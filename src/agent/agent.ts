@@ -72,7 +72,6 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     table,
     removal,
     nextIndex,
-    policyProblems: () => enforcer?.problems ?? [],
     trackedIps: () => enforcer?.tracked ?? [],
     forgetFlows: conntrack.forget,
     log,
@@ -160,6 +159,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       network,
       eventLoopDelay: eventLoop.read(),
       policy: enforcer?.status,
+      policyProblems: enforcer?.problems ?? [],
     }),
   );
   stack.defer(() => void questions.close());

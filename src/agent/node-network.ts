@@ -31,7 +31,6 @@ export type NodeNetworkOptions = {
   table: AttachmentTable;
   removal: LinkRemoval;
   nextIndex: () => number;
-  policyProblems: () => readonly string[];
   /** Addresses of pods whose connections must be tracked. */
   trackedIps: () => readonly Ip[];
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
@@ -136,7 +135,6 @@ export class NodeNetwork {
     const firewall = await this.#firewall.ensure(this.#firewallInput());
     const problems = [
       ...store.state.problems,
-      ...this.#options.policyProblems(),
       ...accepted.refused.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
       ...(result.overlay?.peers ?? []).flatMap(({ paths }) =>

@@ -47,6 +47,7 @@ export type StatusInput = {
   network: NodeNetwork;
   eventLoopDelay: EventLoopDelay;
   policy: PolicyEnforcer['status'] | undefined;
+  policyProblems: readonly string[];
 };
 
 export function describeAgent({
@@ -57,6 +58,7 @@ export function describeAgent({
   network,
   eventLoopDelay,
   policy,
+  policyProblems,
 }: StatusInput): AgentStatus {
   const { underlays, overlay, problems, resync } = network.reached;
   return {
@@ -80,7 +82,7 @@ export function describeAgent({
       interface: hostLinkName(attachment),
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
-    problems,
+    problems: [...problems, ...policyProblems],
     eventLoopDelay,
     ...(policy === undefined ? {} : { policy }),
     ...(resync === undefined ? {} : { lastResync: resync }),

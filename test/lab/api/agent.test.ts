@@ -9,7 +9,6 @@ import { parseKubeconfig } from '../../../src/kube/kubeconfig.ts';
 import { kubeconfig } from '../../../src/lab/api/kubeconfig.ts';
 import { type ApiObject, listAt, textAt } from '../../../src/lab/api/object.ts';
 import { labKubeconfig, readAccess } from '../../../src/lab/api-access.ts';
-import { INSIDE_PORT } from '../../../src/lab/api-process.ts';
 import { awaitAgent, killAgent, startAgent } from '../../../src/lab/nodes.ts';
 import { labDirectory, nodePaths } from '../../../src/lab/state.ts';
 import { until } from '../../until.ts';
@@ -48,7 +47,7 @@ test('agents that know the cluster by the API alone serve the same pods, and tel
   const plan = await startLab({ api: true, pods: 1 });
   const { name } = plan.options;
   const file = join(labDirectory(name), 'agents.kubeconfig');
-  writeFileSync(file, labKubeconfig(plan, true, INSIDE_PORT), { mode: 0o600 });
+  writeFileSync(file, labKubeconfig(plan, true), { mode: 0o600 });
   for (const node of plan.nodes) {
     killAgent(node);
     const { configuration } = nodePaths(name, node.name);
