@@ -7,13 +7,15 @@ import { followConfigurationFile, readConfigurationFile } from '../config/file.t
 import { openConntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
+import { renderMetrics } from '../metrics/registry.ts';
 import { watchKernel } from '../netlink/monitor.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
 import { Runner } from '../reconcile/runner.ts';
-import { listenForQuestions } from './api-server.ts';
+import { versionOf } from '../version.ts';
+import { listenForQuestions, listenForScrapes, type Questions } from './api-server.ts';
 import { buried, createAttachmentTable } from './attachments.ts';
 import { openCluster } from './cluster-source.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
@@ -21,6 +23,7 @@ import { listenForPlugins } from './cni-server.ts';
 import { watchEventLoop } from './event-loop.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
+import { createAgentMetrics } from './metrics.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
@@ -33,6 +36,9 @@ const FIRST_INDEX = 1000;
 const KERNEL_EVENT_MS = 150;
 /** How often to look whether legacy iptables translates addresses: it sends no notifications. */
 const LEGACY_NAT_MS = 1000;
+
+/** Whatever else is asked for is one: metrics do not grow by what callers invent. */
+const KNOWN_COMMANDS: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']);
 
 export type RunningAgent = { log: Logger; stop: () => Promise<void> };
 
@@ -89,9 +95,19 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           log,
         });
   stack.defer(() => enforcer?.stop());
+  const metrics = createAgentMetrics(versionOf());
+  let resyncedAt = performance.now();
   const runner = new Runner({
     task: async (reasons) => {
-      await network.resync(reasons);
+      const started = performance.now();
+      let succeeded = false;
+      try {
+        await network.resync(reasons);
+        succeeded = true;
+      } finally {
+        resyncedAt = performance.now();
+        metrics.resynced(reasons, (resyncedAt - started) / 1000, succeeded);
+      }
       enforcer?.podsChanged();
     },
     onError: (error, retryAfterMs) =>
@@ -142,7 +158,14 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       log,
     }),
   };
-  const handle = (frame: RequestFrame) => handleCni(frame, context);
+  const handle = async (frame: RequestFrame) => {
+    const started = performance.now();
+    const reply = await handleCni(frame, context);
+    const command = frame.environment['CNI_COMMAND'] ?? '';
+    const known = KNOWN_COMMANDS.has(command) ? command : 'unknown';
+    metrics.called(known, reply, (performance.now() - started) / 1000);
+    return reply;
+  };
   await completePendingDeletions(stateDirectory, handle, log);
   const plugins = await listenForPlugins(join(socketDirectory, 'cni.sock'), handle, log);
   // One more look: a DEL may have been kept just before the socket was there.
@@ -150,7 +173,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   stack.defer(() => void plugins.close());
   const eventLoop = stack.use(watchEventLoop());
   const startedAt = new Date().toISOString();
-  const questions = await listenForQuestions(join(socketDirectory, 'api.sock'), () =>
+  const describe = () =>
     describeAgent({
       name,
       startedAt,
@@ -160,9 +183,25 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       eventLoopDelay: eventLoop.read(),
       policy: enforcer?.status,
       policyProblems: enforcer?.problems ?? [],
-    }),
-  );
-  stack.defer(() => void questions.close());
+    });
+  const questions: Questions = {
+    status: describe,
+    metrics: () => renderMetrics(metrics.all(describe())),
+    health: () => {
+      const silent = (performance.now() - resyncedAt) / 1000;
+      const { resyncSeconds } = configuration;
+      return silent > 3 * resyncSeconds
+        ? `the last resync ended ${Math.round(silent)} seconds ago, and one is due every ${resyncSeconds}`
+        : undefined;
+    },
+    readiness: () => (network.readiness.ready ? undefined : network.readiness.reason),
+  };
+  const socket = await listenForQuestions(join(socketDirectory, 'api.sock'), questions);
+  stack.defer(() => void socket.close());
+  if (configuration.metrics.address !== '') {
+    const scrapes = await listenForScrapes(configuration.metrics.address, questions);
+    stack.defer(() => void scrapes.close());
+  }
   stack.use(
     followConfigurationFile(
       configurationFile,

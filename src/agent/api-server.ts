@@ -1,21 +1,89 @@
-/** What the agent tells the command line: `GET /status`, over HTTP on a unix socket for root alone. */
+/**
+ * What the agent tells: its status to the command line over a unix socket for root alone, metrics and health to
+ * whoever scrapes them, there and at an address if one is configured.
+ */
 import { chmodSync } from 'node:fs';
 import type { Server } from 'node:http';
+import { FairleadError } from '../errors/errors.ts';
 import { createServer } from '../http/http.ts';
 import { prepareSocket } from './cni-server.ts';
 import type { AgentStatus } from './status.ts';
 
-export async function listenForQuestions(path: string, status: () => AgentStatus): Promise<Server> {
+/** A way of being asked: what is said, and how it is. */
+export type Answer = { status: number; type: string; body: string };
+
+export type Questions = {
+  status: () => AgentStatus;
+  metrics: () => string;
+  /** Whether the agent works; a sentence where it does not. */
+  health: () => string | undefined;
+  /** Whether pods can be attached; a sentence where they cannot. */
+  readiness: () => string | undefined;
+};
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/** @param withStatus not for everybody: it names pods. */
+export function answer(
+  path: string,
+  { status, metrics, health, readiness }: Questions,
+  withStatus: boolean,
+): Answer {
+  const judge = (fault: string | undefined): Answer => ({
+    status: fault === undefined ? 200 : 503,
+    type: TEXT,
+    body: `${fault ?? 'ok'}\n`,
+  });
+  switch (path) {
+    case '/metrics':
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: metrics() };
+    case '/healthz':
+      return judge(health());
+    case '/readyz':
+      return judge(readiness());
+    case '/status':
+      if (withStatus) return { status: 200, type: 'application/json', body: JSON.stringify(status()) };
+  }
+  const known = ['/metrics', '/healthz', '/readyz', ...(withStatus ? ['/status'] : [])];
+  return { status: 404, type: TEXT, body: `ask for one of ${known.join(', ')}\n` };
+}
+
+export async function listenForQuestions(path: string, questions: Questions): Promise<Server> {
   await prepareSocket(path);
-  const server = createServer((request, response) => {
-    const known = request.method === 'GET' && request.url === '/status';
-    response.writeHead(known ? 200 : 404, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(known ? status() : { error: 'ask for GET /status' }));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
-  });
+  const server = serve(questions, true);
+  await listen(server, { path });
   chmodSync(path, 0o600);
   return server;
+}
+
+/** @param address as in `127.0.0.1:9630`. @throws FairleadError FL_CONFIGURATION where it cannot be listened at. */
+export async function listenForScrapes(address: string, questions: Questions): Promise<Server> {
+  const at = address.lastIndexOf(':');
+  const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
+  const server = serve(questions, false);
+  try {
+    await listen(server, { host, port: Number(address.slice(at + 1)) });
+  } catch (error) {
+    throw new FairleadError(
+      'FL_CONFIGURATION',
+      `metrics.address: nobody can listen at ${address}; choose a free port of an address of this node`,
+      { cause: error },
+    );
+  }
+  return server;
+}
+
+function serve(questions: Questions, withStatus: boolean): Server {
+  return createServer((request, response) => {
+    const path = request.method === 'GET' ? (request.url ?? '').split('?')[0]! : '';
+    const { status, type, body } = answer(path, questions, withStatus);
+    response.writeHead(status, { 'content-type': type }).end(body);
+  });
+}
+
+function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, resolve);
+  });
 }

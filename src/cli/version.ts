@@ -1,5 +1,5 @@
 /** `fairlead version`. */
-import { readFileSync } from 'node:fs';
+import { versionOf } from '../version.ts';
 import { type Command, EXIT } from './command.ts';
 
 export const versionCommand: Command = {
@@ -10,10 +10,7 @@ export const versionCommand: Command = {
   optionHelp: {},
   positionals: [0, 0],
   run: () => {
-    const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-      version: string;
-    };
-    process.stdout.write(`fairlead ${manifest.version}, Node.js ${process.version}\n`);
+    process.stdout.write(`fairlead ${versionOf()}, Node.js ${process.version}\n`);
     return EXIT.ok;
   },
 };

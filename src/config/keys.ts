@@ -183,6 +183,15 @@ export const KEYS: readonly Key[] = [
     reload: { restart: 'the timer is set at the start' },
   },
   {
+    path: 'metrics.address',
+    type: 'text',
+    pattern: '^$|^(\\[[0-9a-fA-F:]+\\]|[0-9.]+):\\d{1,5}$',
+    patternHint: 'write an address and a port, as 127.0.0.1:9630 or [::1]:9630',
+    default: '',
+    doc: 'Address and port at which `/metrics`, `/healthz` and `/readyz` are served. Empty: only at the socket `api.sock`.',
+    reload: { restart: SOCKETS },
+  },
+  {
     path: 'log.level',
     type: 'choice',
     of: LOG_LEVELS,

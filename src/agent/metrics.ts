@@ -1,0 +1,133 @@
+/** What the agent counts, and what of its state is told at every scrape. */
+import { readdirSync } from 'node:fs';
+import type { CniReply } from '../cni/reply.ts';
+import { parseCidr } from '../ip/cidr.ts';
+import { parseIp } from '../ip/ip.ts';
+import { capacityOf, usedIn } from '../ipam/allocate.ts';
+import { createCounter, createHistogram, type Metric, type Sample } from '../metrics/registry.ts';
+import type { AgentStatus } from './status.ts';
+
+/** Seconds: an ADD takes a few milliseconds, one that waits up to seconds. */
+const CNI_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+const RESYNC_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+export type AgentMetrics = {
+  /** Counts one call of the plugin. @param seconds how long it took. */
+  called: (command: string, reply: CniReply, seconds: number) => void;
+  resynced: (reasons: readonly string[], seconds: number, succeeded: boolean) => void;
+  all: (status: AgentStatus) => Metric[];
+};
+
+export function createAgentMetrics(version: string): AgentMetrics {
+  const calls = createCounter(
+    'fairlead_cni_requests_total',
+    'Calls of the CNI plugin, by command and code (0 is success).',
+  );
+  const callTimes = createHistogram(
+    'fairlead_cni_request_duration_seconds',
+    'Time that the agent took for a call of the CNI plugin.',
+    CNI_BOUNDS,
+  );
+  const resyncs = createCounter(
+    'fairlead_resyncs_total',
+    'Comparisons of the kernel with what it shall hold, by reason and outcome.',
+  );
+  const resyncTimes = createHistogram(
+    'fairlead_resync_duration_seconds',
+    'Time that a comparison took.',
+    RESYNC_BOUNDS,
+  );
+  return {
+    called: (command, { exitCode, stdout }, seconds) => {
+      calls.add({ command, code: exitCode === 0 ? '0' : codeOf(stdout) });
+      callTimes.observe({ command }, seconds);
+    },
+    resynced: (reasons, seconds, succeeded) => {
+      for (const reason of reasons) resyncs.add({ reason, outcome: succeeded ? 'success' : 'failure' });
+      resyncTimes.observe({}, seconds);
+    },
+    all: (status) => [
+      calls.metric,
+      callTimes.metric,
+      resyncs.metric,
+      resyncTimes.metric,
+      ...describe(status),
+      gauge('fairlead_build_info', 'Version of the agent; always 1.', [
+        { labels: { version, node_version: process.version }, value: 1 },
+      ]),
+      ...ofProcess(),
+    ],
+  };
+}
+
+function describe(status: AgentStatus): Metric[] {
+  const { readiness, attachments, peers, problems, eventLoopDelay, policy } = status;
+  const ranges = readiness.ready ? readiness.view.ranges : [];
+  const taken = new Set(attachments.flatMap(({ ips }) => ips.map((ip) => parseIp(ip))));
+  const modes = peers.flatMap(({ paths }) => paths.map(({ family, path }) => `${family} ${path.mode}`));
+  const paths = [...Map.groupBy(modes, (mode) => mode)].map(([mode, group]): Sample => {
+    const [family = '', name = ''] = mode.split(' ');
+    return { labels: { family, mode: name }, value: group.length };
+  });
+  const perRange = (value: (range: string) => number) =>
+    ranges.map((range): Sample => ({ labels: { range }, value: value(range) }));
+  return [
+    gauge('fairlead_ready', 'Whether pods can be attached.', [{ value: readiness.ready ? 1 : 0 }]),
+    gauge('fairlead_problems', 'Problems that the agent reports now.', [{ value: problems.length }]),
+    gauge('fairlead_attachments', 'Interfaces of pods on this node.', [{ value: attachments.length }]),
+    gauge('fairlead_peers', 'Other nodes.', [{ value: peers.length }]),
+    gauge('fairlead_peer_paths', 'Paths to other nodes, by family and mode (none: not reached).', paths),
+    gauge(
+      'fairlead_addresses_capacity',
+      'Pods that a range of this node can hold.',
+      perRange((range) => capacityOf(parseCidr(range))),
+    ),
+    gauge(
+      'fairlead_addresses_used',
+      'Addresses of a range of this node that pods have.',
+      perRange((range) => usedIn(parseCidr(range), taken)),
+    ),
+    gauge('fairlead_event_loop_delay_seconds', 'How late the agent was, since its start.', [
+      { labels: { quantile: '0.5' }, value: eventLoopDelay.p50 / 1000 },
+      { labels: { quantile: '0.99' }, value: eventLoopDelay.p99 / 1000 },
+      { labels: { quantile: '1' }, value: eventLoopDelay.max / 1000 },
+    ]),
+    ...(policy === undefined
+      ? []
+      : [
+          gauge('fairlead_policies', 'Network policies of the cluster.', [{ value: policy.policies }]),
+          gauge('fairlead_policy_isolated_pods', 'Pods of this node that some policy isolates.', [
+            { value: policy.isolated },
+          ]),
+          gauge('fairlead_policy_synced', 'Whether all policies are known.', [
+            { value: policy.synced ? 1 : 0 },
+          ]),
+          counter(
+            'fairlead_policy_connections_cut_total',
+            'Connections that were cut because a policy forbade them.',
+            policy.connectionsCut,
+          ),
+        ]),
+  ];
+}
+
+function ofProcess(): Metric[] {
+  const { user, system } = process.cpuUsage();
+  return [
+    gauge('process_resident_memory_bytes', 'Resident memory.', [{ value: process.memoryUsage.rss() }]),
+    counter('process_cpu_seconds_total', 'Time on processors.', (user + system) / 1e6),
+    gauge('process_open_fds', 'Open file descriptors.', [{ value: readdirSync('/proc/self/fd').length }]),
+  ];
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): Metric {
+  return { name, type: 'gauge', help, samples: () => samples };
+}
+
+function counter(name: string, help: string, value: number): Metric {
+  return { name, type: 'counter', help, samples: () => [{ value }] };
+}
+
+function codeOf(stdout: string): string {
+  return /"code":(\d+)/.exec(stdout)?.[1] ?? 'unknown';
+}
