@@ -13,11 +13,13 @@ import { labUpCommand } from '../../src/cli/lab/up.ts';
 import { labVerifyCommand } from '../../src/cli/lab/verify.ts';
 import { statusCommand } from '../../src/cli/status.ts';
 import { versionCommand } from '../../src/cli/version.ts';
+import { whyCommand } from '../../src/cli/why.ts';
 
 process.exitCode = await runCommandLine(process.argv.slice(2), [
   agentCommand,
   statusCommand,
   doctorCommand,
+  whyCommand,
   cleanupCommand,
   labUpCommand,
   labDownCommand,

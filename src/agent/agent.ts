@@ -13,6 +13,8 @@ import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
+import type { PolicyInput } from '../policy/compile.ts';
+import { type Explanation, explainFlow } from '../policy/why.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { versionOf } from '../version.ts';
 import { listenForQuestions, listenForScrapes, type Questions } from './api-server.ts';
@@ -186,6 +188,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     });
   const questions: Questions = {
     status: describe,
+    why: (query) => JSON.stringify(explain(store.policies?.state, query)),
     metrics: () => renderMetrics(metrics.all(describe())),
     health: () => {
       const silent = (performance.now() - resyncedAt) / 1000;
@@ -225,6 +228,23 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   });
   const running = stack.move();
   return { log, stop: () => running.disposeAsync() };
+}
+
+/** An explanation, or what is wrong with the question. */
+function explain(state: PolicyInput | undefined, query: URLSearchParams): Explanation | { error: string } {
+  if (state === undefined)
+    return { error: 'this agent knows no policies (yet): its cluster has none, or was not read' };
+  const port = query.get('port');
+  try {
+    return explainFlow(state, {
+      source: query.get('source') ?? '',
+      destination: query.get('destination') ?? '',
+      protocol: query.get('protocol') ?? 'tcp',
+      ...(port === null ? {} : { port: Number(port) }),
+    });
+  } catch (error) {
+    return { error: describeError(error) };
+  }
 }
 
 function follow(before: Configuration, after: Configuration, log: Logger): void {

@@ -14,6 +14,8 @@ export type Answer = { status: number; type: string; body: string };
 
 export type Questions = {
   status: () => AgentStatus;
+  /** @param query of `/why`. @returns JSON. */
+  why: (query: URLSearchParams) => string;
   metrics: () => string;
   /** Whether the agent works; a sentence where it does not. */
   health: () => string | undefined;
@@ -25,8 +27,8 @@ const TEXT = 'text/plain; charset=utf-8';
 
 /** @param withStatus not for everybody: it names pods. */
 export function answer(
-  path: string,
-  { status, metrics, health, readiness }: Questions,
+  url: string,
+  { status, why, metrics, health, readiness }: Questions,
   withStatus: boolean,
 ): Answer {
   const judge = (fault: string | undefined): Answer => ({
@@ -34,6 +36,7 @@ export function answer(
     type: TEXT,
     body: `${fault ?? 'ok'}\n`,
   });
+  const [path = '', query = ''] = url.split('?');
   switch (path) {
     case '/metrics':
       return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: metrics() };
@@ -41,10 +44,13 @@ export function answer(
       return judge(health());
     case '/readyz':
       return judge(readiness());
+    case '/why':
+      if (withStatus) return { status: 200, type: 'application/json', body: why(new URLSearchParams(query)) };
+      break;
     case '/status':
       if (withStatus) return { status: 200, type: 'application/json', body: JSON.stringify(status()) };
   }
-  const known = ['/metrics', '/healthz', '/readyz', ...(withStatus ? ['/status'] : [])];
+  const known = ['/metrics', '/healthz', '/readyz', ...(withStatus ? ['/status', '/why'] : [])];
   return { status: 404, type: TEXT, body: `ask for one of ${known.join(', ')}\n` };
 }
 
@@ -75,8 +81,8 @@ export async function listenForScrapes(address: string, questions: Questions): P
 
 function serve(questions: Questions, withStatus: boolean): Server {
   return createServer((request, response) => {
-    const path = request.method === 'GET' ? (request.url ?? '').split('?')[0]! : '';
-    const { status, type, body } = answer(path, questions, withStatus);
+    const url = request.method === 'GET' ? (request.url ?? '') : '';
+    const { status, type, body } = answer(url, questions, withStatus);
     response.writeHead(status, { 'content-type': type }).end(body);
   });
 }

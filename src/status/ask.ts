@@ -1,4 +1,4 @@
-/** Asks an agent for its status, over its socket. */
+/** Asks an agent over its socket. */
 
 import type { AgentStatus } from '../agent/status.ts';
 import { FairleadError } from '../errors/errors.ts';
@@ -7,7 +7,12 @@ import { request } from '../http/http.ts';
 const PATIENCE_MS = 5000;
 
 /** @throws FairleadError FL_AGENT when nobody answers, with the cure. */
-export function askStatus(socketPath: string): Promise<AgentStatus> {
+export async function askStatus(socketPath: string): Promise<AgentStatus> {
+  return (await askAgent(socketPath, '/status')) as AgentStatus;
+}
+
+/** @returns the JSON that the agent answers. @throws as {@link askStatus}. */
+export function askAgent(socketPath: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) =>
       reject(
@@ -17,12 +22,12 @@ export function askStatus(socketPath: string): Promise<AgentStatus> {
           { cause: error },
         ),
       );
-    const question = request({ socketPath, path: '/status', timeout: PATIENCE_MS }, (response) => {
+    const question = request({ socketPath, path, timeout: PATIENCE_MS }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
       response.on('end', () => {
         try {
-          resolve(JSON.parse(text) as AgentStatus);
+          resolve(JSON.parse(text));
         } catch (error) {
           fail(error as Error);
         }

@@ -10,7 +10,7 @@ import { askStatus } from '../../src/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
 import { clientOf } from './api-client.ts';
-import { startLab } from './fixture.ts';
+import { fairlead, startLab } from './fixture.ts';
 
 const plan = await startLab({ nodes: 2, pods: 2, api: true });
 const [node, other] = plan.nodes as [LabNode, LabNode];
@@ -83,6 +83,47 @@ test('default deny, an exception by label, and what a node may always do', async
   await remove('deny');
   await remove('allow');
   await becomes(true, 'pod-4', 'pod-1');
+});
+
+test('why: the policy and the rule on each side, and the path', async () => {
+  await create('deny', { podSelector: { matchLabels: { app: 'pod-1' } }, policyTypes: ['Ingress'] });
+  await create('allow', {
+    podSelector: { matchLabels: { app: 'pod-1' } },
+    ingress: [{ from: [{ podSelector: { matchLabels: { app: 'pod-2' } } }], ports: [{ port: 8080 }] }],
+  });
+  await becomes(false, 'pod-3', 'pod-1');
+  const why = (...args: string[]) =>
+    fairlead('why', ...args, '--socket', nodePaths(plan.options.name, node.name).apiSocket);
+  const denied = await why('pod-3', 'default/pod-1', '--port', '8080');
+  assert.equal(denied.status, 1);
+  assert.match(
+    denied.stdout,
+    /^Denied: default\/pod-3 \(10\.244\.1\.2\) → default\/pod-1 \(10\.244\.0\.2\), TCP 8080/,
+  );
+  assert.match(denied.stdout, /egress {2}allowed {2}no policy isolates the source/);
+  assert.match(
+    denied.stdout,
+    /ingress DENIED .*isolated for ingress by default\/(deny|allow), default\/(deny|allow), and none of their rules/,
+  );
+  assert.match(denied.stdout, /path {4}on this node, by its interface fl/);
+  const allowed = await why('pod-2', 'pod-1', '--port', '8080');
+  assert.equal(allowed.status, 0, allowed.stdout);
+  assert.match(
+    allowed.stdout,
+    /ingress allowed {2}default\/allow ingress\[0\] allows it to pod default\/pod-1/,
+  );
+  assert.match(
+    (await why('pod-1', 'pod-3', '--protocol', 'icmp')).stdout,
+    /path {4}to node node-2: direct via 192\.168\.1\.3/,
+  );
+  assert.match(
+    (await why('pod-9', 'pod-1', '--port', '1')).stderr,
+    /"pod-9" is neither an address nor a pod/,
+  );
+  assert.match((await why('pod-1', 'pod-2', '--port', '99999')).stderr, /port: 99999 is not a port/);
+  await remove('deny');
+  await remove('allow');
+  await becomes(true, 'pod-3', 'pod-1');
 });
 
 test('egress, to a block of addresses without another', async () => {
