@@ -40,12 +40,18 @@ export async function deleteNamespaces(names: readonly string[]): Promise<void> 
   const present = new Set(listNamespaces(''));
   const known = names.filter((name) => present.has(name));
   await endProcesses(known);
-  if (known.length > 0)
+  if (known.length === 0) return;
+  try {
     await ipBatch(
       undefined,
       known.map((name) => `netns delete ${name}`),
       ['-force'],
     );
+  } catch (error) {
+    // Somebody else may remove them at the same moment.
+    const left = new Set(listNamespaces(''));
+    if (known.some((name) => left.has(name))) throw error;
+  }
 }
 
 /** Commands of ip(8), one process for all of them; the error names the command that was refused. */
@@ -88,7 +94,12 @@ export function run(program: string, args: readonly string[], input = ''): Promi
 
 /** Process ids of everything that runs in these namespaces. */
 export function processesIn(names: readonly string[]): number[] {
-  const inodes = new Set(names.map((name) => `net:[${statSync(namespacePath(name)).ino}]`));
+  const inodes = new Set(
+    names.flatMap((name) => {
+      const file = statSync(namespacePath(name), { throwIfNoEntry: false });
+      return file === undefined ? [] : [`net:[${file.ino}]`];
+    }),
+  );
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number)
