@@ -23,6 +23,19 @@ concrete() {
   esac
 }
 
+# Installs packages and starts none of their services (containerd brings one: only tests run it, with folders of their
+# own). A policy that the machine has already stays as it is.
+POLICY=/usr/sbin/policy-rc.d
+apt_install() (
+  if [ ! -e "$POLICY" ]; then
+    trap 'rm -f "$POLICY"' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null
+)
+
 install_packages() {
   missing=
   for package in "$@"; do
@@ -40,8 +53,7 @@ install_packages() {
   names=
   for package in $missing; do names="$names $(concrete "$package")"; done
   # shellcheck disable=SC2086 # a list of names
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $names >/dev/null ||
-    die "apt-get could not install$names; see above"
+  apt_install $names || die "apt-get could not install$names; see above"
 }
 
 # shellcheck disable=SC2086 # lists of names

@@ -12,10 +12,12 @@ import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { startContainerd } from './containerd.ts';
 import type { Sandbox } from './cri.ts';
+import { cannotRun } from './host.ts';
 import { FETCH, fetchPage, IMAGE, PAGE } from './image.ts';
-import { missing, openWorkplace } from './workplace.ts';
+import { pluginToWait } from './plugin.ts';
+import { openWorkplace } from './workplace.ts';
 
-const reason = missing('containerd', 'ctr', 'runc', 'busybox', 'loopback');
+const reason = await cannotRun('containerd', 'ctr', 'runc', 'busybox', 'loopback');
 
 describe('containerd', { skip: reason ?? false }, async () => {
   if (reason !== undefined) return;
@@ -117,13 +119,12 @@ describe('containerd', { skip: reason ?? false }, async () => {
     const [agent] = agentProcesses(node.namespace);
     process.kill(agent!, 'SIGSTOP');
     const lost = sandbox().catch(() => undefined);
-    await until(
-      'the plugin waits for the agent',
-      async () => (await run('pgrep', ['-f', `${place.plugins}/fairlead-cni`]).catch(() => '')) !== '',
-    );
+    await pluginToWait(place);
     await runtime.kill();
     process.kill(agent!, 'SIGCONT');
     await lost;
+    await until('the ADD has ended', async () => (await attached()).length === 1);
+    const [left] = await attached();
     await runtime.start();
     const pod = await sandbox();
     const known = [
@@ -140,6 +141,10 @@ describe('containerd', { skip: reason ?? false }, async () => {
       [pod.ip],
     );
     await pod.end();
+    await until(
+      'its interface is gone',
+      async () => !(await inNode('ip', '-br', 'link')).includes(left!.interface),
+    );
   });
 
   test('hostPort through its capability', async () => {

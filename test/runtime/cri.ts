@@ -27,7 +27,6 @@ export function openCri(socketPath: string) {
       (await call('RunPodSandbox', { 1: sandboxConfig(sandbox) })).text(1),
     stopSandbox: (id: string) => call('StopPodSandbox', { 1: id }),
     removeSandbox: (id: string) => call('RemovePodSandbox', { 1: id }),
-    listSandboxes: async () => (await call('ListPodSandbox', {})).messages(1).map((item) => item.text(1)),
 
     /** All its addresses. */
     sandboxIps: async (id: string) => {

@@ -13,7 +13,7 @@ export const PAGE = 'a page of the pod\n';
  * wget tries to even for addresses.)
  */
 export const FETCH = 'printf "GET / HTTP/1.0\\r\\n\\r\\n" | /bin/busybox nc -w 2 "$0" "$1"';
-const BUSYBOX = '/usr/bin/busybox';
+export const BUSYBOX = '/usr/bin/busybox';
 const COMMANDS = ['sh', 'sleep', 'ip', 'nc', 'httpd', 'cat', 'printf'];
 
 /** @returns the path of the archive (docker image specification v1.2). */

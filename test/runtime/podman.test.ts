@@ -1,16 +1,20 @@
 /** Pods by podman with its CNI backend. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
+import { deleteNamespaces } from '../../src/lab/namespaces.ts';
 import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
+import { agentProcesses } from '../../src/lab/processes.ts';
 import { nodePaths } from '../../src/lab/state.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
+import { cannotRun } from './host.ts';
 import { fetchPage, IMAGE, PAGE } from './image.ts';
+import { pluginToWait } from './plugin.ts';
 import { setUpPodman } from './podman.ts';
-import { missing, openWorkplace } from './workplace.ts';
+import { openWorkplace } from './workplace.ts';
 
-const reason = missing('podman', 'runc', 'conmon', 'busybox');
+const reason = await cannotRun('podman', 'runc', 'conmon', 'busybox');
 
 describe('podman', { skip: reason ?? false }, async () => {
   if (reason !== undefined) return;
@@ -53,6 +57,39 @@ describe('podman', { skip: reason ?? false }, async () => {
     assert.equal(await address('second'), await address('first'));
     assert.equal((await attached()).length, 1);
     for (const name of ['second', 'first']) await podman('rm', '--force', '--time', '0', name);
+    assert.deepEqual(await attached(), []);
+  });
+
+  test('two containers of one pod share its address, which is free when the pod is gone', async () => {
+    const pause = ['--infra-image', IMAGE, '--infra-command', '/bin/sleep 100000'];
+    await podman('pod', 'create', '--name', 'pod', '--network', 'fairlead', ...inPlace, ...pause);
+    for (const name of ['one-of-pod', 'two-of-pod'])
+      await podman('run', '--detach', '--pod', 'pod', '--name', name, IMAGE);
+    const address = (name: string) => podman('exec', name, '/bin/ip', '-o', '-4', 'addr', 'show', 'eth0');
+    assert.match(await address('one-of-pod'), /inet 10\.244\.0\./);
+    assert.equal(await address('one-of-pod'), await address('two-of-pod'));
+    assert.equal((await attached()).length, 1);
+    await podman('pod', 'stop', '--time', '0', 'pod');
+    assert.deepEqual(await attached(), []);
+    await podman('pod', 'rm', '--force', '--time', '0', 'pod');
+  });
+
+  test('podman is killed in the midst of an ADD: what it does not know of ends with its namespace', async () => {
+    const [agent] = agentProcesses(node.namespace);
+    process.kill(agent!, 'SIGSTOP');
+    const run = start(['--name', 'lost']);
+    const end = assert.rejects(run);
+    await pluginToWait(place);
+    process.kill(run.child.pid!, 'SIGKILL');
+    await end;
+    process.kill(agent!, 'SIGCONT');
+    await until('the ADD has ended', async () => (await attached()).length === 1);
+    await podman('rm', '--force', '--time', '0', 'lost');
+    await deleteNamespaces([place.namespaces().at(-1)!]);
+    await until('its address is free', async () => (await attached()).length === 0);
+    await start(['--name', 'next']);
+    assert.equal((await attached()).length, 1);
+    await podman('rm', '--force', '--time', '0', 'next');
     assert.deepEqual(await attached(), []);
   });
 

@@ -66,10 +66,6 @@ export class Fields {
     return new Fields(this.bytes(field));
   }
 
-  texts(field: number): string[] {
-    return (this.#values.get(field) ?? []).map(String);
-  }
-
   messages(field: number): Fields[] {
     return (this.#values.get(field) ?? []).map((value) => new Fields(value as Buffer));
   }
