@@ -37,7 +37,8 @@ export class TableKeeper {
   /** Somebody changed a ruleset of this namespace: ours may be among them. */
   distrust(): void {
     this.#trusted = false;
-    this.#doubtful ||= performance.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
+    // Between our own change and our reading it back somebody else's would look like ours.
+    this.#doubtful ||= this.#running !== undefined || performance.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
   }
 
   /**

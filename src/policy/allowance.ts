@@ -1,6 +1,6 @@
 /** What policies allow a pod in one direction, flattened: every policy that selects it adds to one list. */
-import type { Cidr } from '../ip/cidr.ts';
-import { hostCidr } from '../ip/cidr.ts';
+import { type Cidr, cidrContains, hostCidr } from '../ip/cidr.ts';
+import type { Ip } from '../ip/ip.ts';
 import type {
   Direction,
   NetworkPolicy,
@@ -68,20 +68,24 @@ function grantsOfRule({ peers, ports }: PolicyRule, origin: string, context: Con
         )
       : [];
   // Who is reached says what the names stand for; addresses that are no pod's have none.
-  const reached =
-    peers === undefined
-      ? context.population.identities.flatMap((identity) => identity.pods)
-      : peers.flatMap((peer) =>
-          peer.kind === 'pods' ? context.population.podsOf(peer, context.namespace) : [],
-        );
+  const everyPod = () => context.population.identities.flatMap((identity) => identity.pods);
+  const within = peers?.flatMap((peer) => (peer.kind === 'block' ? rangesOf(peer, context) : []));
+  const meant = new Set(
+    peers?.flatMap((peer) =>
+      peer.kind === 'pods' ? context.population.podsOf(peer, context.namespace) : [],
+    ),
+  );
+  const isMeant = (other: PolicyPod, ip: Ip) =>
+    peers === undefined || meant.has(other) || within!.some((range) => cidrContains(range, ip));
+  const reached = within !== undefined && within.length === 0 ? meant : everyPod();
   const named = new Map<string, { ranges: PortRange[]; addresses: Cidr[] }>();
-  for (const other of new Set(reached)) {
+  for (const other of reached) {
     const ranges = names.flatMap((name) => resolve(name, other));
     if (ranges.length === 0) continue;
     const key = JSON.stringify(ranges);
     const group = named.get(key) ?? { ranges, addresses: [] };
-    group.addresses.push(...other.podIPs.map(hostCidr));
-    named.set(key, group);
+    group.addresses.push(...other.podIPs.filter((ip) => isMeant(other, ip)).map(hostCidr));
+    if (group.addresses.length > 0) named.set(key, group);
   }
   return [
     ...plain,
