@@ -59,7 +59,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
       log,
     }),
   );
-  const policies = stack.adopt(openPolicySource(client), (opened) => opened.close());
+  const policies = stack.adopt(openPolicySource(client, store), (opened) => opened.close());
   const open = stack.move();
   return {
     get state() {

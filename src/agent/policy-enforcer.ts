@@ -7,10 +7,10 @@ import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
 import { evaluate } from '../policy/evaluate.ts';
-import type { PolicyPod } from '../policy/objects.ts';
-import { POLICY_TABLE, renderTable } from '../policy/render.ts';
+import { openNodeCompiler } from '../policy/node.ts';
+import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Runner } from '../reconcile/runner.ts';
-import type { AttachmentTable, LiveAttachment } from './attachments.ts';
+import type { AttachmentTable } from './attachments.ts';
 import { TableKeeper } from './table-keeper.ts';
 
 export type PolicyEnforcerOptions = {
@@ -31,8 +31,10 @@ export class PolicyEnforcer {
   readonly #options: PolicyEnforcerOptions;
   readonly #keeper: TableKeeper;
   readonly #runner: Runner;
+  readonly #compiler = openNodeCompiler();
+  readonly #renderer = openRenderer();
   readonly #watching: { [Symbol.dispose](): void };
-  #compiled: Compiled = { pods: [], population: compile(NOTHING).population };
+  #compiled: Compiled = compile(NOTHING);
   #tracked: readonly Ip[] = [];
   /** How many connections were cut because a policy forbids them now. */
   #cut = 0;
@@ -98,7 +100,7 @@ export class PolicyEnforcer {
     if (state === undefined) return;
     const before = this.#compiled;
     const live = [...table.live.values()];
-    const compiled = compileNode(state, live);
+    const compiled = this.#compiler.compile(state, live);
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
     // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
     const grows = tracked.some((ip) => !this.#tracked.includes(ip));
@@ -107,67 +109,35 @@ export class PolicyEnforcer {
       this.#tracked = union;
       await track();
     }
-    await this.#keeper.ensure(() => (compiled.pods.length === 0 ? undefined : renderTable(compiled)));
+    await this.#keeper.ensure(() =>
+      compiled.pods.length === 0 ? undefined : this.#renderer.render(compiled).table,
+    );
     this.#compiled = compiled;
     this.#tracked = tracked;
     if (former.some((ip) => !tracked.includes(ip))) await track();
-    if (sameGrants(before, compiled)) return;
+    if (sameRulings(before, compiled)) return;
     const cut = await cutForbidden(compiled, conntrack);
     this.#cut += cut;
     if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
   }
 }
 
-const NOTHING: PolicyInput = { pods: [], namespaces: [], policies: [] };
+const NOTHING: PolicyInput = { pods: [], namespaces: [], policies: [], clusterPolicies: [], nodes: [] };
 
-/**
- * The node's own pods by what is attached, which is known before the cluster tells their addresses. One that the cluster
- * has not told of yet may be selected by any policy of its namespace: until it is known, those allow it nothing.
- */
-export function compileNode(state: PolicyInput, attachments: readonly LiveAttachment[]): Compiled {
-  const ours = new Map<string, LiveAttachment[]>();
-  for (const attachment of attachments) {
-    if (attachment.pod === undefined) continue;
-    const key = `${attachment.pod.namespace}/${attachment.pod.name}`;
-    ours.set(key, [...(ours.get(key) ?? []), attachment]);
-  }
-  const known = new Set<string>();
-  const pods = state.pods.map((pod): PolicyPod => {
-    const key = `${pod.namespace}/${pod.name}`;
-    const own = ours.get(key);
-    if (own === undefined) return pod;
-    known.add(key);
-    return { ...pod, podIPs: own.flatMap(({ ips }) => ips) };
-  });
-  const compiled = compile({ ...state, pods }, (pod) => ours.has(`${pod.namespace}/${pod.name}`));
-  const unknown = [...ours].flatMap(([key, own]) => {
-    const { namespace, name } = own[0]!.pod!;
-    const policies = state.policies.filter((policy) => policy.namespace === namespace);
-    if (known.has(key) || policies.length === 0) return [];
-    const pod: PolicyPod = {
-      namespace,
-      name,
-      labels: {},
-      podIPs: own.flatMap(({ ips }) => ips),
-      hostNetwork: false,
-      phase: 'Pending',
-      ports: [],
-    };
-    const closed = { grants: [], policies: policies.map((policy) => `${namespace}/${policy.name}`) };
-    const closes = (direction: 'ingress' | 'egress') =>
-      policies.some((policy) => policy[direction] !== undefined) ? { [direction]: closed } : {};
-    return [{ pod, ...closes('ingress'), ...closes('egress') }];
-  });
-  return { ...compiled, pods: [...compiled.pods, ...unknown] };
-}
-
-function sameGrants(a: Compiled, b: Compiled): boolean {
-  return JSON.stringify(a.pods) === JSON.stringify(b.pods);
+/** A ruling that no change has touched is the same object again. */
+function sameRulings(a: Compiled, b: Compiled): boolean {
+  return (
+    a.pods.length === b.pods.length &&
+    a.pods.every((before, index) => {
+      const now = b.pods[index]!;
+      return before.pod === now.pod && before.ingress === now.ingress && before.egress === now.egress;
+    })
+  );
 }
 
 /** Of the connections that were let through once, those that would not be now. @returns how many there were. */
 async function cutForbidden(compiled: Compiled, conntrack: Conntrack): Promise<number> {
-  const own = new Set(compiled.pods.flatMap(({ pod }) => pod.podIPs));
+  const own = compiled.byIp;
   const forbidden = (await conntrack.list()).filter(
     (connection) =>
       (own.has(connection.source) || own.has(connection.target)) && !isAllowed(compiled, connection),

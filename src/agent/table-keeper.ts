@@ -110,19 +110,21 @@ export class TableKeeper {
         });
       }
     }
-    await this.#bring(table, trusted ? changes : undefined);
+    await this.#bring(table, changes, trusted);
     const reported = await this.#nftables.read(this.#name);
     if (reported === undefined) throw new Error('the nftables table was deleted as soon as it was there');
     this.#applied = { table, reported, at: performance.now() };
   }
 
   /** A node or a pod that joins or leaves is one element more or less: no need to load the table anew. */
-  async #bring(table: Table, changes: readonly ElementChange[] | undefined): Promise<void> {
-    if (changes === undefined || changes.length === 0) return this.#nftables.replace(table);
+  async #bring(table: Table, changes: readonly ElementChange[] | undefined, trusted: boolean): Promise<void> {
+    const before = this.#applied?.table;
+    if (before === undefined || !trusted || changes?.length === 0) return this.#nftables.replace(table);
     try {
-      this.#nftables.change(this.#name, changes);
+      if (changes === undefined) await this.#nftables.amend(before, table);
+      else this.#nftables.change(this.#name, changes);
     } catch (error) {
-      this.#log.debug('elements were refused; the table is loaded anew', { reason: describeError(error) });
+      this.#log.debug('changes were refused; the table is loaded anew', { reason: describeError(error) });
       await this.#nftables.replace(table);
     }
   }

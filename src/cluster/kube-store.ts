@@ -12,6 +12,8 @@ import type { ClusterState, ClusterStore } from './store.ts';
 export type KubeStore = ClusterStore & {
   /** As it is known now. */
   node(name: string): KubeNode | undefined;
+  /** All of them as they are known now. */
+  nodes(): Iterable<KubeNode>;
   /** All nodes as they are now, past every cache: what a decision for the whole cluster is made from. */
   listNodes(): Promise<KubeNode[]>;
 };
@@ -88,6 +90,7 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
         }
       }
     },
+    nodes: () => reflector.objects.values(),
     node: (name) => [...reflector.objects.values()].find((node) => node.name === name),
     listNodes: async () => {
       const fresh = new Collection(NODE_KIND);

@@ -1,10 +1,13 @@
 /** Pods, namespaces and policies of the cluster, as enforcement needs them. */
 import type { KubeClient } from '../kube/client.ts';
+import { CLUSTER_POLICY_KIND } from '../kube/kinds/cluster-policy.ts';
 import { NAMESPACE_KIND } from '../kube/kinds/namespace.ts';
 import { NETWORK_POLICY_KIND } from '../kube/kinds/network-policy.ts';
 import { POD_KIND } from '../kube/kinds/pod.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { PolicyInput } from '../policy/compile.ts';
+import type { ClusterPolicy } from '../policy/objects.ts';
+import type { KubeStore } from './kube-store.ts';
 
 export type PolicySource = {
   /** Undefined until all of it was listed once: half of it would allow what is forbidden. */
@@ -14,7 +17,8 @@ export type PolicySource = {
   close(): void;
 };
 
-export function openPolicySource(client: KubeClient): PolicySource {
+/** @param store which has the nodes already. */
+export function openPolicySource(client: KubeClient, store: KubeStore): PolicySource {
   const listeners = new Set<() => void>();
   let state: PolicyInput | undefined;
   const onChange = () => {
@@ -24,7 +28,12 @@ export function openPolicySource(client: KubeClient): PolicySource {
   const pods = new Reflector({ client, kind: POD_KIND, onChange });
   const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange });
   const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange });
-  const all = [pods, namespaces, policies];
+  const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange });
+  const all = [pods, namespaces, policies, clusterPolicies];
+  // Nodes change all the time; few policies mean any.
+  const nodes = store.watch(() => {
+    if ([...clusterPolicies.objects.values()].some(({ policy }) => meansNodes(policy))) onChange();
+  });
   return {
     get state() {
       if (!all.every(({ complete }) => complete)) return undefined;
@@ -32,6 +41,8 @@ export function openPolicySource(client: KubeClient): PolicySource {
         pods: [...pods.objects.values()],
         namespaces: [...namespaces.objects.values()],
         policies: [...policies.objects.values()].map(({ policy }) => policy),
+        clusterPolicies: [...clusterPolicies.objects.values()].map(({ policy }) => policy),
+        nodes: [...store.nodes()],
       };
       return state;
     },
@@ -42,6 +53,13 @@ export function openPolicySource(client: KubeClient): PolicySource {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
     },
-    close: () => all.forEach((reflector) => reflector[Symbol.dispose]()),
+    close: () => {
+      nodes[Symbol.dispose]();
+      for (const reflector of all) reflector[Symbol.dispose]();
+    },
   };
+}
+
+function meansNodes({ egress }: ClusterPolicy): boolean {
+  return egress.some(({ peers = [] }) => peers.some(({ kind }) => kind === 'nodes'));
 }

@@ -25,6 +25,8 @@ export type ReflectorTimes = {
   listIdleMs: number;
   /** Milliseconds in which changes are gathered into one call. */
   settleMs: number;
+  /** Milliseconds after which it is looked for a kind that was not installed. */
+  absentMs: number;
   /** Milliseconds: a watch that ends sooner, without having sent anything, is a failure. */
   shortestWatchMs: number;
 };
@@ -44,6 +46,7 @@ const TIMES: ReflectorTimes = {
   watchIdleMs: 150_000,
   listIdleMs: 30_000,
   settleMs: 20,
+  absentMs: 30_000,
   shortestWatchMs: 1000,
 };
 
@@ -116,12 +119,14 @@ export class Reflector<T extends KubeObject> {
         await this.#watch(this.#resourceVersion);
       } catch (error) {
         if (signal.aborted) return;
+        if (this.#options.kind.optional === true && isStatus(error, 404)) {
+          this.#miss();
+          await pause(this.#times.absentMs, signal);
+          continue;
+        }
         this.#recover(error);
         const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
-        await sleep(retryDelay(this.#times.backoff, this.#failures++, asked), undefined, {
-          signal,
-          ref: false,
-        }).catch(() => undefined);
+        await pause(retryDelay(this.#times.backoff, this.#failures++, asked), signal);
       }
     }
   }
@@ -142,6 +147,17 @@ export class Reflector<T extends KubeObject> {
     this.#complete = true;
     this.#enter({ phase: 'synced', since: new Date().toISOString() });
     return version;
+  }
+
+  /** The kind is not installed: none is all of them. */
+  #miss(): void {
+    this.#resourceVersion = undefined;
+    this.#listVersion = '';
+    this.#collection.beginList();
+    this.#collection.endList();
+    this.#complete = true;
+    this.#enter({ phase: 'synced', since: new Date().toISOString() });
+    this.#settle();
   }
 
   /** Ends with the stream, to go on from where it ended. */
@@ -212,4 +228,8 @@ export class Reflector<T extends KubeObject> {
       this.#options.onChange(changes ?? new Map());
     }, this.#times.settleMs);
   }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal, ref: false }).catch(() => undefined);
 }

@@ -1,14 +1,60 @@
 /** From one table to another by changes of elements alone, where that is all that differs. */
 import type { ElementChange } from './elements.ts';
-import type { Element, NftSet, Table } from './objects.ts';
+import type { Chain, Element, NftSet, Table } from './objects.ts';
 
-/** @returns undefined when more than elements differs: then the table is to be replaced. */
+/** @returns undefined when more than elements differs: then the table is to be amended or replaced. */
 export function elementChanges(before: Table, after: Table): ElementChange[] | undefined {
-  if (JSON.stringify(withoutElements(before)) !== JSON.stringify(withoutElements(after))) return undefined;
-  return after.sets.flatMap((set, index) => {
-    const old = before.sets[index]!;
-    return [...change('delete', set, missing(old, set)), ...change('add', set, missing(set, old))];
+  const sets = changesOf(before.sets, after.sets, sameSet);
+  const chains = changesOf(before.chains, after.chains, sameChain);
+  const others = [sets.added, sets.removed, sets.changed, chains.added, chains.removed, chains.changed];
+  if (others.some(({ length }) => length > 0)) return undefined;
+  if (String(before.counters ?? []) !== String(after.counters ?? [])) return undefined;
+  return sets.kept.flatMap(([old, now]) => {
+    const { gone, come } = elementDifference(old, now);
+    return [...change('delete', now, gone), ...change('add', now, come)];
   });
+}
+
+/** @property kept what is in both as it was, elements aside. @property changed as it shall be. */
+export type Changes<T> = { added: T[]; removed: T[]; changed: T[]; kept: [T, T][] };
+
+export function changesOf<T extends { name: string }>(
+  before: readonly T[],
+  after: readonly T[],
+  same: (a: T, b: T) => boolean,
+): Changes<T> {
+  const old = new Map(before.map((item) => [item.name, item]));
+  const changes: Changes<T> = { added: [], removed: [], changed: [], kept: [] };
+  for (const item of after) {
+    const former = old.get(item.name);
+    old.delete(item.name);
+    if (former === undefined) changes.added.push(item);
+    else if (same(former, item)) changes.kept.push([former, item]);
+    else changes.changed.push(item);
+  }
+  changes.removed.push(...old.values());
+  return changes;
+}
+
+export function sameChain(a: Chain, b: Chain): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Elements aside. */
+export function sameSet(a: NftSet, b: NftSet): boolean {
+  return a === b || JSON.stringify({ ...a, elements: [] }) === JSON.stringify({ ...b, elements: [] });
+}
+
+/** What has another value goes and comes. */
+export function elementDifference(before: NftSet, after: NftSet): { gone: Element[]; come: Element[] } {
+  if (before.elements === after.elements) return { gone: [], come: [] };
+  // Most of them are the very same objects: what is left is compared by what it says.
+  const [old, now] = [new Set(before.elements), new Set(after.elements)];
+  const [gone, come] = [
+    before.elements.filter((element) => !now.has(element)),
+    after.elements.filter((element) => !old.has(element)),
+  ];
+  return { gone: missing(come, gone), come: missing(gone, come) };
 }
 
 /** The table as it is after the changes. */
@@ -36,11 +82,9 @@ function change(kind: ElementChange['change'], set: NftSet, elements: readonly E
   return elements.length === 0 ? [] : [{ change: kind, set, elements }];
 }
 
-function missing(from: NftSet, other: NftSet): Element[] {
-  const present = new Set(other.elements.map((element) => JSON.stringify(element)));
-  return from.elements.filter((element) => !present.has(JSON.stringify(element)));
-}
-
-function withoutElements(table: Table): Table {
-  return { ...table, sets: table.sets.map((set) => ({ ...set, elements: [] })) };
+/** What of these the others lack. */
+function missing(others: readonly Element[], elements: readonly Element[]): Element[] {
+  if (elements.length === 0) return [];
+  const present = new Set(others.map((element) => JSON.stringify(element)));
+  return elements.filter((element) => !present.has(JSON.stringify(element)));
 }

@@ -2,8 +2,8 @@
  * Changes of single elements as one nfnetlink batch (linux/netfilter/nf_tables.h), which costs a hundredth of a run of
  * nft(8): all of them take effect, or none. Numbers are in network order here.
  */
-import { cidrFamily, cidrNetwork, cidrSize, parseCidr } from '../ip/cidr.ts';
-import { familyBits, ipFromBigInt, ipToBigInt, ipToBytes, parseIp } from '../ip/ip.ts';
+import { cidrNetwork, cidrSize, parseCidr } from '../ip/cidr.ts';
+import { familyBits, type Ip, ipFamily, ipFromBigInt, ipToBigInt, ipToBytes, parseIp } from '../ip/ip.ts';
 import { Writer } from '../netlink/attribute.ts';
 import { NLM_F_ACK, NLM_F_CREATE, writeMessage } from '../netlink/message.ts';
 import type { Element, NftSet, NftType, Table, Verdict } from './objects.ts';
@@ -103,14 +103,20 @@ function boundsOf(set: NftSet, key: readonly string[]): { start: Uint8Array; end
   if (set.key.length !== 1 || (set.key[0] !== 'ipv4_addr' && set.key[0] !== 'ipv6_addr')) {
     throw new TypeError(`ranges of ${set.key.join(' . ')} are not supported: set ${set.name}`);
   }
-  const range = parseCidr(text.includes('/') ? text : `${text}/${familyBits(text.includes(':') ? 6 : 4)}`);
-  const family = cidrFamily(range);
-  const behind = ipToBigInt(cidrNetwork(range)) + cidrSize(range);
+  const [first, behind] = limitsOf(text);
+  const family = ipFamily(first);
   const last = behind >> BigInt(familyBits(family)) > 0n;
-  return {
-    start: ipToBytes(cidrNetwork(range)),
-    end: last ? undefined : ipToBytes(ipFromBigInt(behind, family)),
-  };
+  return { start: ipToBytes(first), end: last ? undefined : ipToBytes(ipFromBigInt(behind, family)) };
+}
+
+/** Of `10.0.0.0/8`, `10.0.0.1-10.0.0.9` or one address: the first one, and the first value behind the last. */
+function limitsOf(text: string): [Ip, bigint] {
+  if (text.includes('/')) {
+    const range = parseCidr(text);
+    return [cidrNetwork(range), ipToBigInt(cidrNetwork(range)) + cidrSize(range)];
+  }
+  const [first = '', last = first] = text.split('-');
+  return [parseIp(first), ipToBigInt(parseIp(last)) + 1n];
 }
 
 function writeValue(writer: Writer, set: NftSet, value: readonly string[] | Verdict): void {

@@ -13,6 +13,13 @@ export function createFakeNftables(): FakeNftables {
     tables,
     pids: new Set(),
     replace: async (table) => void tables.set(key(table), table),
+    amend: async (before, after) => {
+      const present = tables.get(key(before));
+      if (present === undefined) throw refuse(before.name, 'ENOENT');
+      tables.set(key(after), after);
+    },
+    counts: async (name) =>
+      new Map((tables.get(key(name))?.counters ?? []).map((counter) => [counter, { packets: 0, bytes: 0 }])),
     remove: async (table) => void tables.delete(key(table)),
     change: (name, changes) => {
       const table = tables.get(key(name));

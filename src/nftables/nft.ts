@@ -6,7 +6,7 @@ import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
-import { deleteTable, replaceTable } from './transaction.ts';
+import { amendTable, deleteTable, replaceTable } from './transaction.ts';
 
 export type TableName = Pick<Table, 'family' | 'name'>;
 
@@ -15,6 +15,13 @@ export type Nftables = {
   readonly pids: ReadonlySet<number>;
   /** Makes the kernel's table this one, in one transaction. */
   replace(table: Table): Promise<void>;
+  /**
+   * From one table to another in one transaction, by what differs alone: the rest is not touched, and counts on.
+   * @throws FairleadError when the kernel's table is not what it is taken for: then nothing was changed.
+   */
+  amend(before: Table, after: Table): Promise<void>;
+  /** What its counters have counted, by name; none where there is no such table. */
+  counts(table: TableName): Promise<ReadonlyMap<string, Count>>;
   remove(table: TableName): Promise<void>;
   /**
    * Adds and deletes elements of its sets, all of them or none.
@@ -32,6 +39,7 @@ export type Nftables = {
   [Symbol.dispose](): void;
 };
 
+export type Count = { packets: number; bytes: number };
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
 const NETLINK_NETFILTER = 12;
@@ -59,6 +67,15 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
   return {
     pids,
     replace: async (table) => void (await nft(['-f', '-'], replaceTable(table))),
+    amend: async (before, after) => void (await nft(['-f', '-'], amendTable(before, after))),
+    counts: async ({ family, name }) => {
+      try {
+        return readCounts(await nft(['-j', 'list', 'counters', 'table', family, name]));
+      } catch (error) {
+        if (isAbsent(error)) return new Map();
+        throw error;
+      }
+    },
     remove: async (table) => void (await nft(['-f', '-'], deleteTable(table))),
     change: (table, changes) => {
       const { replies } = openSocket().transact(encodeElementChanges(table, changes));
@@ -82,8 +99,7 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
       try {
         return await nft(['--stateless', 'list', 'table', family, name]);
       } catch (error) {
-        if (error instanceof FairleadError && /No such file or directory/.test(error.message))
-          return undefined;
+        if (isAbsent(error)) return undefined;
         throw error;
       }
     },
@@ -91,6 +107,22 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     foreignNat: async (own) => natTables(await nft(['--stateless', 'list', 'chains']), own),
     [Symbol.dispose]: () => kept?.[Symbol.dispose](),
   };
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof FairleadError && /No such file or directory/.test(error.message);
+}
+
+/** From what `nft -j list counters` prints (libnftables-json(5)). */
+export function readCounts(listing: string): Map<string, Count> {
+  const { nftables = [] } = JSON.parse(listing) as { nftables?: { counter?: Count & { name: string } }[] };
+  return new Map(
+    nftables.flatMap(({ counter }) =>
+      counter === undefined
+        ? []
+        : [[counter.name, { packets: counter.packets, bytes: counter.bytes }] as const],
+    ),
+  );
 }
 
 /** From what `nft list chains` prints. */

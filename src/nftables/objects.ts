@@ -3,6 +3,8 @@
 export type Table = {
   family: 'inet' | 'ip' | 'ip6' | 'netdev';
   name: string;
+  /** Named ones, which rules count with; each keeps what it counted as long as it is there. */
+  counters?: readonly string[];
   sets: readonly NftSet[];
   chains: readonly Chain[];
 };

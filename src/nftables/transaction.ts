@@ -1,5 +1,6 @@
 /** Tables as the text of one transaction of nft(8): all of it takes effect at once, or nothing. */
-import type { BaseChain, Chain, Element, NftSet, Table, Verdict } from './objects.ts';
+import { changesOf, elementDifference, sameChain, sameSet } from './diff.ts';
+import type { BaseChain, Chain, Element, NftSet, Rule, Table, Verdict } from './objects.ts';
 
 /** Replaces the whole table, whether or not there is one: the first line creates it where it is not, for the second. */
 export function replaceTable(table: Table): string {
@@ -12,8 +13,59 @@ export function deleteTable(table: Pick<Table, 'family' | 'name'>): string {
 }
 
 export function formatTable(table: Table): string {
-  const blocks = [...table.sets.map(formatSet), ...table.chains.map(formatChain)];
+  const blocks = [
+    ...(table.counters ?? []).map((counter) => block(`counter ${identifier(counter)}`, [])),
+    ...table.sets.map(formatSet),
+    ...table.chains.map(formatChain),
+  ];
   return `table ${nameOf(table)} {\n${blocks.join('')}}\n`;
+}
+
+/**
+ * From one table to another by what differs: chains and sets that stay are not touched, counters go on, and packets meet
+ * the one or the other.
+ */
+export function amendTable(before: Table, after: Table): string {
+  const name = nameOf(after);
+  const sets = changesOf(before.sets, after.sets, sameSet);
+  const chains = changesOf(before.chains, after.chains, sameChain);
+  const [counters, counted] = [new Set(before.counters), new Set(after.counters)];
+  const added: Table = {
+    ...after,
+    counters: [...counted].filter((counter) => !counters.has(counter)),
+    sets: sets.added,
+    chains: chains.added,
+  };
+  const lines = (verb: 'add' | 'delete', set: NftSet, elements: readonly Element[]) =>
+    elements.length === 0
+      ? []
+      : [`${verb} element ${name} ${identifier(set.name)} { ${elements.map(formatElement).join(', ')} }`];
+  return [
+    formatTable(added),
+    // Whoever leads to something that goes is led elsewhere first.
+    ...sets.kept.flatMap(([old, now]) => {
+      const { gone, come } = elementDifference(old, now);
+      return [
+        ...lines(
+          'delete',
+          now,
+          gone.map(({ key }) => ({ key })),
+        ),
+        ...lines('add', now, come),
+      ];
+    }),
+    ...chains.changed.flatMap(({ name: chain, rules }) => [
+      `flush chain ${name} ${identifier(chain)}`,
+      ...rules.map((rule) => `add rule ${name} ${identifier(chain)} ${formatRule(rule)}`),
+    ]),
+    ...chains.removed.map((chain) => `flush chain ${name} ${identifier(chain.name)}`),
+    ...sets.removed.map((set) => `delete ${kindOf(set)} ${name} ${identifier(set.name)}`),
+    ...chains.removed.map((chain) => `delete chain ${name} ${identifier(chain.name)}`),
+    ...[...counters]
+      .filter((counter) => !counted.has(counter))
+      .map((counter) => `delete counter ${name} ${identifier(counter)}`),
+    '',
+  ].join('\n');
 }
 
 function deletion(table: Pick<Table, 'family' | 'name'>): string {
@@ -29,7 +81,11 @@ function formatSet(set: NftSet): string {
   if (set.interval === true) lines.push('flags interval');
   if (set.elements.length > 0)
     lines.push(`elements = { ${set.elements.map(formatElement).join(',\n      ')} }`);
-  return block(`${set.value === undefined ? 'set' : 'map'} ${identifier(set.name)}`, lines);
+  return block(`${kindOf(set)} ${identifier(set.name)}`, lines);
+}
+
+function kindOf({ value }: NftSet): string {
+  return value === undefined ? 'set' : 'map';
 }
 
 function formatValueType(value: NftSet['value']): string {
@@ -49,10 +105,11 @@ function formatVerdict(verdict: Verdict): string {
 
 function formatChain(chain: Chain): string {
   const head = chain.hook === undefined ? [] : [formatHook(chain.hook)];
-  const rules = chain.rules.map(({ match, comment }) =>
-    comment === undefined ? oneLine(match) : `${oneLine(match)} comment ${quoted(comment)}`,
-  );
-  return block(`chain ${identifier(chain.name)}`, [...head, ...rules]);
+  return block(`chain ${identifier(chain.name)}`, [...head, ...chain.rules.map(formatRule)]);
+}
+
+function formatRule({ match, comment }: Rule): string {
+  return comment === undefined ? oneLine(match) : `${oneLine(match)} comment ${quoted(comment)}`;
 }
 
 function formatHook({ type, hook, priority, policy }: BaseChain): string {

@@ -1,14 +1,14 @@
 /** Whether a packet that begins a connection passes, and who says so, without the kernel. */
-import { cidrContains } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
-import type { Grant } from './allowance.ts';
+import { type Clause, nameOf, rangesAt } from './clause.ts';
 import type { Compiled, CompiledPod } from './compile.ts';
-import type { Direction, Protocol } from './objects.ts';
+import type { Direction, PolicyPod, Protocol } from './objects.ts';
+import { type BoundClause, type Decision, decide, means, propose, type Ruling } from './ruling.ts';
 
 export type Flow = {
   source: Ip;
   destination: Ip;
-  /** Of other protocols, as ICMP, only rules without ports allow. */
+  /** Of other protocols, as ICMP, only rules without ports tell anything. */
   protocol: Protocol | 'ICMP';
   /** Destination's; of no meaning for ICMP. */
   port?: number;
@@ -18,44 +18,75 @@ export type SideVerdict = {
   allowed: boolean;
   /** One sentence. */
   because: string;
+  /** Who decided: none where nobody has to say anything. */
+  policies: readonly string[];
+  /** What staged policies would make of it, where that is something else. */
+  proposed?: Omit<SideVerdict, 'proposed'>;
 };
 
 export type FlowVerdict = { allowed: boolean } & Record<Direction, SideVerdict>;
 
 export function evaluate(compiled: Compiled, flow: Flow): FlowVerdict {
-  const find = (ip: Ip) => compiled.pods.find(({ pod }) => pod.podIPs.includes(ip));
+  const { source, destination } = flow;
   // A pod that talks to itself meets no policy: nothing leaves it.
-  if (flow.source === flow.destination) {
-    const itself = { allowed: true, because: 'a pod always reaches itself' };
+  if (source === destination) {
+    const itself = { allowed: true, because: 'a pod always reaches itself', policies: [] };
     return { allowed: true, egress: itself, ingress: itself };
   }
-  const egress = judge(find(flow.source), 'egress', flow.destination, flow);
-  const ingress = judge(find(flow.destination), 'ingress', flow.source, flow);
+  const egress = judge(compiled, 'egress', source, destination, flow);
+  const ingress = judge(compiled, 'ingress', destination, source, flow);
   return { allowed: egress.allowed && ingress.allowed, egress, ingress };
 }
 
-function judge(side: CompiledPod | undefined, direction: Direction, other: Ip, flow: Flow): SideVerdict {
-  const isolation = side?.[direction];
-  if (side === undefined || isolation === undefined)
+function judge(compiled: Compiled, direction: Direction, own: Ip, other: Ip, flow: Flow): SideVerdict {
+  const side = compiled.byIp.get(own);
+  const ruling = side?.[direction];
+  if (side === undefined || ruling === undefined)
     return {
       allowed: true,
       because: `no policy isolates the ${direction === 'egress' ? 'source' : 'destination'} for ${direction}`,
+      policies: [],
     };
-  const grant = isolation.grants.find((candidate) => permits(candidate, other, flow));
-  const name = `${side.pod.namespace}/${side.pod.name}`;
-  if (grant !== undefined) return { allowed: true, because: `${grant.origin} allows it to pod ${name}` };
-  return {
-    allowed: false,
-    because: `pod ${name} is isolated for ${direction} by ${isolation.policies.join(', ')}, and none of their rules allows it`,
-  };
+  const identity = compiled.population.identityAt(other);
+  const reached = direction === 'ingress' ? { ports: ruling.ownPorts } : identity;
+  const matching = ruling.clauses.filter(
+    (clause) => permitsPort(clause, reached, flow) && means(clause, identity, other),
+  );
+  const verdict = explain(side, ruling, decide(ruling, matching));
+  const proposal = propose(ruling, matching);
+  if (proposal === undefined || proposal.allowed === verdict.allowed) return verdict;
+  return { ...verdict, proposed: explain(side, { ...ruling, isolatedBy: ruling.proposed! }, proposal) };
 }
 
-export function permits({ peers, ports }: Grant, other: Ip, { protocol, port }: Flow): boolean {
-  const meant = peers === undefined || peers.some((range) => cidrContains(range, other));
-  if (!meant) return false;
-  if (ports === undefined) return true;
+function permitsPort(
+  clause: BoundClause,
+  reached: { ports: PolicyPod['ports'] } | undefined,
+  { protocol, port }: Flow,
+): boolean {
+  const ranges = rangesAt(clause, reached);
+  if (ranges === undefined) return true;
   return (
     port !== undefined &&
-    ports.some((range) => range.protocol === protocol && port >= range.first && port <= range.last)
+    ranges.some((range) => range.protocol === protocol && port >= range.first && port <= range.last)
   );
+}
+
+function explain(
+  { pod }: CompiledPod,
+  { direction, isolatedBy }: Ruling,
+  { allowed, clause, policies }: Decision,
+): SideVerdict {
+  const name = `pod ${nameOf(pod)}`;
+  const reason = () => {
+    if (clause !== undefined) return describeClause(clause, allowed, name);
+    if (!allowed)
+      return `${name} is isolated for ${direction} by ${isolatedBy.join(', ')}, and none of their rules allows it`;
+    return `no rule for the ${direction} of ${name} matches`;
+  };
+  return { allowed, because: reason(), policies };
+}
+
+function describeClause({ tier, origin }: Clause, allowed: boolean, pod: string): string {
+  const who = tier === 'network' ? origin : `cluster policy ${origin} (tier ${tier})`;
+  return `${who} ${allowed ? 'allows' : 'denies'} it to ${pod}`;
 }

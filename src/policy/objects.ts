@@ -1,4 +1,7 @@
-/** What policies are about, and what they say, as values (networking.k8s.io/v1 NetworkPolicy). */
+/**
+ * What policies are about, and what they say, as values: NetworkPolicy (networking.k8s.io/v1) and ClusterNetworkPolicy
+ * (policy.networking.k8s.io/v1alpha2).
+ */
 import type { Cidr } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 
@@ -22,6 +25,8 @@ export type PolicyPod = {
 
 export type PolicyNamespace = { name: string; labels: Labels };
 
+export type PolicyNode = { name: string; labels: Labels; ips: readonly Ip[] };
+
 /** One demand on labels (metav1 LabelSelectorRequirement); a `matchLabels` entry is an `In` of one value. */
 export type Requirement =
   | { key: string; operator: 'In' | 'NotIn'; values: readonly string[] }
@@ -30,14 +35,16 @@ export type Requirement =
 /** All of them must be met; none at all selects everything. */
 export type Selector = readonly Requirement[];
 
-export type Peer =
-  | {
-      kind: 'pods';
-      /** Absent: those of the policy's own namespace. */
-      namespaces?: Selector;
-      pods: Selector;
-    }
-  | { kind: 'block'; cidr: Cidr; except: readonly Cidr[] };
+export type PodPeer = {
+  kind: 'pods';
+  /** Absent: those of the policy's own namespace. */
+  namespaces?: Selector;
+  pods: Selector;
+};
+export type BlockPeer = { kind: 'block'; cidr: Cidr; except: readonly Cidr[] };
+/** Nodes by their labels: all addresses that they report. */
+export type NodePeer = { kind: 'nodes'; nodes: Selector };
+export type Peer = PodPeer | BlockPeer | NodePeer;
 
 export type PolicyPort = {
   protocol: Protocol;
@@ -50,11 +57,31 @@ export type PolicyPort = {
 /** Absent peers are all, absent ports are all of every protocol. */
 export type PolicyRule = { peers?: readonly Peer[]; ports?: readonly PolicyPort[] };
 
-export type NetworkPolicy = {
-  namespace: string;
+type Named = {
   name: string;
+  /** Evaluated, counted and reported, and not enforced. */
+  staged: boolean;
+};
+
+export type NetworkPolicy = Named & {
+  namespace: string;
   pods: Selector;
   /** Present where the policy isolates in this direction; without rules nothing is allowed. */
   ingress?: readonly PolicyRule[];
   egress?: readonly PolicyRule[];
+};
+
+/** `pass` leaves the rest of a tier out. */
+export type Action = 'accept' | 'deny' | 'pass';
+/** As `admin` before all network policies, as `baseline` for pods that none of them isolates. */
+export type Tier = 'admin' | 'baseline';
+export type TierRule = PolicyRule & { action: Action; name?: string };
+
+export type ClusterPolicy = Named & {
+  tier: Tier;
+  /** From 0; the lower one is asked first. */
+  priority: number;
+  subject: { namespaces: Selector; pods: Selector };
+  ingress: readonly TierRule[];
+  egress: readonly TierRule[];
 };

@@ -52,6 +52,42 @@ for (const [kind, open] of Object.entries(kinds)) {
       assert.equal(await nftables.read({ family: 'inet', name: 'a' }), undefined);
     });
 
+    test('a table is amended by what differs, and what it is not cannot be amended', async () => {
+      using nftables = open();
+      const lookup = (name: string, chain: string): NftSet => ({
+        name,
+        key: ['ipv4_addr'],
+        value: 'verdict',
+        interval: true,
+        elements: [{ key: ['10.0.0.1-10.0.0.9'], value: { verdict: 'goto', chain } }],
+      });
+      const amended = (chain: string, ...sets: NftSet[]): Table => ({
+        family: 'inet',
+        name: 'amended',
+        counters: ['kept', `of-${chain}`],
+        sets,
+        chains: [
+          { name: chain, rules: [{ match: `counter name "of-${chain}" drop` }] },
+          { name: 'base', rules: sets.map((set) => ({ match: `ip daddr vmap @${set.name}` })) },
+        ],
+      });
+      const [first, second] = [
+        amended('one', lookup('a', 'one'), lookup('b', 'one')),
+        amended('two', lookup('b', 'two'), lookup('c', 'two')),
+      ];
+      await nftables.remove(first);
+      await assert.rejects(nftables.amend(first, second), /FL_NFT|refused|failed/);
+      assert.equal(await nftables.read(first), undefined, 'nothing was done by halves');
+      await nftables.replace(second);
+      const wanted = lines(await nftables.read(second));
+      await nftables.replace(first);
+      await nftables.amend(first, second);
+      assert.deepEqual(lines(await nftables.read(second)), wanted);
+      assert.deepEqual([...(await nftables.counts(second)).keys()].toSorted(), ['kept', 'of-two']);
+      await nftables.amend(second, second);
+      assert.deepEqual(lines(await nftables.read(second)), wanted);
+    });
+
     test('elements come and go, with values and verdicts; one that is there may be added again', async () => {
       using nftables = open();
       const name = { family: 'inet', name: 'b' } as const;
@@ -195,3 +231,8 @@ test('a refused ruleset names what nft said', async () => {
     { code: 'FL_NFT', message: /nft -f - failed: .*(No such file|nowhere)/ },
   );
 });
+
+/** Without the order of what has none. */
+function lines(text: string | undefined): string[] {
+  return (text ?? '').split('\n').toSorted();
+}

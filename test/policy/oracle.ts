@@ -1,6 +1,6 @@
 /**
- * Whether NetworkPolicy objects allow a connection, as naively as the API's documentation can be read (kubectl explain
- * networkpolicy.spec): nothing is prepared, nothing shared with the code that is tested.
+ * Whether policies allow a connection, as naively as the API's documentation can be read (kubectl explain
+ * networkpolicy.spec, clusternetworkpolicy.spec): nothing is prepared, nothing shared with the code that is tested.
  */
 
 export type OracleSelector = {
@@ -31,10 +31,42 @@ export type OraclePod = {
   finished: boolean;
   ports: { name: string; port: number; protocol: string }[];
 };
+export type OraclePods = { podSelector: OracleSelector; namespaceSelector?: OracleSelector };
+export type OracleTierPeer = {
+  namespaces?: OracleSelector;
+  pods?: OraclePods;
+  nodes?: OracleSelector;
+  networks?: string[];
+};
+type OracleDestination = { destinationPort?: { number?: number; range?: { start: number; end: number } } };
+export type OracleProtocol = {
+  tcp?: OracleDestination;
+  udp?: OracleDestination;
+  sctp?: OracleDestination;
+  destinationNamedPort?: string;
+};
+export type OracleTierRule = {
+  action: 'Accept' | 'Deny' | 'Pass';
+  from?: OracleTierPeer[];
+  to?: OracleTierPeer[];
+  protocols?: OracleProtocol[];
+};
+export type OracleClusterPolicy = {
+  metadata: { name: string };
+  spec: {
+    tier: 'Admin' | 'Baseline';
+    priority: number;
+    subject: { namespaces?: OracleSelector; pods?: OraclePods };
+    ingress?: OracleTierRule[];
+    egress?: OracleTierRule[];
+  };
+};
 export type OracleWorld = {
   pods: OraclePod[];
   namespaces: { name: string; labels: Record<string, string> }[];
   policies: OraclePolicy[];
+  clusterPolicies: OracleClusterPolicy[];
+  nodes: { name: string; labels: Record<string, string>; ips: string[] }[];
 };
 
 /** @param protocol TCP, UDP, SCTP or ICMP. */
@@ -63,13 +95,17 @@ function sideAllows(
 ): boolean {
   const pod = podAt(world, own);
   if (pod === undefined) return true;
+  const tier = (name: 'Admin' | 'Baseline') =>
+    tierDecides(world, name, direction, pod, other, destination, protocol, port);
+  const admin = tier('Admin');
+  if (admin !== undefined) return admin;
   const isolating = world.policies.filter(
     (policy) =>
       policy.metadata.namespace === pod.namespace &&
       selects(policy.spec.podSelector, pod.labels) &&
       typesOf(policy).includes(direction),
   );
-  if (isolating.length === 0) return true;
+  if (isolating.length === 0) return tier('Baseline') ?? true;
   return isolating.some((policy) =>
     (policy.spec[direction] ?? []).some((rule) => {
       const peers =
@@ -80,6 +116,84 @@ function sideAllows(
       );
     }),
   );
+}
+
+/** @returns undefined where the tier leaves it to the next one. */
+function tierDecides(
+  world: OracleWorld,
+  tier: 'Admin' | 'Baseline',
+  direction: 'ingress' | 'egress',
+  own: OraclePod,
+  other: string,
+  destination: string,
+  protocol: string,
+  port: number,
+): boolean | undefined {
+  const selecting = world.clusterPolicies
+    .filter(({ spec }) => {
+      if (spec.tier !== tier) return false;
+      if (spec.subject.namespaces !== undefined)
+        return selects(spec.subject.namespaces, namespaceLabels(world, own));
+      return podsMatch(world, spec.subject.pods!, own);
+    })
+    .sort((a, b) => a.spec.priority - b.spec.priority);
+  for (const { spec } of selecting) {
+    for (const rule of spec[direction] ?? []) {
+      const peers = (direction === 'ingress' ? rule.from : rule.to) ?? [];
+      if (!peers.some((peer) => tierPeerMatches(world, peer, other))) continue;
+      if (!protocolsMatch(world, rule.protocols, destination, protocol, port)) continue;
+      if (rule.action === 'Accept') return true;
+      if (rule.action === 'Deny') return false;
+      return undefined;
+    }
+  }
+  return undefined;
+}
+
+function tierPeerMatches(world: OracleWorld, peer: OracleTierPeer, ip: string): boolean {
+  if (peer.networks !== undefined) return peer.networks.some((network) => within(ip, network));
+  if (peer.nodes !== undefined)
+    return world.nodes.some(({ labels, ips }) => selects(peer.nodes!, labels) && ips.includes(ip));
+  const pod = podAt(world, ip);
+  if (pod === undefined) return false;
+  if (peer.namespaces !== undefined) return selects(peer.namespaces, namespaceLabels(world, pod));
+  return podsMatch(world, peer.pods!, pod);
+}
+
+function podsMatch(
+  world: OracleWorld,
+  { podSelector, namespaceSelector }: OraclePods,
+  pod: OraclePod,
+): boolean {
+  if (namespaceSelector !== undefined && !selects(namespaceSelector, namespaceLabels(world, pod)))
+    return false;
+  return selects(podSelector, pod.labels);
+}
+
+function namespaceLabels({ namespaces }: OracleWorld, pod: OraclePod): Record<string, string> {
+  return namespaces.find(({ name }) => name === pod.namespace)?.labels ?? {};
+}
+
+function protocolsMatch(
+  world: OracleWorld,
+  protocols: OracleProtocol[] | undefined,
+  destination: string,
+  protocol: string,
+  port: number,
+): boolean {
+  if (protocols === undefined) return true;
+  return protocols.some((wanted) => {
+    if (wanted.destinationNamedPort !== undefined)
+      return (podAt(world, destination)?.ports ?? []).some(
+        (named) =>
+          named.name === wanted.destinationNamedPort && named.protocol === protocol && named.port === port,
+      );
+    const detail = { TCP: wanted.tcp, UDP: wanted.udp, SCTP: wanted.sctp }[protocol];
+    if (detail === undefined) return false;
+    const { number, range } = detail.destinationPort ?? {};
+    if (number !== undefined) return number === port;
+    return range === undefined || (port >= range.start && port <= range.end);
+  });
 }
 
 function typesOf({ spec }: OraclePolicy): string[] {

@@ -127,6 +127,7 @@ test('of a node: the addresses by which it is reached, its ranges, old style too
         { type: 'Hostname', address: 'web-0' },
         { type: 'InternalIP', address: '192.168.1.2' },
         { type: 'InternalIP', address: 'here' },
+        { type: 'ExternalIP', address: '203.0.113.2' },
       ],
     },
   });
@@ -140,6 +141,7 @@ test('of a node: the addresses by which it is reached, its ranges, old style too
     podCidrs: ['10.244.1.0/24'],
     labels: { zone: 'a' },
     taints: [{ key: 'k', value: '', effect: 'NoExecute' }],
+    ips: ['192.168.1.2', '203.0.113.2'],
   });
   assert.match(
     trimmed.problem ?? '',

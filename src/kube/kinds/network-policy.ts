@@ -1,6 +1,6 @@
 /** A NetworkPolicy (networking.k8s.io/v1). One with a mistake is kept: what it selects is closed until it is mended. */
 import type { NetworkPolicy } from '../../policy/objects.ts';
-import { parseNetworkPolicy } from '../../policy/parse.ts';
+import { parseNetworkPolicy } from '../../policy/parse-network-policy.ts';
 import { type Kind, type KubeObject, readMetadata, type Trimmed } from './object.ts';
 
 export type PolicyObject = KubeObject & { namespace: string; policy: NetworkPolicy };

@@ -2,7 +2,7 @@
 import type { ClusterNode } from '../../cluster/node.ts';
 import { describeError } from '../../errors/errors.ts';
 import { parseCidr } from '../../ip/cidr.ts';
-import { parseIp } from '../../ip/ip.ts';
+import { type Ip, isIp, parseIp } from '../../ip/ip.ts';
 import { type Fields, fieldAt, fieldsAt, isFields, listAt, show, textAt } from './fields.ts';
 import { type Kind, type KubeObject, type Labels, readLabels, readMetadata, type Trimmed } from './object.ts';
 
@@ -10,7 +10,13 @@ const TAINT_EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] as const;
 
 export type Taint = { key: string; value: string; effect: (typeof TAINT_EFFECTS)[number] };
 
-export type KubeNode = ClusterNode & KubeObject & { labels: Labels; taints: readonly Taint[] };
+export type KubeNode = ClusterNode &
+  KubeObject & {
+    labels: Labels;
+    taints: readonly Taint[];
+    /** All addresses that it reports, those by which its peers reach it among them. */
+    ips: readonly Ip[];
+  };
 
 export const NODE_KIND: Kind<KubeNode> = { name: 'node', path: '/api/v1/nodes', trim: trimNode };
 
@@ -38,12 +44,18 @@ export function trimNode(value: unknown): Trimmed<KubeNode> {
       ? [parseIp(String(address['address']), 'address')]
       : [],
   );
+  const others = listAt(status, 'addresses').flatMap((address) => {
+    const text = isFields(address) && address['type'] !== 'InternalIP' ? textAt(address, 'address') : '';
+    return text !== undefined && isIp(text) ? [parseIp(text)] : [];
+  });
   const podCidrs = eachOf(rangesOf(spec), 'spec.podCIDRs', problems, (range) => [
     parseCidr(String(range), 'range'),
   ]);
+  const ips =
+    others.length === 0 ? internalIps : [...new Set([...internalIps, ...others])].slice(0, MOST_ITEMS);
   const taints = eachOf(listAt(spec, 'taints'), 'spec.taints', problems, (taint) => [readTaint(taint)]);
   return {
-    object: { ...identity, createdAt, internalIps, podCidrs, labels: labels.labels, taints },
+    object: { ...identity, createdAt, internalIps, podCidrs, labels: labels.labels, taints, ips },
     ...(problems.length === 0 ? {} : { problem: problems.join('; ') }),
   };
 }

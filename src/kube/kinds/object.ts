@@ -23,6 +23,8 @@ export type Kind<T extends KubeObject> = {
   name: string;
   /** Of the collection: `/api/v1/nodes`. */
   path: string;
+  /** A cluster may lack the kind: then there are none, until it is installed. */
+  optional?: true;
   /** Selectors: `{ fieldSelector: 'spec.nodeName=node-1' }`. */
   query?: Readonly<Record<string, string>>;
   trim: (value: unknown) => Trimmed<T>;

@@ -4,8 +4,8 @@
  */
 
 import { describeError } from '../errors/errors.ts';
-import { cidrContainsCidr, parseCidr } from '../ip/cidr.ts';
-import { type Fields, fieldAt, fieldsAt, isFields, show, textAt } from '../kube/kinds/fields.ts';
+import { cidrContainsCidr } from '../ip/cidr.ts';
+import { type Fields, fieldAt, fieldsAt, isFields, show } from '../kube/kinds/fields.ts';
 import {
   DIRECTIONS,
   type Direction,
@@ -16,26 +16,25 @@ import {
   PROTOCOLS,
   type Selector,
 } from './objects.ts';
+import { isPort, isPortName, isStaged, listOf, parseBlockCidr } from './parse-fields.ts';
 import { parseSelector } from './selector.ts';
-
-/** Peers and ports of one policy; beyond that somebody makes them by mistake. */
-const MOST_ITEMS = 20_000;
 
 export type ParsedPolicy = { policy: NetworkPolicy; problem?: string };
 
 /** @param value of the API, with a name and a namespace that were checked. */
 export function parseNetworkPolicy(namespace: string, name: string, value: unknown): ParsedPolicy {
   const spec = isFields(value) ? fieldsAt(value, 'spec') : {};
+  const staged = isStaged(value);
   let pods: Selector = [];
   try {
     pods = parseSelector(fieldAt(spec, 'podSelector') ?? {}, 'spec.podSelector');
     const types = parseTypes(spec);
     const rules = (direction: Direction) =>
       types.includes(direction) ? { [direction]: parseRules(spec, direction) } : {};
-    return { policy: { namespace, name, pods, ...rules('ingress'), ...rules('egress') } };
+    return { policy: { namespace, name, staged, pods, ...rules('ingress'), ...rules('egress') } };
   } catch (error) {
     return {
-      policy: { namespace, name, pods, ingress: [], egress: [] },
+      policy: { namespace, name, staged, pods, ingress: [], egress: [] },
       problem: `networkpolicy ${namespace}/${name}: ${describeError(error)}; until it is mended it allows nothing to the pods that it selects`,
     };
   }
@@ -76,14 +75,6 @@ function parseRules(spec: Fields, direction: Direction): PolicyRule[] {
   });
 }
 
-function listOf(fields: Fields, name: string, field: string): readonly unknown[] {
-  const list = fieldAt(fields, name) ?? [];
-  if (!Array.isArray(list)) throw new Error(`${field}: ${show(list)} is not a list`);
-  if (list.length > MOST_ITEMS)
-    throw new Error(`${field}: has ${list.length} items; keep at most ${MOST_ITEMS}`);
-  return list;
-}
-
 function parsePeer(item: unknown, field: string): Peer {
   const fields = isFields(item) ? item : {};
   const [block, pods, namespaces] = ['ipBlock', 'podSelector', 'namespaceSelector'].map(
@@ -107,9 +98,9 @@ function parsePeer(item: unknown, field: string): Peer {
 
 function parseBlock(value: unknown, field: string): Peer {
   const fields = isFields(value) ? value : {};
-  const cidr = parseCidr(textAt(fields, 'cidr') ?? '', `${field}.cidr`);
+  const cidr = parseBlockCidr(fieldAt(fields, 'cidr'), `${field}.cidr`);
   const except = listOf(fields, 'except', `${field}.except`).map((text, index) => {
-    const range = parseCidr(String(text), `${field}.except[${index}]`);
+    const range = parseBlockCidr(text, `${field}.except[${index}]`);
     if (!cidrContainsCidr(cidr, range))
       throw new Error(
         `${field}.except[${index}]: ${range} is not within ${cidr}; leave it out or correct it`,
@@ -130,20 +121,16 @@ function parsePort(item: unknown, field: string): PolicyPort {
   const endPort = fieldAt(fields, 'endPort') ?? undefined;
   if (typeof port === 'number' && !isPort(port))
     throw new Error(`${field}.port: ${port} is not a port; write 1 to 65535`);
-  if (typeof port === 'string' && !/^[a-z0-9-]{1,15}$/.test(port))
+  if (typeof port === 'string' && !isPortName(port))
     throw new Error(`${field}.port: ${show(port)} is not the name of a port`);
   if (port !== undefined && typeof port !== 'number' && typeof port !== 'string')
     throw new Error(`${field}.port: ${show(port)} is neither a number nor a name`);
   if (endPort !== undefined) {
-    if (typeof port !== 'number' || typeof endPort !== 'number' || !isPort(endPort) || endPort < port)
+    if (!isPort(port) || !isPort(endPort) || endPort < port)
       throw new Error(
         `${field}.endPort: ${show(endPort)} does not end a range that begins with port ${show(port)}`,
       );
     return { protocol, port, endPort };
   }
   return { protocol, ...(port === undefined ? {} : { port }) };
-}
-
-function isPort(value: unknown): boolean {
-  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536;
 }

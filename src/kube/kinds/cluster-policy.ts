@@ -1,0 +1,24 @@
+/** A ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2). One with a mistake is kept: what it means is closed. */
+import type { ClusterPolicy } from '../../policy/objects.ts';
+import { parseClusterPolicy } from '../../policy/parse-cluster-policy.ts';
+import { type Kind, type KubeObject, readMetadata, type Trimmed } from './object.ts';
+
+export type ClusterPolicyObject = KubeObject & { policy: ClusterPolicy };
+
+export const CLUSTER_POLICY_KIND: Kind<ClusterPolicyObject> = {
+  name: 'clusternetworkpolicy',
+  path: '/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies',
+  optional: true,
+  trim: trimClusterPolicy,
+};
+
+export function trimClusterPolicy(value: unknown): Trimmed<ClusterPolicyObject> {
+  const read = readMetadata(value);
+  if ('problem' in read) return read;
+  const { name, uid, resourceVersion } = read;
+  const { policy, problem } = parseClusterPolicy(name, value);
+  return {
+    object: { name, uid, resourceVersion, policy },
+    ...(problem === undefined ? {} : { problem }),
+  };
+}

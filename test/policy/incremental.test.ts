@@ -1,0 +1,91 @@
+/** A compiler that has seen the cluster change says the same as one that sees it for the first time. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { parseIp } from '../../src/ip/ip.ts';
+import { elementChanges } from '../../src/nftables/diff.ts';
+import type { Table } from '../../src/nftables/objects.ts';
+import { compile, openCompiler } from '../../src/policy/compile.ts';
+import type { PolicyPod } from '../../src/policy/objects.ts';
+import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
+import { openRenderer, renderTable } from '../../src/policy/render.ts';
+import { histories } from './worlds.ts';
+
+const CASES = Number(process.env['FAIRLEAD_POLICY_CASES'] ?? 300);
+const SEED = process.env['FAIRLEAD_POLICY_SEED'];
+
+test(`${CASES} random histories: incremental equals full`, () => {
+  fc.assert(
+    fc.property(histories(6), (history) => {
+      const compiler = openCompiler();
+      const renderer = openRenderer();
+      for (const input of history) {
+        const { table } = renderer.render(compiler.compile(input));
+        assert.deepEqual(sorted(table), sorted(renderTable(compile(input))));
+      }
+    }),
+    { numRuns: CASES, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
+  );
+});
+
+test('what no change has touched is the same object', () => {
+  fc.assert(
+    fc.property(histories(6), ([input]) => {
+      const compiler = openCompiler();
+      const before = compiler.compile(input!);
+      const again = compiler.compile({ ...input!, pods: [...input!.pods] });
+      for (const [index, { ingress, egress }] of before.pods.entries()) {
+        assert.equal(again.pods[index]!.ingress, ingress);
+        assert.equal(again.pods[index]!.egress, egress);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('a pod that comes among others like it is one element more', () => {
+  const compiler = openCompiler();
+  const renderer = openRenderer();
+  const pod = (name: string, ip: string): PolicyPod => ({
+    namespace: 'default',
+    name,
+    labels: { app: name.replace(/-.*/, '') },
+    podIPs: [parseIp(ip)],
+    hostNetwork: false,
+    phase: 'Running',
+    ports: [],
+  });
+  const { policy } = parseNetworkPolicy('default', 'web', {
+    spec: { podSelector: { matchLabels: { app: 'web' } }, ingress: [{ from: [{ podSelector: {} }] }] },
+  });
+  const web = pod('web-1', '10.244.0.2');
+  const render = (...pods: PolicyPod[]) =>
+    renderer.render(
+      compiler.compile(
+        { pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] },
+        (one) => one === web,
+      ),
+    ).table;
+  const one = pod('client-1', '10.244.0.3');
+  const before = render(web, one);
+  const changes = elementChanges(before, render(web, one, pod('client-2', '10.244.1.3')));
+  assert.deepEqual(
+    changes?.map(({ change, elements }) => [change, elements.map(({ key }) => key[0])]),
+    [['add', ['10.244.1.3']]],
+  );
+});
+
+/** The order of elements and chains is nobody's business. */
+function sorted(table: Table): unknown {
+  const byName = <T extends { name: string }>(items: readonly T[]) =>
+    items.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  return {
+    ...table,
+    counters: (table.counters ?? []).toSorted(),
+    chains: byName(table.chains),
+    sets: byName(table.sets).map((set) => ({
+      ...set,
+      elements: set.elements.map((element) => JSON.stringify(element)).toSorted(),
+    })),
+  };
+}
