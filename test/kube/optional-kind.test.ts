@@ -12,7 +12,7 @@ test('one that is not installed is none, until it is', async () => {
   const api = stack.use(await FakeApi.start());
   let installed = false;
   api.intercept = (_, response) => {
-    if (!installed) reply(response, 404, status(404, 'NotFound', 'the server could not find it'));
+    if (!installed) reply(response, 404, status(404, 'the server could not find the requested resource'));
     return !installed;
   };
   const client = stack.use(
