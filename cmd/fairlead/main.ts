@@ -3,6 +3,7 @@ import { agentCommand } from '../../src/cli/agent.ts';
 import { cleanupCommand } from '../../src/cli/cleanup.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
+import { dropsCommand } from '../../src/cli/drops.ts';
 import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../src/cli/lab/api.ts';
 import { labDownCommand } from '../../src/cli/lab/down.ts';
 import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
@@ -20,6 +21,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   statusCommand,
   doctorCommand,
   whyCommand,
+  dropsCommand,
   cleanupCommand,
   labUpCommand,
   labDownCommand,

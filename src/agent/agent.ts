@@ -7,17 +7,14 @@ import { followConfigurationFile, readConfigurationFile } from '../config/file.t
 import { openConntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
-import { renderMetrics } from '../metrics/registry.ts';
 import { watchKernel } from '../netlink/monitor.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
-import type { PolicyInput } from '../policy/compile.ts';
-import { type Explanation, explainFlow } from '../policy/why.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { versionOf } from '../version.ts';
-import { listenForQuestions, listenForScrapes, type Questions } from './api-server.ts';
+import { listenForQuestions, listenForScrapes } from './api-server.ts';
 import { buried, createAttachmentTable } from './attachments.ts';
 import { openCluster } from './cluster-source.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
@@ -30,6 +27,7 @@ import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
 import { PolicyEnforcer } from './policy-enforcer.ts';
+import { createQuestions } from './questions.ts';
 import { describeAgent } from './status.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
@@ -186,19 +184,15 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       policy: enforcer?.status,
       policyProblems: enforcer?.problems ?? [],
     });
-  const questions: Questions = {
-    status: describe,
-    why: (query) => JSON.stringify(explain(store.policies?.state, query)),
-    metrics: () => renderMetrics(metrics.all(describe())),
-    health: () => {
-      const silent = (performance.now() - resyncedAt) / 1000;
-      const { resyncSeconds } = configuration;
-      return silent > 3 * resyncSeconds
-        ? `the last resync ended ${Math.round(silent)} seconds ago, and one is due every ${resyncSeconds}`
-        : undefined;
-    },
-    readiness: () => (network.readiness.ready ? undefined : network.readiness.reason),
-  };
+  const questions = createQuestions({
+    describe,
+    policies: store.policies,
+    enforcer,
+    metrics,
+    network,
+    sinceResyncMs: () => performance.now() - resyncedAt,
+    resyncSeconds: () => configuration.resyncSeconds,
+  });
   const socket = await listenForQuestions(join(socketDirectory, 'api.sock'), questions);
   stack.defer(() => void socket.close());
   if (configuration.metrics.address !== '') {
@@ -228,23 +222,6 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   });
   const running = stack.move();
   return { log, stop: () => running.disposeAsync() };
-}
-
-/** An explanation, or what is wrong with the question. */
-function explain(state: PolicyInput | undefined, query: URLSearchParams): Explanation | { error: string } {
-  if (state === undefined)
-    return { error: 'this agent knows no policies (yet): its cluster has none, or was not read' };
-  const port = query.get('port');
-  try {
-    return explainFlow(state, {
-      source: query.get('source') ?? '',
-      destination: query.get('destination') ?? '',
-      protocol: query.get('protocol') ?? 'tcp',
-      ...(port === null ? {} : { port: Number(port) }),
-    });
-  } catch (error) {
-    return { error: describeError(error) };
-  }
 }
 
 function follow(before: Configuration, after: Configuration, log: Logger): void {

@@ -4,7 +4,7 @@
  */
 import { chmodSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { FairleadError } from '../errors/errors.ts';
+import { describeError, FairleadError } from '../errors/errors.ts';
 import { createServer } from '../http/http.ts';
 import { prepareSocket } from './cni-server.ts';
 import type { AgentStatus } from './status.ts';
@@ -16,7 +16,11 @@ export type Questions = {
   status: () => AgentStatus;
   /** @param query of `/why`. @returns JSON. */
   why: (query: URLSearchParams) => string;
-  metrics: () => string;
+  /** Denied packets. @returns JSON. */
+  drops: () => string;
+  /** Calls back with a line of JSON for each denied packet from now on. */
+  followDrops: (onLine: (line: string) => void) => { [Symbol.dispose](): void };
+  metrics: () => Promise<string>;
   /** Whether the agent works; a sentence where it does not. */
   health: () => string | undefined;
   /** Whether pods can be attached; a sentence where they cannot. */
@@ -26,11 +30,11 @@ export type Questions = {
 const TEXT = 'text/plain; charset=utf-8';
 
 /** @param withStatus not for everybody: it names pods. */
-export function answer(
+export async function answer(
   url: string,
-  { status, why, metrics, health, readiness }: Questions,
+  { status, why, drops, metrics, health, readiness }: Questions,
   withStatus: boolean,
-): Answer {
+): Promise<Answer> {
   const judge = (fault: string | undefined): Answer => ({
     status: fault === undefined ? 200 : 503,
     type: TEXT,
@@ -39,18 +43,22 @@ export function answer(
   const [path = '', query = ''] = url.split('?');
   switch (path) {
     case '/metrics':
-      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: metrics() };
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await metrics() };
     case '/healthz':
       return judge(health());
     case '/readyz':
       return judge(readiness());
-    case '/why':
-      if (withStatus) return { status: 200, type: 'application/json', body: why(new URLSearchParams(query)) };
-      break;
-    case '/status':
-      if (withStatus) return { status: 200, type: 'application/json', body: JSON.stringify(status()) };
   }
-  const known = ['/metrics', '/healthz', '/readyz', ...(withStatus ? ['/status', '/why'] : [])];
+  const inside: Readonly<Record<string, () => string>> = withStatus
+    ? {
+        '/status': () => JSON.stringify(status()),
+        '/why': () => why(new URLSearchParams(query)),
+        '/drops': drops,
+      }
+    : {};
+  const ask = Object.hasOwn(inside, path) ? inside[path] : undefined;
+  if (ask !== undefined) return { status: 200, type: 'application/json', body: ask() };
+  const known = ['/metrics', '/healthz', '/readyz', ...Object.keys(inside)];
   return { status: 404, type: TEXT, body: `ask for one of ${known.join(', ')}\n` };
 }
 
@@ -82,8 +90,18 @@ export async function listenForScrapes(address: string, questions: Questions): P
 function serve(questions: Questions, withStatus: boolean): Server {
   return createServer((request, response) => {
     const url = request.method === 'GET' ? (request.url ?? '') : '';
-    const { status, type, body } = answer(url, questions, withStatus);
-    response.writeHead(status, { 'content-type': type }).end(body);
+    if (withStatus && url === '/drops?follow') {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
+      const following = questions.followDrops((line) => {
+        // Who reads slower than packets are denied misses some.
+        if (!response.writableNeedDrain) response.write(`${line}\n`);
+      });
+      response.on('close', () => following[Symbol.dispose]());
+      return;
+    }
+    void answer(url, questions, withStatus)
+      .catch((error): Answer => ({ status: 500, type: TEXT, body: `${describeError(error)}\n` }))
+      .then(({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body));
   });
 }
 

@@ -5,17 +5,21 @@ import { parseCidr } from '../ip/cidr.ts';
 import { parseIp } from '../ip/ip.ts';
 import { capacityOf, usedIn } from '../ipam/allocate.ts';
 import { createCounter, createHistogram, type Metric, type Sample } from '../metrics/registry.ts';
+import type { PolicyCount } from './policy-enforcer.ts';
 import type { AgentStatus } from './status.ts';
 
 /** Seconds: an ADD takes a few milliseconds, one that waits up to seconds. */
 const CNI_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+/** Series of one metric; more policies than these are in nobody's dashboard. */
+const MOST_POLICY_SERIES = 1000;
 const RESYNC_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
 export type AgentMetrics = {
   /** Counts one call of the plugin. @param seconds how long it took. */
   called: (command: string, reply: CniReply, seconds: number) => void;
   resynced: (reasons: readonly string[], seconds: number, succeeded: boolean) => void;
-  all: (status: AgentStatus) => Metric[];
+  /** @param counts of policies; none where there are none. */
+  all: (status: AgentStatus, counts: readonly PolicyCount[]) => Metric[];
 };
 
 export function createAgentMetrics(version: string): AgentMetrics {
@@ -46,12 +50,13 @@ export function createAgentMetrics(version: string): AgentMetrics {
       for (const reason of reasons) resyncs.add({ reason, outcome: succeeded ? 'success' : 'failure' });
       resyncTimes.observe({}, seconds);
     },
-    all: (status) => [
+    all: (status, counts) => [
       calls.metric,
       callTimes.metric,
       resyncs.metric,
       resyncTimes.metric,
       ...describe(status),
+      ...(status.policy === undefined ? [] : [policyPackets(counts)]),
       gauge('fairlead_build_info', 'Version of the agent; always 1.', [
         { labels: { version, node_version: process.version }, value: 1 },
       ]),
@@ -109,6 +114,30 @@ function describe(status: AgentStatus): Metric[] {
           ),
         ]),
   ];
+}
+
+/** What is staged counts by what it would have done; what is in force by what it did. */
+function policyPackets(counts: readonly PolicyCount[]): Metric {
+  const samples = counts.flatMap(({ outcome, packets }): Sample[] => {
+    const { direction, allowed, policies, proposed } = outcome;
+    const sample = (verdict: string, names: readonly string[]): Sample[] =>
+      names.length === 0 ? [] : [{ labels: { policy: names.join(','), direction, verdict }, value: packets }];
+    return [
+      ...sample(allowed ? 'allowed' : 'denied', policies),
+      ...(proposed === undefined
+        ? []
+        : sample(proposed.allowed ? 'would_allow' : 'would_deny', proposed.policies)),
+    ];
+  });
+  const sums = [...Map.groupBy(samples, ({ labels }) => JSON.stringify(labels)).values()].map(
+    (same): Sample => ({ labels: same[0]!.labels!, value: same.reduce((sum, { value }) => sum + value, 0) }),
+  );
+  return {
+    name: 'fairlead_policy_packets_total',
+    type: 'counter',
+    help: 'Packets that began a connection, or tried to, by the policies that decided and how.',
+    samples: () => sums.slice(0, MOST_POLICY_SERIES),
+  };
 }
 
 function ofProcess(): Metric[] {

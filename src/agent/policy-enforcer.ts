@@ -2,12 +2,15 @@
 import type { PolicySource } from '../cluster/policy-source.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import type { Connection } from '../conntrack/list.ts';
+import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
+import { describeError } from '../errors/errors.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import { openNodeCompiler } from '../policy/node.ts';
+import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Runner } from '../reconcile/runner.ts';
 import type { AttachmentTable } from './attachments.ts';
@@ -25,6 +28,8 @@ export type PolicyEnforcerOptions = {
   patienceMs?: number;
 };
 
+export type PolicyCount = { outcome: Outcome; packets: number };
+
 const PATIENCE_MS = 2000;
 
 export class PolicyEnforcer {
@@ -33,6 +38,9 @@ export class PolicyEnforcer {
   readonly #runner: Runner;
   readonly #compiler = openNodeCompiler();
   readonly #renderer = openRenderer();
+  readonly #drops: DropLog | undefined;
+  #outcomes: ReadonlyMap<string, Outcome> = new Map();
+  #blind: string | undefined;
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
   #tracked: readonly Ip[] = [];
@@ -47,6 +55,7 @@ export class PolicyEnforcer {
       onError: (error, retryAfterMs) =>
         options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
     });
+    this.#drops = this.#listen();
     this.#watching = options.source.watch(() => this.#runner.trigger('policy'));
     this.#runner.trigger('start');
   }
@@ -66,7 +75,21 @@ export class PolicyEnforcer {
   }
 
   get problems(): readonly string[] {
-    return this.#options.source.problems;
+    return [...this.#options.source.problems, ...(this.#blind === undefined ? [] : [this.#blind])];
+  }
+
+  /** Denied packets; absent where the kernel does not report them. */
+  get drops(): DropLog | undefined {
+    return this.#drops;
+  }
+
+  /** Packets that began, or tried to begin, a connection, by how they ended up. */
+  async counts(): Promise<PolicyCount[]> {
+    const counts = await this.#options.nftables.counts(POLICY_TABLE);
+    return [...counts].flatMap(([name, { packets }]) => {
+      const outcome = this.#outcomes.get(name);
+      return outcome === undefined ? [] : [{ outcome, packets }];
+    });
   }
 
   /** Somebody changed a ruleset of this namespace, or a pod came or went. */
@@ -90,7 +113,23 @@ export class PolicyEnforcer {
 
   async stop(): Promise<void> {
     this.#watching[Symbol.dispose]();
+    this.#drops?.[Symbol.dispose]();
     await this.#runner.stop();
+  }
+
+  /** Who cannot say what was denied enforces all the same. */
+  #listen(): DropLog | undefined {
+    const context: DropContext = {
+      outcome: (name) => this.#outcomes.get(name),
+      compiled: () => this.#compiled,
+      pods: () => this.#options.source.state?.pods ?? [],
+    };
+    try {
+      return openDropLog(context, this.#options.log);
+    } catch (error) {
+      this.#blind = describeError(error);
+      return undefined;
+    }
   }
 
   async #enforce(): Promise<void> {
@@ -109,9 +148,11 @@ export class PolicyEnforcer {
       this.#tracked = union;
       await track();
     }
-    await this.#keeper.ensure(() =>
-      compiled.pods.length === 0 ? undefined : this.#renderer.render(compiled).table,
-    );
+    await this.#keeper.ensure(() => {
+      const { table: wanted, outcomes } = this.#renderer.render(compiled);
+      this.#outcomes = outcomes;
+      return compiled.pods.length === 0 ? undefined : wanted;
+    });
     this.#compiled = compiled;
     this.#tracked = tracked;
     if (former.some((ip) => !tracked.includes(ip))) await track();

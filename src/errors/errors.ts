@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   FL_NAMESPACE: 'a path is not a usable network namespace',
   FL_CLUSTER_DIRECTORY: 'the directory of the node records cannot be used',
   FL_CONNTRACK: 'the kernel does not forget connections',
+  FL_DROPS: 'the kernel does not report denied packets',
   FL_CONFIGURATION: 'the configuration file has mistakes',
   FL_FRAME: 'bytes on the agent socket are not a request',
   FL_NFT: 'nft refused a ruleset or cannot be run',

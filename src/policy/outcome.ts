@@ -21,7 +21,7 @@ export const LOG_PREFIX = 'fairlead ';
 /** A pod that is hammered shall not cost the node its processor: beyond this, denials are counted and not reported. */
 const LOG_LIMIT = 'limit rate 20/second burst 50 packets';
 /** Bytes of a packet: enough for addresses and ports. */
-const SNAP_LENGTH = 128;
+export const SNAP_LENGTH = 128;
 /** Where more policies than these have a say they are counted together, or each would cost a chain. */
 const MOST_POLICIES = 32;
 

@@ -72,8 +72,13 @@ export function formatExplanation({
 }: Explanation): string {
   const end = ({ ip, pod }: End) => (pod === undefined ? ip : `${pod} (${ip})`);
   const what = `${protocol}${port === undefined ? '' : ` ${port}`}`;
-  const side = (name: string, { allowed: passes, because }: FlowVerdict['egress']) =>
+  const line = (name: string, passes: boolean, because: string) =>
     `  ${name.padEnd(8)}${passes ? 'allowed' : 'DENIED '}  ${because}`;
+  const side = (name: string, { allowed: passes, because, proposed }: FlowVerdict['egress']) =>
+    [
+      line(name, passes, because),
+      ...(proposed === undefined ? [] : [line('  staged', proposed.allowed, proposed.because)]),
+    ].join('\n');
   return [
     `${allowed ? 'Allowed' : 'Denied'}: ${end(source)} → ${end(destination)}, ${what}`,
     side('egress', egress),

@@ -14,14 +14,7 @@ export async function askStatus(socketPath: string): Promise<AgentStatus> {
 /** @returns the JSON that the agent answers. @throws as {@link askStatus}. */
 export function askAgent(socketPath: string, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error) =>
-      reject(
-        new FairleadError(
-          'FL_AGENT',
-          `no agent answers at ${socketPath}; start it, or name its socket with --socket`,
-          { cause: error },
-        ),
-      );
+    const fail = (error: Error) => reject(noAnswer(socketPath, error));
     const question = request({ socketPath, path, timeout: PATIENCE_MS }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
@@ -37,4 +30,29 @@ export function askAgent(socketPath: string, path: string): Promise<unknown> {
     question.on('error', fail);
     question.end();
   });
+}
+
+/** Calls back with each line that the agent sends. @returns when the agent ends it. @throws as {@link askStatus}. */
+export function followAgent(socketPath: string, path: string, onLine: (line: string) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const question = request({ socketPath, path }, (response) => {
+      let rest = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        const lines = (rest + chunk).split('\n');
+        rest = lines.pop() ?? '';
+        lines.forEach(onLine);
+      });
+      response.on('error', () => resolve()).on('end', resolve);
+    });
+    question.on('error', (error) => reject(noAnswer(socketPath, error)));
+    question.end();
+  });
+}
+
+function noAnswer(socketPath: string, cause: Error): FairleadError {
+  return new FairleadError(
+    'FL_AGENT',
+    `no agent answers at ${socketPath}; start it, or name its socket with --socket`,
+    { cause },
+  );
 }

@@ -30,7 +30,7 @@ test('one that is not installed is none, until it is', async () => {
   await until('it is known that there are none', () => reflector.complete && calls > 0);
   assert.equal(reflector.objects.size, 0);
   assert.deepEqual(reflector.problems, [], 'that is no problem');
-  api.put(CLUSTER_POLICY_KIND.path, { metadata: { name: 'guard', uid: 'u' } } as never);
+  api.put(CLUSTER_POLICY_KIND.path, { metadata: { name: 'guard', uid: 'u' } });
   installed = true;
   await until('it is read', () => reflector.objects.has('guard'));
 });

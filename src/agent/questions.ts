@@ -1,0 +1,85 @@
+/** What the agent answers, and from what it knows it. */
+import type { PolicySource } from '../cluster/policy-source.ts';
+import { describeError } from '../errors/errors.ts';
+import { renderMetrics } from '../metrics/registry.ts';
+import type { PolicyInput } from '../policy/compile.ts';
+import { type Explanation, explainFlow } from '../policy/why.ts';
+import type { Questions } from './api-server.ts';
+import type { AgentMetrics } from './metrics.ts';
+import type { NodeNetwork } from './node-network.ts';
+import type { PolicyEnforcer } from './policy-enforcer.ts';
+import type { AgentStatus } from './status.ts';
+
+export type Known = {
+  describe: () => AgentStatus;
+  policies: PolicySource | undefined;
+  enforcer: PolicyEnforcer | undefined;
+  metrics: AgentMetrics;
+  network: NodeNetwork;
+  sinceResyncMs: () => number;
+  resyncSeconds: () => number;
+};
+
+/** Milliseconds between looks at what the kernel denied without reporting it, while somebody follows. */
+const COUNT_MS = 1000;
+/** Resyncs that may be overdue before the agent counts as stuck. */
+const OVERDUE = 3;
+
+export function createQuestions(known: Known): Questions {
+  const { describe, policies, enforcer, metrics, network } = known;
+  return {
+    status: describe,
+    why: (query) => JSON.stringify(explain(policies?.state, query)),
+    drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
+    followDrops: (onLine) => followDrops(enforcer, onLine),
+    metrics: async () => renderMetrics(metrics.all(describe(), (await enforcer?.counts()) ?? [])),
+    health: () => {
+      const silent = known.sinceResyncMs() / 1000;
+      return silent > OVERDUE * known.resyncSeconds()
+        ? `the last resync ended ${Math.round(silent)} seconds ago, and one is due every ${known.resyncSeconds()}`
+        : undefined;
+    },
+    readiness: () => (network.readiness.ready ? undefined : network.readiness.reason),
+  };
+}
+
+/** Each denied packet, and once a second how many more the kernel counted than it reported. */
+function followDrops(enforcer: PolicyEnforcer | undefined, onLine: (line: string) => void) {
+  const following = enforcer?.drops?.follow((denial) => onLine(JSON.stringify(denial)));
+  let [counted, reported] = [-1, 0];
+  const count = async () => {
+    const counts = (await enforcer?.counts()) ?? [];
+    const total = counts
+      .filter(({ outcome }) => !outcome.allowed || outcome.proposed !== undefined)
+      .reduce((sum, { packets }) => sum + packets, 0);
+    const shown = enforcer?.drops?.reported ?? 0;
+    const unreported = total - counted - (shown - reported);
+    if (counted >= 0 && unreported > 0) onLine(JSON.stringify({ unreported }));
+    // Reports come a moment after their packets were counted.
+    if (counted < 0 || unreported !== 0) [counted, reported] = [total, shown];
+  };
+  const timer = setInterval(() => void count().catch(() => undefined), COUNT_MS);
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      following?.[Symbol.dispose]();
+    },
+  };
+}
+
+/** An explanation, or what is wrong with the question. */
+function explain(state: PolicyInput | undefined, query: URLSearchParams): Explanation | { error: string } {
+  if (state === undefined)
+    return { error: 'this agent knows no policies (yet): its cluster has none, or was not read' };
+  const port = query.get('port');
+  try {
+    return explainFlow(state, {
+      source: query.get('source') ?? '',
+      destination: query.get('destination') ?? '',
+      protocol: query.get('protocol') ?? 'tcp',
+      ...(port === null ? {} : { port: Number(port) }),
+    });
+  } catch (error) {
+    return { error: describeError(error) };
+  }
+}
