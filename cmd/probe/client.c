@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Probes that wait for their answers at a time. */
-enum { WORKERS = 32, MOST_TARGETS = 100000 };
+enum { WORKERS = 128, MOST_TARGETS = 100000 };
 
 struct work {
 	struct target *targets;
@@ -54,6 +54,8 @@ static void run_target(const struct target *target, struct outcome *out)
 		probe_tcp(target, out);
 	else if (strcmp(target->protocol, "udp") == 0)
 		probe_udp(target, out);
+	else if (strcmp(target->protocol, "sctp") == 0)
+		probe_sctp(target, out);
 	else if (strcmp(target->protocol, "icmp") == 0)
 		probe_icmp(target, out);
 	else if (strcmp(target->protocol, "stream") == 0)

@@ -11,7 +11,7 @@
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: fairlead-probe serve --name NAME [--netns PATH] [--bind ADDRESS]\n"
+	fprintf(stderr, "usage: fairlead-probe serve --name NAME [--netns PATH] [--bind ADDRESS] [--ports tcp/80,udp/53]\n"
 			"       fairlead-probe client [--netns PATH]   (targets on standard input)\n");
 	return 2;
 }
@@ -32,21 +32,24 @@ int main(int argc, char **argv)
 	static const struct option options[] = { { "name", required_argument, NULL, 'n' },
 						 { "netns", required_argument, NULL, 's' },
 						 { "bind", required_argument, NULL, 'b' },
+						 { "ports", required_argument, NULL, 'p' },
 						 { 0 } };
-	const char *name = "probe", *bind_text = NULL;
+	const char *name = "probe", *bind_text = NULL, *ports = NULL;
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'n')
 			name = optarg;
 		else if (option == 'b')
 			bind_text = optarg;
+		else if (option == 'p')
+			ports = optarg;
 		else if (option != 's' || !enter(optarg))
 			return usage();
 	}
 	if (optind + 1 != argc || strpbrk(name, "\"\\\n") != NULL)
 		return usage();
 	if (strcmp(argv[optind], "serve") == 0)
-		return serve(name, bind_text);
+		return serve(name, bind_text, ports);
 	if (strcmp(argv[optind], "client") == 0)
 		return client();
 	return usage();

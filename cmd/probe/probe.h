@@ -1,7 +1,7 @@
 /*
  * fairlead-probe: the process of a pod in the lab (serve), and the packets that prove a network (client).
- * Ports: 8080 answers who it is and whom it saw, over TCP and UDP; 8081 counts a TCP stream; 8082 lists the ICMP echo
- * requests that came in. Answers are one line of JSON.
+ * Ports: 8080 and those that are asked for answer who it is and whom it saw, over TCP and UDP; 8081 counts a TCP stream;
+ * 8082 lists the ICMP echo requests that came in. Answers are one line of JSON. Every port of SCTP is answered by hand.
  */
 #ifndef FAIRLEAD_PROBE_H
 #define FAIRLEAD_PROBE_H
@@ -25,15 +25,18 @@ static const uint64_t CHECKSUM_START = 0xcbf29ce484222325;
 /* RFC 1071, of an ICMP message. */
 uint16_t internet_checksum(const void *bytes, size_t length);
 
-/* serve.c: runs until it is killed. bind_text: an address to listen on, or NULL for all. */
-int serve(const char *name, const char *bind_text);
+/*
+ * serve.c: runs until it is killed. bind_text: an address to listen on, or NULL for all. ports: more of them that answer,
+ * tcp/80,udp/53, or NULL.
+ */
+int serve(const char *name, const char *bind_text, const char *ports);
 
 /* client.c: one target a line on standard input, one answer a line on standard output. */
 int client(void);
 
 struct target {
 	char id[64];
-	char protocol[8]; /* tcp, udp, icmp, stream */
+	char protocol[8]; /* tcp, udp, sctp, icmp, stream */
 	struct sockaddr_storage address;
 	socklen_t address_length;
 	uint64_t size;	/* payload bytes (udp, icmp), or bytes to stream */
@@ -54,6 +57,9 @@ struct outcome {
 void probe_tcp(const struct target *target, struct outcome *out);
 void probe_udp(const struct target *target, struct outcome *out);
 void probe_icmp(const struct target *target, struct outcome *out);
+void probe_sctp(const struct target *target, struct outcome *out);
+/* Whether there was a packet at all. */
+bool answer_sctp(int fd);
 void probe_stream(const struct target *target, struct outcome *out);
 
 /* probe.c: what they share. */

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* Streams that are counted at a time; further ones wait in the listener's queue. */
-enum { MOST_STREAMS = 32, ECHO_LOG = 512, CHUNK = 65536 };
+enum { MOST_STREAMS = 32, ECHO_LOG = 512, CHUNK = 65536, MOST_PORTS = 64 };
 
 struct stream {
 	int fd; /* -1: free */
@@ -28,9 +28,17 @@ struct echo {
 	uint32_t count;
 };
 
+/* A port that answers who it is. */
+struct answerer {
+	int fd;
+	int type; /* SOCK_STREAM or SOCK_DGRAM */
+};
+
 struct server {
 	const char *name;
-	int answer_tcp, answer_udp, stream_listener, echo_listener, icmp, icmp6;
+	struct answerer answerers[MOST_PORTS];
+	size_t answerer_count;
+	int stream_listener, echo_listener, icmp, icmp6, sctp, sctp6;
 	struct stream streams[MOST_STREAMS];
 	struct echo echoes[ECHO_LOG];
 	size_t echo_next;
@@ -74,12 +82,12 @@ static int describe(const struct server *server, const struct sockaddr_storage *
 			text, port_of(source), bytes);
 }
 
-static void answer_tcp(struct server *server)
+static void answer_tcp(struct server *server, int listener)
 {
 	struct sockaddr_storage source;
 	socklen_t length = sizeof(source);
 	char line[LINE];
-	int fd = accept4(server->answer_tcp, (struct sockaddr *)&source, &length, SOCK_CLOEXEC);
+	int fd = accept4(listener, (struct sockaddr *)&source, &length, SOCK_CLOEXEC);
 	if (fd < 0)
 		return;
 	int size = describe(server, &source, 0, line, sizeof(line));
@@ -88,7 +96,7 @@ static void answer_tcp(struct server *server)
 }
 
 /* The control data of the request goes back with the answer: it leaves from the address that was asked. */
-static void answer_udp(struct server *server)
+static void answer_udp(struct server *server, int fd)
 {
 	struct sockaddr_storage source;
 	char control[256], line[LINE];
@@ -97,7 +105,7 @@ static void answer_udp(struct server *server)
 		.msg_name = &source, .msg_namelen = sizeof(source), .msg_iov = &iov, .msg_iovlen = 1,
 		.msg_control = control, .msg_controllen = sizeof(control)
 	};
-	ssize_t bytes = recvmsg(server->answer_udp, &message, 0);
+	ssize_t bytes = recvmsg(fd, &message, 0);
 	if (bytes < 0)
 		return;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
@@ -108,10 +116,10 @@ static void answer_udp(struct server *server)
 	}
 	iov.iov_base = line;
 	iov.iov_len = (size_t)describe(server, &source, (size_t)bytes, line, sizeof(line));
-	if (sendmsg(server->answer_udp, &message, MSG_NOSIGNAL) < 0 && errno == EINVAL) {
+	if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0 && errno == EINVAL) {
 		message.msg_control = NULL;
 		message.msg_controllen = 0;
-		sendmsg(server->answer_udp, &message, MSG_NOSIGNAL);
+		sendmsg(fd, &message, MSG_NOSIGNAL);
 	}
 }
 
@@ -207,55 +215,119 @@ static void tell_echoes(struct server *server)
 
 static void run(struct server *server)
 {
-	enum { FIXED = 6 };
-	struct pollfd fds[FIXED + MOST_STREAMS];
+	enum { FIXED = 6, MOST = FIXED + MOST_PORTS + MOST_STREAMS };
+	struct pollfd fds[MOST];
 	for (;;) {
 		size_t count = 0;
-		const int fixed[] = { server->answer_tcp, server->answer_udp, server->stream_listener,
-				      server->echo_listener, server->icmp, server->icmp6 };
+		const int fixed[FIXED] = { server->stream_listener, server->echo_listener, server->icmp, server->icmp6,
+					   server->sctp, server->sctp6 };
 		for (; count < FIXED; count++)
 			fds[count] = (struct pollfd){ .fd = fixed[count], .events = POLLIN };
+		struct pollfd *answering = fds + count;
+		for (size_t i = 0; i < server->answerer_count; i++, count++)
+			fds[count] = (struct pollfd){ .fd = server->answerers[i].fd, .events = POLLIN };
+		struct pollfd *streaming = fds + count;
 		for (size_t i = 0; i < MOST_STREAMS; i++, count++)
 			fds[count] = (struct pollfd){ .fd = server->streams[i].fd, .events = POLLIN };
 		if (poll(fds, count, -1) < 0)
 			continue;
 		if (fds[0].revents)
-			answer_tcp(server);
-		if (fds[1].revents)
-			answer_udp(server);
-		if (fds[2].revents)
 			take_stream(server);
 		/* Whoever reads the list shall find in it what came before it asked. */
 		while (log_echo(server, server->icmp))
 			;
 		while (server->icmp6 >= 0 && log_echo(server, server->icmp6))
 			;
-		if (fds[3].revents)
+		if (fds[1].revents)
 			tell_echoes(server);
+		while (server->sctp >= 0 && answer_sctp(server->sctp))
+			;
+		while (server->sctp6 >= 0 && answer_sctp(server->sctp6))
+			;
+		for (size_t i = 0; i < server->answerer_count; i++) {
+			if (answering[i].revents == 0)
+				continue;
+			if (server->answerers[i].type == SOCK_STREAM)
+				answer_tcp(server, server->answerers[i].fd);
+			else
+				answer_udp(server, server->answerers[i].fd);
+		}
 		for (size_t i = 0; i < MOST_STREAMS; i++)
-			if (fds[FIXED + i].revents && server->streams[i].fd >= 0)
+			if (streaming[i].revents && server->streams[i].fd >= 0)
 				read_stream(server, &server->streams[i]);
 	}
 }
 
-int serve(const char *name, const char *bind_text)
+static bool listen_at(struct server *server, int type, uint16_t port, const char *bind_text)
+{
+	if (server->answerer_count == MOST_PORTS)
+		return false;
+	int fd = open_listener(type, port, bind_text);
+	if (fd < 0)
+		return false;
+	server->answerers[server->answerer_count++] = (struct answerer){ .fd = fd, .type = type };
+	return true;
+}
+
+/* What other ports of this process have is left to them. */
+static bool listen_at_all(struct server *server, const char *ports, const char *bind_text)
+{
+	for (const char *at = ports; at != NULL && *at != '\0'; at += *at == ',') {
+		char protocol[4] = "";
+		unsigned port = 0;
+		if (sscanf(at, "%3[a-z]/%5u", protocol, &port) != 2 || port == 0 || port > 65535)
+			return false;
+		at += strcspn(at, ",");
+		bool tcp = strcmp(protocol, "tcp") == 0;
+		if (port == PORT_ANSWER || (tcp && (port == PORT_STREAM || port == PORT_ECHO_LOG)))
+			continue;
+		if (!listen_at(server, tcp ? SOCK_STREAM : SOCK_DGRAM, (uint16_t)port, bind_text))
+			return false;
+	}
+	return true;
+}
+
+/* Who is refused shall be told so each time: hosts send few ICMP errors a second, which makes a refusal look like silence. */
+static void lift_icmp_limits(void)
+{
+	static const char *const limits[][2] = { { "/proc/sys/net/ipv4/icmp_ratelimit", "0" },
+						 { "/proc/sys/net/ipv6/icmp/ratelimit", "0" },
+						 { "/proc/sys/net/ipv4/icmp_msgs_per_sec", "1000000" },
+						 { "/proc/sys/net/ipv4/icmp_msgs_burst", "1000000" } };
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		FILE *file = fopen(limits[i][0], "w");
+		if (file == NULL)
+			continue;
+		fputs(limits[i][1], file);
+		fclose(file);
+	}
+}
+
+static int open_raw(int family, int protocol)
+{
+	return socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+}
+
+int serve(const char *name, const char *bind_text, const char *ports)
 {
 	static struct server server;
 	signal(SIGPIPE, SIG_IGN);
+	lift_icmp_limits();
 	server = (struct server){
 		.name = name,
-		.answer_tcp = open_listener(SOCK_STREAM, PORT_ANSWER, bind_text),
-		.answer_udp = open_listener(SOCK_DGRAM, PORT_ANSWER, bind_text),
 		.stream_listener = open_listener(SOCK_STREAM, PORT_STREAM, bind_text),
 		.echo_listener = open_listener(SOCK_STREAM, PORT_ECHO_LOG, bind_text),
-		.icmp = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP),
+		.icmp = open_raw(AF_INET, IPPROTO_ICMP),
+		.sctp = open_raw(AF_INET, IPPROTO_SCTP),
 		/* A kernel without IPv6 has none; poll disregards it then. */
-		.icmp6 = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6),
+		.icmp6 = open_raw(AF_INET6, IPPROTO_ICMPV6),
+		.sctp6 = open_raw(AF_INET6, IPPROTO_SCTP),
 	};
 	for (size_t i = 0; i < MOST_STREAMS; i++)
 		server.streams[i].fd = -1;
-	if (server.answer_tcp < 0 || server.answer_udp < 0 || server.stream_listener < 0 || server.echo_listener < 0 ||
-	    server.icmp < 0) {
+	if (!listen_at(&server, SOCK_STREAM, PORT_ANSWER, bind_text) ||
+	    !listen_at(&server, SOCK_DGRAM, PORT_ANSWER, bind_text) || !listen_at_all(&server, ports, bind_text) ||
+	    server.stream_listener < 0 || server.echo_listener < 0 || server.icmp < 0) {
 		fprintf(stderr, "fairlead-probe: cannot listen: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}

@@ -1,5 +1,5 @@
 /** Brings the cluster's policies into force for the pods of this node, before they start and ever after. */
-import type { PolicySource } from '../cluster/policy-source.ts';
+import type { PolicySource, PolicyState } from '../cluster/policy-source.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import type { Connection } from '../conntrack/list.ts';
 import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
@@ -41,6 +41,7 @@ export class PolicyEnforcer {
   readonly #drops: DropLog | undefined;
   #outcomes: ReadonlyMap<string, Outcome> = new Map();
   #blind: string | undefined;
+  #inForce: PolicyState | undefined;
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
   #tracked: readonly Ip[] = [];
@@ -71,6 +72,8 @@ export class PolicyEnforcer {
       policies: this.#options.source.state?.policies.length ?? 0,
       synced: this.#options.source.state !== undefined,
       connectionsCut: this.#cut,
+      /** What is in force; absent until anything is. */
+      enforced: this.#inForce?.versions(),
     };
   }
 
@@ -156,9 +159,13 @@ export class PolicyEnforcer {
     this.#compiled = compiled;
     this.#tracked = tracked;
     if (former.some((ip) => !tracked.includes(ip))) await track();
-    if (sameRulings(before, compiled)) return;
+    if (sameRulings(before, compiled)) {
+      this.#inForce = state;
+      return;
+    }
     const cut = await cutForbidden(compiled, conntrack);
     this.#cut += cut;
+    this.#inForce = state;
     if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
   }
 }

@@ -1,17 +1,27 @@
 /** Pods, namespaces and policies of the cluster, as enforcement needs them. */
 import type { KubeClient } from '../kube/client.ts';
-import { CLUSTER_POLICY_KIND } from '../kube/kinds/cluster-policy.ts';
-import { NAMESPACE_KIND } from '../kube/kinds/namespace.ts';
-import { NETWORK_POLICY_KIND } from '../kube/kinds/network-policy.ts';
-import { POD_KIND } from '../kube/kinds/pod.ts';
+import { CLUSTER_POLICY_KIND, type ClusterPolicyObject } from '../kube/kinds/cluster-policy.ts';
+import { NAMESPACE_KIND, type Namespace } from '../kube/kinds/namespace.ts';
+import { NETWORK_POLICY_KIND, type PolicyObject } from '../kube/kinds/network-policy.ts';
+import type { KubeNode } from '../kube/kinds/node.ts';
+import { POD_KIND, type Pod } from '../kube/kinds/pod.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { PolicyInput } from '../policy/compile.ts';
+import { digestVersions } from '../policy/digest.ts';
 import type { ClusterPolicy } from '../policy/objects.ts';
 import type { KubeStore } from './kube-store.ts';
 
+export type PolicyState = PolicyInput & {
+  /** Digests of the versions that it is made from: see {@link digestVersions}. */
+  versions: () => PolicyVersions;
+};
+
+/** `policies` of both kinds; `pods` with their namespaces. */
+export type PolicyVersions = { policies: string; pods: string };
+
 export type PolicySource = {
   /** Undefined until all of it was listed once: half of it would allow what is forbidden. */
-  readonly state: PolicyInput | undefined;
+  readonly state: PolicyState | undefined;
   readonly problems: readonly string[];
   watch(onChange: () => void): { [Symbol.dispose](): void };
   close(): void;
@@ -20,7 +30,7 @@ export type PolicySource = {
 /** @param store which has the nodes already. */
 export function openPolicySource(client: KubeClient, store: KubeStore): PolicySource {
   const listeners = new Set<() => void>();
-  let state: PolicyInput | undefined;
+  let state: PolicyState | undefined;
   const onChange = () => {
     state = undefined;
     for (const listener of listeners) listener();
@@ -37,13 +47,13 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
   return {
     get state() {
       if (!all.every(({ complete }) => complete)) return undefined;
-      state ??= {
-        pods: [...pods.objects.values()],
-        namespaces: [...namespaces.objects.values()],
-        policies: [...policies.objects.values()].map(({ policy }) => policy),
-        clusterPolicies: [...clusterPolicies.objects.values()].map(({ policy }) => policy),
-        nodes: [...store.nodes()],
-      };
+      state ??= stateOf(
+        [...pods.objects.values()],
+        [...namespaces.objects.values()],
+        [...policies.objects.values()],
+        [...clusterPolicies.objects.values()],
+        [...store.nodes()],
+      );
       return state;
     },
     get problems() {
@@ -62,4 +72,24 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
 
 function meansNodes({ egress }: ClusterPolicy): boolean {
   return egress.some(({ peers = [] }) => peers.some(({ kind }) => kind === 'nodes'));
+}
+
+function stateOf(
+  pods: readonly Pod[],
+  namespaces: readonly Namespace[],
+  policies: readonly PolicyObject[],
+  clusterPolicies: readonly ClusterPolicyObject[],
+  nodes: readonly KubeNode[],
+): PolicyState {
+  return {
+    pods,
+    namespaces,
+    policies: policies.map(({ policy }) => policy),
+    clusterPolicies: clusterPolicies.map(({ policy }) => policy),
+    nodes,
+    versions: () => ({
+      policies: digestVersions([...policies, ...clusterPolicies]),
+      pods: digestVersions([...pods, ...namespaces]),
+    }),
+  };
 }

@@ -34,6 +34,8 @@ export type PodIdentity = {
   uid: string;
   /** Absent where the lab's probe is to be its process. */
   containers?: LabPod['containers'];
+  /** Further ports at which the probe answers: `tcp/80`. */
+  ports?: readonly string[];
 };
 
 /** @param mtu of the pod's interface where it shall not be the node's choice. */
@@ -64,7 +66,7 @@ export async function addPod(
     await createNamespaces([pod.namespace]);
     const attached = await attachPod(plan, pod, node, mtu, identity);
     const complete = { ...pod, ...attached };
-    if (containers === undefined) await startProbe(pod.namespace, name);
+    if (containers === undefined) await startProbe(pod.namespace, name, identity?.ports);
     writePod(lab, complete);
     return complete;
   } catch (error) {

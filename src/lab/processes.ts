@@ -30,10 +30,15 @@ export function agentProcesses(namespace: string): number[] {
   return processesIn([namespace]).filter((pid) => commandLine(pid).includes('\0agent\0--config\0'));
 }
 
-/** Starts the process of a pod or a host, which answers whom it saw; resolves when it listens. */
-export function startProbe(namespace: string, name: string): Promise<void> {
+/**
+ * Starts the process of a pod or a host, which answers whom it saw; resolves when it listens.
+ * @param ports besides 8080: `tcp/80`.
+ */
+export function startProbe(namespace: string, name: string, ports: readonly string[] = []): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(PROBE, ['serve', '--name', name, '--netns', namespacePath(namespace)], {
+    const options = ['--name', name, '--netns', namespacePath(namespace)];
+    const more = ports.length === 0 ? [] : ['--ports', ports.join()];
+    const child = spawn(PROBE, ['serve', ...options, ...more], {
       detached: true,
       stdio: ['ignore', 'pipe', 'ignore'],
     });

@@ -2,29 +2,18 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { namespacePath } from '../../src/lab/namespaces.ts';
-import { PROBE } from '../../src/lab/processes.ts';
-import type { ProbeOutcome } from '../../src/lab/verify/ask.ts';
+import { probe } from '../../src/lab/prober.ts';
 
 /** @returns who answered and whom it saw asking; undefined when nobody did. */
-export function reach(
+export async function reach(
   namespace: string,
   protocol: 'tcp' | 'udp',
   address: string,
   port: number,
 ): Promise<{ name: string; sawSource: string } | undefined> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(PROBE, ['client', '--netns', namespacePath(namespace)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    let text = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-    child.stdin.end(`0 ${protocol} ${address} ${port} 32 nodf 700\n`);
-    child.on('error', reject);
-    child.on('close', () => {
-      const { ok, answer } = JSON.parse(text) as ProbeOutcome;
-      resolve(ok ? { name: answer?.name ?? '', sawSource: answer?.sawSource ?? '' } : undefined);
-    });
-  });
+  const [outcome] = await probe(namespace, [{ id: 0, protocol, address, port, size: 32, timeoutMs: 700 }]);
+  if (outcome?.ok !== true) return undefined;
+  return { name: outcome.answer?.name ?? '', sawSource: outcome.answer?.sawSource ?? '' };
 }
 
 /** A client with one source port for all it asks. */

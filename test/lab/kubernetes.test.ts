@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apiProcesses, startApi } from '../../src/lab/api-start.ts';
+import { clientOf } from '../../src/lab/client.ts';
 import { addPod } from '../../src/lab/pods.ts';
 import { nodePaths } from '../../src/lab/state.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { until } from '../until.ts';
-import { clientOf, itemsOf } from './api-client.ts';
+import { itemsOf } from './api-client.ts';
 import { faultsOf, startLab } from './fixture.ts';
 
 type NodeObject = {

@@ -4,12 +4,12 @@ import { spawn } from 'node:child_process';
 import { request } from 'node:http';
 import { test } from 'node:test';
 import type { Denial } from '../../src/drops/denial.ts';
+import { clientOf } from '../../src/lab/client.ts';
 import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import { askAgent } from '../../src/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
-import { clientOf } from './api-client.ts';
 import { fairlead, startLab } from './fixture.ts';
 
 const plan = await startLab({ nodes: 2, pods: 2, api: true });

@@ -1,6 +1,7 @@
 /** NetworkPolicy objects of the API, on real packets between pods of two nodes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { clientOf } from '../../src/lab/client.ts';
 import { namespacePath, run } from '../../src/lab/namespaces.ts';
 import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
 import { addPod } from '../../src/lab/pods.ts';
@@ -9,7 +10,6 @@ import type { LabNode } from '../../src/lab/topology.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
-import { clientOf } from './api-client.ts';
 import { fairlead, startLab } from './fixture.ts';
 
 const plan = await startLab({ nodes: 2, pods: 2, api: true });

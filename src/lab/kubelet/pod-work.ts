@@ -22,6 +22,8 @@ export type PodWork = { plan: LabPlan; api: Api; logger: Logger; trigger: () => 
 const children = new Set<number>();
 const SECOND = 1000;
 const STEP_MS = 25;
+/** Beside its own, of the probe. */
+const MOST_PROBE_PORTS = 60;
 
 export async function startPod({ plan, api, trigger }: PodWork, pod: ApiObject): Promise<void> {
   const node = textAt(pod, 'spec', 'nodeName');
@@ -42,7 +44,7 @@ export async function startPod({ plan, api, trigger }: PodWork, pod: ApiObject):
       namespace,
       name,
       uid,
-      ...(hasCommands ? { containers } : {}),
+      ...(hasCommands ? { containers } : { ports: probePorts(names) }),
     });
   } catch (error) {
     recordEvent(api, pod, 'Warning', 'FailedCreatePodSandBox', describeError(error), 'kubelet');
@@ -50,6 +52,19 @@ export async function startPod({ plan, api, trigger }: PodWork, pod: ApiObject):
   }
   recordEvent(api, pod, 'Normal', 'Started', `Started pod on ${node}`, 'kubelet');
   trigger();
+}
+
+/** SCTP is answered at every port. */
+function probePorts(containers: readonly unknown[]): string[] {
+  const ports = containers.flatMap((container) => listAt(container, 'ports'));
+  return [
+    ...new Set(
+      ports.flatMap((port) => {
+        const protocol = textAt(port, 'protocol') || 'TCP';
+        return protocol === 'SCTP' ? [] : [`${protocol.toLowerCase()}/${Number(at(port, 'containerPort'))}`];
+      }),
+    ),
+  ].slice(0, MOST_PROBE_PORTS);
 }
 
 /** @param pod its object, where there still is one. */

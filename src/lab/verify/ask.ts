@@ -1,8 +1,6 @@
 /** Questions between hosts of a lab, asked with real packets, and whether the answers are what they must be. */
-import { spawn } from 'node:child_process';
 import { concurrently } from '../concurrently.ts';
-import { namespacePath } from '../namespaces.ts';
-import { PROBE } from '../processes.ts';
+import { type ProbeOutcome, probe, type Target } from '../prober.ts';
 
 export type Host = { name: string; namespace: string; address: string };
 
@@ -22,22 +20,10 @@ export type Question = {
   timeoutMs?: number;
 };
 
-export type ProbeOutcome = {
-  id: string;
-  ok: boolean;
-  micros: number;
-  error?: string;
-  /** What fits, when a packet did not. */
-  mtu?: number;
-  /** Who said so. */
-  offender?: string;
-  answer?: { name?: string; sawSource?: string; bytes?: number; id?: number };
-};
-
 export type Check = { what: string; ok: boolean; detail?: string };
 
 const PORTS = { tcp: 8080, udp: 8080, icmp: 0, stream: 8081, echoLog: 8082 } as const;
-/** Sources that ask at a time: each asks 32 questions at a time itself. */
+/** Sources that ask at a time: each asks 128 questions at a time itself. */
 const ASKERS = 6;
 const PATIENCE_MS = 1500;
 
@@ -58,44 +44,22 @@ export async function probeAll(questions: readonly Question[]): Promise<ProbeOut
   }));
   const bySource = Map.groupBy(questions.keys(), (index) => questions[index]!.from.namespace);
   await concurrently(bySource, ASKERS, async ([namespace, indexes]) => {
-    const lines = indexes.map((index) => targetLine(index, questions[index]!));
-    for (const outcome of await runClient(namespace, lines)) outcomes[Number(outcome.id)] = outcome;
+    const targets = indexes.map((index) => targetOf(index, questions[index]!));
+    for (const outcome of await probe(namespace, targets)) outcomes[Number(outcome.id)] = outcome;
   });
   return outcomes;
 }
 
-function targetLine(index: number, { to, protocol, size, dontFragment, timeoutMs }: Question): string {
-  const bytes = size ?? (protocol === 'icmp' ? 56 : 32);
-  return [
-    index,
+function targetOf(id: number, { to, protocol, size, dontFragment, timeoutMs }: Question): Target {
+  return {
+    id,
     protocol,
-    to.address,
-    PORTS[protocol],
-    bytes,
-    dontFragment ? 'df' : 'nodf',
-    timeoutMs ?? PATIENCE_MS,
-  ].join(' ');
-}
-
-function runClient(namespace: string, lines: readonly string[]): Promise<ProbeOutcome[]> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(PROBE, ['client', '--netns', namespacePath(namespace)], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    let text = '';
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(`${lines.join('\n')}\n`);
-    child.on('error', reject);
-    child.on('close', () => {
-      resolve(
-        text
-          .split('\n')
-          .filter(Boolean)
-          .map((line) => JSON.parse(line) as ProbeOutcome),
-      );
-    });
-  });
+    address: to.address,
+    port: PORTS[protocol],
+    size: size ?? (protocol === 'icmp' ? 56 : 32),
+    ...(dontFragment === undefined ? {} : { dontFragment }),
+    timeoutMs: timeoutMs ?? PATIENCE_MS,
+  };
 }
 
 /**
@@ -112,7 +76,9 @@ async function readEchoSources(
   }
   const sources = new Map<string, Map<number, string>>();
   for (const { namespace } of hosts.values()) {
-    const [outcome] = await runClient(namespace, [`0 tcp 127.0.0.1 ${PORTS.echoLog} 0 nodf ${PATIENCE_MS}`]);
+    const [outcome] = await probe(namespace, [
+      { id: 0, protocol: 'tcp', address: '127.0.0.1', port: PORTS.echoLog, size: 0, timeoutMs: PATIENCE_MS },
+    ]);
     const entries = (outcome?.answer ?? []) as { source: string; id: number }[];
     sources.set(namespace, new Map(entries.map(({ source, id }) => [id, source])));
   }

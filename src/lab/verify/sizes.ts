@@ -2,8 +2,9 @@
 
 import { type IpFamily, ipFamily } from '../../ip/ip.ts';
 import { addPod, deletePod } from '../pods.ts';
+import type { ProbeOutcome } from '../prober.ts';
 import type { LabPlan } from '../topology.ts';
-import { ask, type Check, type ProbeOutcome, probeAll, type Question } from './ask.ts';
+import { ask, type Check, probeAll, type Question } from './ask.ts';
 import { type LabView, onePerNode, type PodHost } from './view.ts';
 
 /** IPv4 header 20 or IPv6 header 40, UDP or ICMP header 8. */
