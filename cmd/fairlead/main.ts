@@ -10,6 +10,7 @@ import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/l
 import { labMapCommand } from '../../src/cli/lab/map.ts';
 import { podAddCommand, podRemoveCommand } from '../../src/cli/lab/pod.ts';
 import { labListCommand, labStatusCommand } from '../../src/cli/lab/status.ts';
+import { labTestCommand } from '../../src/cli/lab/test.ts';
 import { labUpCommand } from '../../src/cli/lab/up.ts';
 import { labVerifyCommand } from '../../src/cli/lab/verify.ts';
 import { statusCommand } from '../../src/cli/status.ts';
@@ -28,6 +29,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   labStatusCommand,
   labListCommand,
   labVerifyCommand,
+  labTestCommand,
   labMapCommand,
   podAddCommand,
   podRemoveCommand,
