@@ -4,12 +4,13 @@ import type { Conntrack } from '../conntrack/conntrack.ts';
 import type { Connection } from '../conntrack/list.ts';
 import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
 import { describeError } from '../errors/errors.ts';
-import { type Ip, ipFamily } from '../ip/ip.ts';
+import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import { openNodeCompiler } from '../policy/node.ts';
+import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Runner } from '../reconcile/runner.ts';
@@ -190,22 +191,14 @@ async function cutForbidden(compiled: Compiled, conntrack: Conntrack): Promise<n
     (connection) =>
       (own.has(connection.source) || own.has(connection.target)) && !isAllowed(compiled, connection),
   );
-  await conntrack.forget(
-    forbidden.map(({ protocol, source, sourcePort, destination, destinationPort }) => ({
-      family: ipFamily(source),
-      protocol,
-      original: { source, sourcePort, destination, destinationPort },
-    })),
-  );
+  await conntrack.cut(forbidden);
   return forbidden.length;
 }
 
 function isAllowed(compiled: Compiled, { protocol, source, target, targetPort }: Connection): boolean {
-  const flow = {
-    source,
-    destination: target,
-    protocol: protocol.toUpperCase() as 'TCP' | 'UDP' | 'SCTP',
-    port: targetPort,
-  };
-  return evaluate(compiled, flow).allowed;
+  const flow = { source, destination: target };
+  // Of a running ping, too, only the first packet was asked about.
+  if (protocol === 'other') return evaluate(compiled, { ...flow, protocol: 'ICMP' }).allowed;
+  const known = PROTOCOLS.find((one) => one.toLowerCase() === protocol)!;
+  return evaluate(compiled, { ...flow, protocol: known, port: targetPort }).allowed;
 }

@@ -1,22 +1,27 @@
-/** Connections as the kernel tracks them (linux/netfilter/nfnetlink_conntrack.h, IPCTNL_MSG_CT_GET). */
+/** Connections as the kernel tracks them, and cutting single ones (linux/netfilter/nfnetlink_conntrack.h). */
 import { type Ip, ipFromBytes } from '../ip/ip.ts';
 import { Attributes, Writer } from '../netlink/attribute.ts';
-import { NLM_F_DUMP, readMessages, writeMessage } from '../netlink/message.ts';
+import { NLM_F_ACK, NLM_F_DUMP, readMessages, writeMessage } from '../netlink/message.ts';
 import type { FlowProtocol } from './flush.ts';
 
-/** `source` began it; `target` is who really answers, behind any translation. */
+/** `source` began it; `target` is who really answers, behind any translation. Ports of protocols without them are 0. */
 export type Connection = {
-  protocol: FlowProtocol;
+  protocol: FlowProtocol | 'other';
   source: Ip;
   sourcePort: number;
   destination: Ip;
   destinationPort: number;
   target: Ip;
   targetPort: number;
+  /** What tells it from all others, in the kernel's words: CTA_TUPLE_ORIG, and its zone where it has one. */
+  key: { family: number; original: Buffer; zone?: Buffer };
 };
 
 const CT_GET = (1 << 8) | 1;
 const CT_NEW = 1 << 8;
+const CT_DELETE = (1 << 8) | 2;
+const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, ZONE: 18 } as const;
+const NESTED = 0x8000;
 const HEADER_BYTES = 4;
 const PROTOCOLS: Readonly<Record<number, FlowProtocol>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 
@@ -27,19 +32,36 @@ export function encodeList(): Buffer {
   return writer.finish();
 }
 
-/** Those of TCP, UDP and SCTP. */
 export function readList(replies: Buffer): Connection[] {
   return [...readMessages(replies)].flatMap(({ type, payload }) =>
     type === CT_NEW ? (readConnection(payload) ?? []) : [],
   );
 }
 
-/** @returns undefined for another protocol. */
+/** One request for each: found by its key, without a look at the others. */
+export function encodeCuts(connections: readonly Pick<Connection, 'key'>[]): Buffer {
+  const writer = new Writer();
+  for (const { key } of connections) {
+    writeMessage(writer, CT_DELETE, NLM_F_ACK, () => {
+      writer.u8(key.family).zeros(HEADER_BYTES - 1);
+      writer.attribute(CTA.TUPLE_ORIG | NESTED, key.original);
+      if (key.zone !== undefined) writer.attribute(CTA.ZONE, key.zone);
+    });
+  }
+  return writer.finish();
+}
+
+/** @returns undefined where it has no addresses. */
 function readConnection(payload: Buffer): Connection | undefined {
   const attributes = new Attributes(payload, HEADER_BYTES);
-  const [original, reply] = [readTuple(attributes.nested(1)), readTuple(attributes.nested(2))];
-  if (original === undefined || reply === undefined) return undefined;
+  const [original, reply] = [
+    readTuple(attributes.nested(CTA.TUPLE_ORIG)),
+    readTuple(attributes.nested(CTA.TUPLE_REPLY)),
+  ];
+  const bytes = attributes.bytes(CTA.TUPLE_ORIG);
+  if (original === undefined || reply === undefined || bytes === undefined) return undefined;
   const { protocol, source, sourcePort, destination, destinationPort } = original;
+  const zone = attributes.bytes(CTA.ZONE);
   return {
     protocol,
     source,
@@ -48,6 +70,7 @@ function readConnection(payload: Buffer): Connection | undefined {
     destinationPort,
     target: reply.source,
     targetPort: reply.sourcePort,
+    key: { family: payload[0]!, original: bytes, ...(zone === undefined ? {} : { zone }) },
   };
 }
 
@@ -55,10 +78,10 @@ type Tuple = Pick<Connection, 'protocol' | 'source' | 'sourcePort' | 'destinatio
 
 function readTuple(tuple: Attributes | undefined): Tuple | undefined {
   const [ip, proto] = [tuple?.nested(1), tuple?.nested(2)];
-  const protocol = PROTOCOLS[proto?.u8(1) ?? 0];
+  const protocol = PROTOCOLS[proto?.u8(1) ?? 0] ?? 'other';
   const source = ip?.bytes(1) ?? ip?.bytes(3);
   const destination = ip?.bytes(2) ?? ip?.bytes(4);
-  if (protocol === undefined || source === undefined || destination === undefined) return undefined;
+  if (source === undefined || destination === undefined) return undefined;
   return {
     protocol,
     source: ipFromBytes(source),

@@ -15,6 +15,7 @@ function read(path: string): string {
 for (const [path, least] of [
   ['docs/cni.md', 50],
   ['docs/faults.md', 20],
+  ['docs/policy-conformance.md', 96],
 ] as const) {
   void test(`every test that ${path} names exists`, () => checkReferences(read(path), least));
 }

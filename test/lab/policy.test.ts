@@ -1,12 +1,15 @@
 /** NetworkPolicy objects of the API, on real packets between pods of two nodes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openConntrack } from '../../src/conntrack/conntrack.ts';
 import { clientOf } from '../../src/lab/client.ts';
 import { namespacePath, run } from '../../src/lab/namespaces.ts';
 import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
 import { addPod } from '../../src/lab/pods.ts';
+import { probe } from '../../src/lab/prober.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import type { LabNode } from '../../src/lab/topology.ts';
+import { NetworkNamespace } from '../../src/netlink/namespace.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
@@ -192,6 +195,36 @@ test('connections that a new policy forbids are cut, those that it allows go on'
   friend.end();
   foe.end();
   await remove('only');
+});
+
+test('a ping that a new policy forbids is cut too', async () => {
+  await create('base', { podSelector: { matchLabels: { app: 'pod-1' } }, ingress: [{}] });
+  const status = () => askStatus(nodePaths(plan.options.name, node.name).apiSocket);
+  await until('the pod is isolated', async () => (await status()).policy?.isolated === 1);
+  const ping = {
+    id: 0,
+    protocol: 'icmp',
+    address: address('pod-1'),
+    port: 0,
+    size: 56,
+    timeoutMs: 1000,
+  } as const;
+  const [answer] = await probe(space('pod-3'), [ping]);
+  assert.equal(answer?.ok, true);
+  using inside = NetworkNamespace.open(namespacePath(node.namespace));
+  using conntrack = openConntrack(inside);
+  const tracked = async () =>
+    (await conntrack.list()).some(
+      ({ protocol, source, target }) =>
+        protocol === 'other' && source === address('pod-3') && target === address('pod-1'),
+    );
+  assert.equal(await tracked(), true);
+  const before = (await status()).policy?.connectionsCut ?? 0;
+  await create('deny', { podSelector: { matchLabels: { app: 'pod-1' } }, policyTypes: ['Ingress'] });
+  await remove('base');
+  await until('it was cut', async () => ((await status()).policy?.connectionsCut ?? 0) > before);
+  assert.equal(await tracked(), false);
+  await remove('deny');
 });
 
 test('the last policy takes the table along', async () => {

@@ -75,11 +75,8 @@ async function passes(world: OracleWorld, flows: readonly Flow[], timeoutMs: num
   return passed;
 }
 
-function forgetAll(): Promise<void> {
-  const filters = ([4, 6] as const).flatMap((family) =>
-    (['tcp', 'udp', 'sctp'] as const).map((protocol) => ({ family, protocol, original: {} })),
-  );
-  return conntrack.forget(filters);
+async function forgetAll(): Promise<void> {
+  await conntrack.cut(await conntrack.list());
 }
 
 function flowsOf({ pods }: OracleWorld): Flow[] {

@@ -1,5 +1,5 @@
 /** What the lab does about its pods, from the API's objects and from the pods that there are. */
-import { type ApiObject, textAt } from '../api/object.ts';
+import { type ApiObject, at, textAt } from '../api/object.ts';
 import type { LabPod } from '../state.ts';
 
 export type PodAction =
@@ -45,6 +45,10 @@ export function isFinished(pod: ApiObject): boolean {
   return ['Succeeded', 'Failed'].includes(textAt(pod, 'status', 'phase'));
 }
 
+export function isHostNetwork(pod: ApiObject): boolean {
+  return at(pod, 'spec', 'hostNetwork') === true;
+}
+
 function planRecord(
   record: LabPod,
   byUid: ReadonlyMap<string, ApiObject>,
@@ -73,6 +77,8 @@ function planObject(
   if (!nodes.has(node)) return [];
   if (ends) return [{ do: 'forget', pod }];
   const phase = textAt(pod, 'status', 'phase');
+  // It has the network of its node, and nothing that would be recorded.
+  if (isHostNetwork(pod)) return phase === 'Pending' ? [{ do: 'start', pod }] : [];
   // The one that had its name before is still being stopped.
   if (names.has(recordName(pod))) return [];
   if (phase === 'Pending') return [{ do: 'start', pod }];

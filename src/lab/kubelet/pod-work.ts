@@ -12,7 +12,7 @@ import { addPod, deletePod } from '../pods.ts';
 import { type LabPod, readPods, writePod } from '../state.ts';
 import type { LabPlan } from '../topology.ts';
 import { type Container, commandOf, environmentOf, nextStep } from './container.ts';
-import { recordName, uidOf } from './plan.ts';
+import { isHostNetwork, recordName, uidOf } from './plan.ts';
 import { statusOf, waitingStatus } from './pod-status.ts';
 import { type Exit, logPath, startProcess } from './processes.ts';
 
@@ -35,11 +35,16 @@ export async function startPod({ plan, api, trigger }: PodWork, pod: ApiObject):
   );
   setField(api, pod, ['status'], waitingStatus(pod, clock(api)));
   try {
-    if (at(pod, 'spec', 'hostNetwork') === true)
-      throw new FairleadError(
-        'FL_LAB',
-        'spec.hostNetwork: the lab runs no pods in the network of a node; leave it out',
-      );
+    if (isHostNetwork(pod)) {
+      if (hasCommands)
+        throw new FairleadError(
+          'FL_LAB',
+          'spec.hostNetwork: the lab runs no commands in the network of a node, where its probe answers; leave them out',
+        );
+      const ips = hostIps(plan, node);
+      setField(api, pod, ['status'], statusOf(pod, { ips, hostIps: ips }, clock(api)));
+      return;
+    }
     await addPod(plan, recordName(pod), node, undefined, {
       namespace,
       name,

@@ -61,19 +61,19 @@ export async function startWorld() {
     put: (...policies: readonly Policy[]) =>
       applyManifests(
         client,
-        policies.map(({ kind = 'NetworkPolicy', ...policy }) => ({
-          at: policy.metadata.name,
-          value: { kind, ...policy } as unknown as Fields,
+        policies.map(({ kind = 'NetworkPolicy', ...object }) => ({
+          at: object.metadata.name,
+          value: { kind, ...object } as unknown as Fields,
         })),
       ),
     remove: (namespace: string, name: string) =>
       client.json({ method: 'DELETE', path: `${pathOf(namespace)}/${name}` }),
-    update: (policy: Policy) =>
+    update: (object: Policy) =>
       client.json({
         method: 'PATCH',
-        path: `${pathOf(policy.metadata.namespace!)}/${policy.metadata.name}`,
+        path: `${pathOf(object.metadata.namespace!)}/${object.metadata.name}`,
         contentType: 'application/merge-patch+json',
-        body: { spec: policy.spec },
+        body: { spec: object.spec },
       }),
     labelPod: (full: string, labels: Labels) => {
       const [namespace, name] = full.split('/');
@@ -120,8 +120,8 @@ export async function startWorld() {
   }
   /** Whatever a case leaves is gone before the next one. */
   afterEach(async () => {
-    for (const policy of await list(client, 'NetworkPolicy')) {
-      const { namespace, name } = policy['metadata'] as { namespace: string; name: string };
+    for (const object of await list(client, 'NetworkPolicy')) {
+      const { namespace, name } = object['metadata'] as { namespace: string; name: string };
       await world.remove(namespace, name);
     }
     for (const pod of await list(client, 'Pod')) {
