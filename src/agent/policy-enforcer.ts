@@ -25,6 +25,8 @@ export type PolicyEnforcerOptions = {
   track: () => Promise<void>;
   conntrack: Conntrack;
   log: Logger;
+  /** Called when what is in force is of a new state of the cluster. */
+  onForce?: (state: PolicyState) => void;
   /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
   patienceMs?: number;
 };
@@ -74,7 +76,7 @@ export class PolicyEnforcer {
       synced: this.#options.source.state !== undefined,
       connectionsCut: this.#cut,
       /** What is in force; absent until anything is. */
-      enforced: this.#inForce?.versions(),
+      enforced: this.#inForce?.versions,
     };
   }
 
@@ -160,14 +162,14 @@ export class PolicyEnforcer {
     this.#compiled = compiled;
     this.#tracked = tracked;
     if (former.some((ip) => !tracked.includes(ip))) await track();
-    if (sameRulings(before, compiled)) {
-      this.#inForce = state;
-      return;
+    if (!sameRulings(before, compiled)) {
+      const cut = await cutForbidden(compiled, conntrack);
+      this.#cut += cut;
+      if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
     }
-    const cut = await cutForbidden(compiled, conntrack);
-    this.#cut += cut;
+    if (this.#inForce === state) return;
     this.#inForce = state;
-    if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
+    this.#options.onForce?.(state);
   }
 }
 

@@ -2,9 +2,8 @@
 import { type Cidr, cidrsOverlap } from '../ip/cidr.ts';
 import { isStatus } from '../kube/api-error.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { Collection } from '../kube/collection.ts';
 import { type KubeNode, NODE_KIND, trimNode } from '../kube/kinds/node.ts';
-import { listAll } from '../kube/list.ts';
+import { readKind } from '../kube/read-kind.ts';
 import { Reflector, type ReflectorTimes } from '../kube/reflector.ts';
 import type { ClusterNode } from './node.ts';
 import type { ClusterState, ClusterStore } from './store.ts';
@@ -92,17 +91,7 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
     },
     nodes: () => reflector.objects.values(),
     node: (name) => [...reflector.objects.values()].find((node) => node.name === name),
-    listNodes: async () => {
-      const fresh = new Collection(NODE_KIND);
-      await listAll(client, {
-        path: NODE_KIND.path,
-        resourceVersion: '',
-        pageSize: 500,
-        signal: controller.signal,
-        onItem: (item) => fresh.put(item),
-      });
-      return [...fresh.objects.values()];
-    },
+    listNodes: async () => [...(await readKind(client, NODE_KIND, controller.signal)).objects],
     close: () => {
       controller.abort();
       reflector[Symbol.dispose]();

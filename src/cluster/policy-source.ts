@@ -13,7 +13,7 @@ import type { KubeStore } from './kube-store.ts';
 
 export type PolicyState = PolicyInput & {
   /** Digests of the versions that it is made from: see {@link digestVersions}. */
-  versions: () => PolicyVersions;
+  versions: PolicyVersions;
 };
 
 /** `policies` of both kinds; `pods` with their namespaces. */
@@ -87,9 +87,13 @@ function stateOf(
     policies: policies.map(({ policy }) => policy),
     clusterPolicies: clusterPolicies.map(({ policy }) => policy),
     nodes,
-    versions: () => ({
-      policies: digestVersions([...policies, ...clusterPolicies]),
-      pods: digestVersions([...pods, ...namespaces]),
-    }),
+    versions: {
+      get policies() {
+        return digestVersions([...policies, ...clusterPolicies]);
+      },
+      get pods() {
+        return digestVersions([...pods, ...namespaces]);
+      },
+    },
   };
 }

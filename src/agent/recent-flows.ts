@@ -1,0 +1,26 @@
+/** Connections of this node that are open, and such as were denied lately: what a new policy is held against. */
+import type { Conntrack } from '../conntrack/conntrack.ts';
+import type { Denial } from '../drops/denial.ts';
+import { parseIp } from '../ip/ip.ts';
+import type { Flow } from '../policy/evaluate.ts';
+import { PROTOCOLS } from '../policy/objects.ts';
+
+export type RecentFlow = Flow & { denied: boolean };
+
+export async function recentFlows(conntrack: Conntrack, denials: readonly Denial[]): Promise<RecentFlow[]> {
+  const open = (await conntrack.list()).map(({ protocol, source, target, targetPort }): RecentFlow => {
+    const known = PROTOCOLS.find((one) => one.toLowerCase() === protocol);
+    const ends = { source, destination: target, denied: false };
+    return known === undefined
+      ? { ...ends, protocol: 'ICMP' }
+      : { ...ends, protocol: known, port: targetPort };
+  });
+  const denied = denials.map(({ source, destination, protocol, port }): RecentFlow => {
+    const known = PROTOCOLS.find((one) => one === protocol);
+    const ends = { source: parseIp(source), destination: parseIp(destination), denied: true };
+    return known === undefined || port === undefined
+      ? { ...ends, protocol: 'ICMP' }
+      : { ...ends, protocol: known, port };
+  });
+  return [...open, ...denied];
+}

@@ -1,0 +1,95 @@
+/** At which ports one address reaches another, as all policies of both sides have it. */
+import type { Ip } from '../ip/ip.ts';
+import { type PortRange, rangesAt } from './clause.ts';
+import type { Compiled } from './compile.ts';
+import { type Direction, PROTOCOLS } from './objects.ts';
+import { tabulate } from './port-table.ts';
+import { decide, means } from './ruling.ts';
+
+export type Reach = {
+  /** Of TCP, UDP and SCTP: sorted, apart from each other. */
+  ports: readonly PortRange[];
+  /** Whether ICMP and other protocols without ports get through. */
+  others: boolean;
+};
+
+const LAST_PORT = 65_535;
+const EVERYTHING: Reach = {
+  ports: PROTOCOLS.map((protocol) => ({ protocol, first: 0, last: LAST_PORT })),
+  others: true,
+};
+
+/** Addresses that are no pod's stand for whoever is there. */
+export function reachBetween(compiled: Compiled, source: Ip, destination: Ip): Reach {
+  if (source === destination) return EVERYTHING;
+  return intersect(
+    sideOf(compiled, 'egress', source, destination),
+    sideOf(compiled, 'ingress', destination, source),
+  );
+}
+
+/** What one side alone lets through. */
+export function sideOf(compiled: Compiled, direction: Direction, own: Ip, other: Ip): Reach {
+  const ruling = compiled.byIp.get(own)?.[direction];
+  if (ruling === undefined) return EVERYTHING;
+  const identity = compiled.population.identityAt(other);
+  const reached = direction === 'ingress' ? { ports: ruling.ownPorts } : identity;
+  const matches = ruling.clauses
+    .filter((clause) => means(clause, identity, other))
+    .map((clause) => ({ clause, ranges: rangesAt(clause, reached) }));
+  const { entries, otherwise } = tabulate(matches, (matching) => decide(ruling, matching).allowed);
+  return {
+    others: otherwise,
+    ports: PROTOCOLS.flatMap((protocol) => {
+      const ranges = entries.filter((entry) => entry.protocol === protocol);
+      return otherwise
+        ? gapsOf(ranges).map((gap) => ({ protocol, ...gap }))
+        : ranges.map(({ first, last }) => ({ protocol, first, last }));
+    }),
+  };
+}
+
+export function isSameReach(a: Reach, b: Reach): boolean {
+  return formatReach(a) === formatReach(b);
+}
+
+/** `everything`, `nothing`, or `TCP 80, 8000-8080; UDP all`. */
+export function formatReach({ ports, others }: Reach): string {
+  const parts = PROTOCOLS.flatMap((protocol) => {
+    const own = ports.filter((range) => range.protocol === protocol);
+    if (own.length === 0) return [];
+    const text = own.map(({ first, last }) => {
+      if (first === 0 && last === LAST_PORT) return 'all';
+      return first === last ? String(first) : `${first}-${last}`;
+    });
+    return [`${protocol} ${text.join(', ')}`];
+  });
+  const all = parts.every((part) => part.endsWith(' all')) && parts.length === PROTOCOLS.length;
+  if (all && others) return 'everything';
+  if (parts.length === 0 && !others) return 'nothing';
+  return [...parts, ...(others ? ['ICMP'] : [])].join('; ');
+}
+
+function gapsOf(ranges: readonly { first: number; last: number }[]): { first: number; last: number }[] {
+  const gaps: { first: number; last: number }[] = [];
+  let first = 0;
+  for (const range of ranges) {
+    if (range.first > first) gaps.push({ first, last: range.first - 1 });
+    first = range.last + 1;
+  }
+  if (first <= LAST_PORT) gaps.push({ first, last: LAST_PORT });
+  return gaps;
+}
+
+function intersect(a: Reach, b: Reach): Reach {
+  return {
+    others: a.others && b.others,
+    ports: a.ports.flatMap((one) =>
+      b.ports.flatMap((other): PortRange[] => {
+        if (one.protocol !== other.protocol) return [];
+        const [first, last] = [Math.max(one.first, other.first), Math.min(one.last, other.last)];
+        return first > last ? [] : [{ protocol: one.protocol, first, last }];
+      }),
+    ),
+  };
+}
