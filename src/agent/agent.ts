@@ -23,6 +23,7 @@ import { watchEventLoop } from './event-loop.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { createAgentMetrics } from './metrics.ts';
+import { keepNetworkList, type NetworkListKeeper } from './network-list.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
@@ -40,7 +41,11 @@ const LEGACY_NAT_MS = 1000;
 /** Whatever else is asked for is one: metrics do not grow by what callers invent. */
 const KNOWN_COMMANDS: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']);
 
-export type RunningAgent = { log: Logger; stop: () => Promise<void> };
+export type RunningAgent = {
+  log: Logger;
+  /** Takes list and plugin of the runtime away where Fairlead is being removed; all else stays. */
+  stop: () => Promise<void>;
+};
 
 /** Starts the agent; it serves when this resolves. */
 export async function startAgent(configurationFile: string): Promise<RunningAgent> {
@@ -96,6 +101,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
         });
   stack.defer(() => enforcer?.stop());
   const metrics = createAgentMetrics(versionOf());
+  let list: NetworkListKeeper | undefined;
   let resyncedAt = performance.now();
   const runner = new Runner({
     task: async (reasons) => {
@@ -109,6 +115,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
         metrics.resynced(reasons, (resyncedAt - started) / 1000, succeeded);
       }
       enforcer?.podsChanged();
+      if (network.readiness.ready) list?.ensure();
     },
     onError: (error, retryAfterMs) =>
       log.error('a resync did not reach all', { reason: describeError(error), retryAfterMs }),
@@ -171,6 +178,15 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   // One more look: a DEL may have been kept just before the socket was there.
   await completePendingDeletions(stateDirectory, handle, log);
   stack.defer(() => void plugins.close());
+  // Only now can a pod be attached, which is what the list says to a kubelet.
+  list = stack.use(
+    keepNetworkList(
+      () => configuration,
+      () => runner.trigger('network list'),
+      log,
+    ),
+  );
+  if (network.readiness.ready) list.ensure();
   const eventLoop = stack.use(watchEventLoop());
   const startedAt = new Date().toISOString();
   const describe = () =>
@@ -182,7 +198,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       network,
       eventLoopDelay: eventLoop.read(),
       policy: enforcer?.status,
-      policyProblems: enforcer?.problems ?? [],
+      otherProblems: [...(enforcer?.problems ?? []), ...(list?.problems ?? [])],
     });
   const questions = createQuestions({
     describe,
@@ -221,7 +237,13 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     readiness: network.readiness,
   });
   const running = stack.move();
-  return { log, stop: () => running.disposeAsync() };
+  return {
+    log,
+    stop: async () => {
+      if ((await store.removal?.isUnderWay()) === true) list?.remove();
+      await running.disposeAsync();
+    },
+  };
 }
 
 function follow(before: Configuration, after: Configuration, log: Logger): void {

@@ -1,5 +1,6 @@
 /** Where the agent takes the cluster's nodes from: a directory, or Kubernetes. */
 import { randomUUID } from 'node:crypto';
+import { type Removal, watchRemoval } from '../cluster/daemon-set.ts';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
 import { Leadership } from '../cluster/leadership.ts';
@@ -13,7 +14,11 @@ import { readAccess } from '../kube/credentials.ts';
 import type { Logger } from '../log/logger.ts';
 
 /** The cluster's nodes, and its policies where it can have any. */
-export type ClusterSource = ClusterStore & { policies?: PolicySource };
+export type ClusterSource = ClusterStore & {
+  policies?: PolicySource;
+  /** Absent where nobody could know. */
+  removal?: Removal;
+};
 
 const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
 
@@ -32,7 +37,7 @@ const AWAIT_RANGE = {
  * @throws FairleadError where the source is configured wrongly; one that does not answer is waited for.
  */
 export function openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource {
-  const { cluster } = configuration();
+  const { cluster, cni } = configuration();
   if (cluster.source === 'directory') return openDirectoryStore(cluster.directory);
   using stack = new DisposableStack();
   const client = stack.use(new KubeClient(readAccess(cluster.kubeconfig)));
@@ -69,6 +74,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     watch: (onChange) => store.watch(onChange),
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
+    ...(cni.daemonSet === '' ? {} : { removal: watchRemoval(client, cni.daemonSet, log) }),
     report: (report) => reporter.report(report),
     close: () => open.dispose(),
   };

@@ -114,6 +114,7 @@ export class NodeNetwork {
     this.#readAttachments(links);
     for (const { name: sysctl, value, was } of ensureSysctls(
       nodeSysctls(configuration.podNetwork.map(cidrFamily)),
+      configuration.paths.sysctlDirectory,
     )) {
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
     }

@@ -47,7 +47,8 @@ export type StatusInput = {
   network: NodeNetwork;
   eventLoopDelay: EventLoopDelay;
   policy: PolicyEnforcer['status'] | undefined;
-  policyProblems: readonly string[];
+  /** Beside those of the network. */
+  otherProblems: readonly string[];
 };
 
 export function describeAgent({
@@ -58,7 +59,7 @@ export function describeAgent({
   network,
   eventLoopDelay,
   policy,
-  policyProblems,
+  otherProblems,
 }: StatusInput): AgentStatus {
   const { underlays, overlay, problems, resync } = network.reached;
   return {
@@ -82,7 +83,7 @@ export function describeAgent({
       interface: hostLinkName(attachment),
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
-    problems: [...problems, ...policyProblems],
+    problems: [...problems, ...otherProblems],
     eventLoopDelay,
     ...(policy === undefined ? {} : { policy }),
     ...(resync === undefined ? {} : { lastResync: resync }),

@@ -1,11 +1,13 @@
 /** The settings of the node's namespace that have no netlink request. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { IpFamily } from '../ip/ip.ts';
 
 export type Sysctl = { name: string; value: string };
 
 const FORWARDING = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
-const IPV6_INTERFACES = '/proc/sys/net/ipv6/conf';
+const FOLDER = '/proc/sys';
+const IPV6_INTERFACES = `${FOLDER}/net/ipv6/conf`;
 
 /** What a node that forwards pods' packets needs, in the order in which it is to be set. */
 export function nodeSysctls(families: readonly IpFamily[]): Sysctl[] {
@@ -29,22 +31,23 @@ function keptAdvertisements(): Sysctl[] {
 
 /**
  * Sets what differs.
+ * @param folder where it is written; what is read is always this process' own.
  * @returns what had to be set, with the value that was there.
  */
-export function ensureSysctls(wanted: readonly Sysctl[]): (Sysctl & { was: string })[] {
+export function ensureSysctls(wanted: readonly Sysctl[], folder: string): (Sysctl & { was: string })[] {
   return wanted.flatMap(({ name, value }) => {
     const was = read(name);
     if (was === value) return [];
-    writeFileSync(pathOf(name), value);
+    writeFileSync(join(folder, pathOf(name)), value);
     return [{ name, value, was }];
   });
 }
 
 function read(name: string): string {
-  return readFileSync(pathOf(name), 'utf8').trim();
+  return readFileSync(join(FOLDER, pathOf(name)), 'utf8').trim();
 }
 
 /** Names of interfaces may have dots: such a name comes with slashes. */
 function pathOf(name: string): string {
-  return `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
+  return name.includes('/') ? name : name.replaceAll('.', '/');
 }

@@ -19,6 +19,7 @@ export type Traces = {
   pods: number;
   tables: TableName[];
   folders: string[];
+  files: string[];
 };
 
 export type CleanupPlace = {
@@ -26,10 +27,18 @@ export type CleanupPlace = {
   nftables: Nftables;
   podNetwork: readonly Cidr[];
   folders: readonly string[];
+  /** Of the container runtime and the host. */
+  files: readonly string[];
 };
 
 /** What there is to remove, whichever backend made it. */
-export async function findTraces({ kernel, nftables, podNetwork, folders }: CleanupPlace): Promise<Traces> {
+export async function findTraces({
+  kernel,
+  nftables,
+  podNetwork,
+  folders,
+  files,
+}: CleanupPlace): Promise<Traces> {
   const links = kernel.links();
   const own = readOwnState(kernel, links, podNetwork);
   const ofPods = links.filter(({ group }) => group === ATTACHMENT_GROUP || group === DOOMED_GROUP);
@@ -51,6 +60,7 @@ export async function findTraces({ kernel, nftables, podNetwork, folders }: Clea
     pods: ofPods.filter(isAttached).length,
     tables: await presentTables(nftables),
     folders: folders.filter((folder) => existsSync(folder)),
+    files: files.filter((file) => existsSync(file)),
   };
 }
 
@@ -60,14 +70,11 @@ export async function findTraces({ kernel, nftables, podNetwork, folders }: Clea
  * @returns what could not be removed, one sentence each.
  */
 export async function removeTraces(
-  { operations, tables, folders }: Traces,
+  { operations, tables, folders, files }: Traces,
   { kernel, nftables }: CleanupPlace,
   tell: (line: string) => void,
 ): Promise<string[]> {
-  const { failures } = applyOperations(kernel, operations);
-  const refused = new Set(failures.map(({ operation }) => operation));
-  for (const operation of operations) if (!refused.has(operation)) tell(describeOperation(operation));
-  const problems = failures.map(({ error }) => error.message);
+  const problems: string[] = [];
   const attempt = async (what: string, remove: () => void | Promise<void>) => {
     try {
       await remove();
@@ -76,6 +83,12 @@ export async function removeTraces(
       problems.push(`${what}: ${String(error)}`);
     }
   };
+  // First, so that no runtime begins a pod meanwhile.
+  for (const file of files) await attempt(`file ${file}`, () => rmSync(file));
+  const { failures } = applyOperations(kernel, operations);
+  const refused = new Set(failures.map(({ operation }) => operation));
+  for (const operation of operations) if (!refused.has(operation)) tell(describeOperation(operation));
+  problems.push(...failures.map(({ error }) => error.message));
   for (const table of tables)
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
   for (const folder of folders) await attempt(`folder ${folder}`, () => rmSync(folder, { recursive: true }));
