@@ -1,5 +1,6 @@
 /** Writes what is derived from the sources; a test compares. */
 import { writeFileSync } from 'node:fs';
+import { clusterPolicyCrd, renderChart, valuesSchema } from '../src/chart/chart.ts';
 import { configurationPage, configurationSchema } from '../src/config/schema.ts';
 
 const root = new URL('..', import.meta.url);
@@ -7,4 +8,10 @@ writeFileSync(
   new URL('deploy/configuration.schema.json', root),
   `${JSON.stringify(configurationSchema(), null, 2)}\n`,
 );
+writeFileSync(
+  new URL('deploy/helm/fairlead/values.schema.json', root),
+  `${JSON.stringify(valuesSchema(), null, 2)}\n`,
+);
+writeFileSync(new URL('deploy/helm/fairlead/crds/clusternetworkpolicies.yaml', root), clusterPolicyCrd());
+writeFileSync(new URL('deploy/fairlead.yaml', root), renderChart());
 writeFileSync(new URL('docs/configuration.md', root), configurationPage());

@@ -15,10 +15,12 @@ const PATIENCE_MS = 5000;
 /**
  * Looks at the DaemonSet now, so that a refusal later tells that our rights went away with it: whoever removes all at once
  * removes them at the same moment.
- * @param daemonSet `namespace/name`.
+ * @param daemonSet its name, or `namespace/name`.
  */
 export function watchRemoval(client: KubeClient, daemonSet: string, log: Logger): Removal {
-  const [namespace = '', name = ''] = daemonSet.split('/');
+  const [name = '', namespace = process.env['POD_NAMESPACE'] ?? 'kube-system'] = daemonSet
+    .split('/')
+    .toReversed();
   const path = `/apis/apps/v1/namespaces/${namespace}/daemonsets/${name}`;
   const ask = () => client.json({ path, totalMs: PATIENCE_MS });
   // One that was never seen is a wrong name, which must not look like a removal at every stop.

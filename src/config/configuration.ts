@@ -32,7 +32,7 @@ export type Configuration = {
     binDirectory: string;
     confDirectory: string;
     fileName: string;
-    /** `namespace/name`. */
+    /** A name, or `namespace/name`. */
     daemonSet: string;
   };
   host: { systemdDirectory: string; networkManagerDirectory: string };

@@ -242,10 +242,10 @@ export const KEYS: readonly Key[] = [
   {
     path: 'cni.daemonSet',
     type: 'text',
-    pattern: '^$|^[a-z0-9-]{1,63}/[a-z0-9][a-z0-9.-]{0,252}$',
-    patternHint: 'write namespace/name',
+    pattern: '^$|^([a-z0-9-]{1,63}/)?[a-z0-9][a-z0-9.-]{0,252}$',
+    patternHint: 'write a name, or namespace/name',
     default: '',
-    doc: 'The DaemonSet that this agent belongs to, as `namespace/name`. An agent that is told to stop because it is being removed takes list and plugin away. Empty: they stay.',
+    doc: 'The DaemonSet that this agent belongs to: its name, or `namespace/name`; the namespace is else that of the environment variable POD_NAMESPACE. An agent that is told to stop because it is being removed takes list and plugin away. Empty: they stay.',
     reload: { restart: SOURCE },
   },
   {
