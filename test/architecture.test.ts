@@ -67,6 +67,7 @@ const PURE_FILES = new Set([
   'src/lab/kubelet/container.ts',
   'src/lab/kubelet/plan.ts',
   'src/lab/kubelet/pod-status.ts',
+  'src/lab/api/authorize.ts',
   'src/lab/api/store.ts',
   'src/lab/api/write.ts',
   'src/lab/api/delete.ts',

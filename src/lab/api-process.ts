@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:https';
 import { FairleadError } from '../errors/errors.ts';
 import { createLogger } from '../log/logger.ts';
+import { agentGrants } from './agent-account.ts';
 import type { Api } from './api/api.ts';
 import { LASTING_NAMESPACES } from './api/delete.ts';
 import { openStore } from './api/journal.ts';
@@ -40,7 +41,10 @@ export async function serveLabApi(name: string): Promise<never> {
     ensureObject(api, 'Namespace', { metadata: { name: namespace } });
   mirrorNodes(plan, api);
   runPods(plan, api, logger);
-  const listener = apiListener(api, access.token);
+  const listener = apiListener(api, [
+    { token: access.token },
+    { token: access.agentToken, grants: agentGrants() },
+  ]);
   const { key, certificate: cert } = access;
   await Promise.all(
     [{ port: INSIDE_PORT }, { fd: LOOPBACK_FD }].map(async (where) => {

@@ -36,7 +36,7 @@ describe('the image', { skip: reason ?? false }, async () => {
   const plan = await startLab({ nodes: 2, pods: 1, api: true });
   const node = plan.nodes[0]!;
   const paths = nodePaths(plan.options.name, node.name);
-  const [remote] = readPods(plan.options.name).filter((pod) => pod.node !== node.name);
+  const remote = readPods(plan.options.name).find((pod) => pod.node !== node.name);
   const place = await openWorkplace('image');
   after(() => place.clear());
   const at = (name: string) => join(place.path, name);
@@ -74,7 +74,7 @@ describe('the image', { skip: reason ?? false }, async () => {
   writeFileSync(at('configuration/fairlead.yaml'), ofKind(manifests, 'ConfigMap').data!['fairlead.yaml']!);
   const access = readAccess(plan.options.name)!;
   mkdirSync(at('account'));
-  writeFileSync(at('account/token'), access.token);
+  writeFileSync(at('account/token'), access.agentToken);
   writeFileSync(at('account/ca.crt'), access.certificate);
 
   /** As a kubelet makes it of the DaemonSet. */
