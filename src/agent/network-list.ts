@@ -6,6 +6,7 @@
 import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import type { Configuration } from '../config/configuration.ts';
 import { defaultValue } from '../config/keys.ts';
+import { describeError } from '../errors/errors.ts';
 import { removeDurably, writeAtomically } from '../install/atomic-file.ts';
 import { listPath, reasonOf, uninstallFromRuntime } from '../install/install.ts';
 import { decideList, runtimeLists } from '../install/network-list.ts';
@@ -70,7 +71,13 @@ export function keepNetworkList(
     },
     remove: () => {
       const { cni } = configuration();
-      for (const path of uninstallFromRuntime(cni)) log.info('removed', { path });
+      try {
+        for (const path of uninstallFromRuntime(cni)) log.info('removed', { path });
+      } catch (error) {
+        log.error('list and plugin of the container runtime stay; remove them by hand', {
+          reason: describeError(error),
+        });
+      }
     },
     [Symbol.dispose]: () => watcher?.close(),
   };

@@ -25,9 +25,11 @@ import { callPlugin } from '../../src/lab/runtime.ts';
 import { createLogger } from '../../src/log/logger.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { FakeApi, reply, status } from '../kube/fake-api.ts';
+import { fairlead } from '../lab/fixture.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 
+const FAKE_API = join(import.meta.dirname, '../kube/serve-fake-api.ts');
 const DAEMON_SETS = '/apis/apps/v1/namespaces/kube-system/daemonsets';
 
 test('the list is there when pods can start, not before, and stays whatever becomes of the agent', async () => {
@@ -123,6 +125,68 @@ cni: { confDirectory: ${at('net.d')}, capabilities: [portMappings] }
   start();
   await until('the status names the foreign file', async () => /is somebody else's/.test(await problems()));
   assert.equal(readFileSync(list, 'utf8'), foreign);
+});
+
+test('an agent that is replaced leaves list and plugin, one that is removed takes them away', async () => {
+  using stack = new DisposableStack();
+  const folder = mkdtempSync(join(tmpdir(), 'flt-list-'));
+  stack.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const at = (name: string) => join(folder, name);
+  for (const name of ['net.d', 'bin']) mkdirSync(at(name));
+  const host = stack.use(createNamespace());
+  host.exec('ip', 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'wire');
+  host.exec('ip', 'link', 'set', 'wire', 'up');
+  host.exec('ip', 'addr', 'add', '192.168.1.2/24', 'dev', 'eth0');
+  for (const name of ['eth0', 'lo']) host.exec('ip', 'link', 'set', name, 'up');
+  const inside = (...command: string[]) => {
+    const child = spawn('nsenter', [`--net=${host.path}`, '--', ...command], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    stack.defer(() => void child.kill('SIGKILL'));
+    return child;
+  };
+  const api = inside(process.execPath, FAKE_API);
+  const [port] = (await once(api.stdout, 'data')) as [Buffer];
+  writeFileSync(
+    at('kubeconfig'),
+    `current-context: c
+contexts: [{name: c, context: {cluster: c}}]
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:${String(port).trim()}"}}]
+`,
+  );
+  writeFileSync(
+    at('fairlead.yaml'),
+    `node: { name: node-1 }
+cluster: { source: kubernetes, kubeconfig: ${at('kubeconfig')} }
+paths: { socketDirectory: ${at('run')}, stateDirectory: ${at('state')} }
+cni: { binDirectory: ${at('bin')}, confDirectory: ${at('net.d')}, daemonSet: kube-system/fairlead }
+`,
+  );
+  assert.equal((await fairlead('install', '--config', at('fairlead.yaml'))).status, 0);
+  const there = () => [...readdirSync(at('bin')), ...readdirSync(at('net.d'))];
+  const both = ['fairlead-cni', '10-fairlead.conflist'];
+  const start = async () => {
+    const agent = inside(FAIRLEAD, 'agent', '--config', at('fairlead.yaml'));
+    await until('it takes pods', () =>
+      askStatus(at('run/api.sock')).then(
+        ({ readiness, pid }) => readiness.ready && pid === agent.pid,
+        () => false,
+      ),
+    );
+    return async () => {
+      agent.kill('SIGTERM');
+      await once(agent, 'exit');
+    };
+  };
+  const stop = await start();
+  await until('both are there', () => String(there()) === String(both));
+  await stop();
+  assert.deepEqual(there(), both);
+  const stopForGood = await start();
+  api.stdin.write(`delete ${DAEMON_SETS} fairlead\n`);
+  await once(api.stdout, 'data');
+  await stopForGood();
+  assert.deepEqual(there(), []);
 });
 
 test('what an agent that is told to stop finds out: replaced, or removed', async () => {
