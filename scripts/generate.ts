@@ -1,7 +1,9 @@
 /** Writes what is derived from the sources; a test compares. */
 import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { clusterPolicyCrd, renderChart, valuesSchema } from '../src/chart/chart.ts';
 import { configurationPage, configurationSchema } from '../src/config/schema.ts';
+import { dropIns } from '../src/install/host-files.ts';
 
 const root = new URL('..', import.meta.url);
 writeFileSync(
@@ -13,5 +15,6 @@ writeFileSync(
   `${JSON.stringify(valuesSchema(), null, 2)}\n`,
 );
 writeFileSync(new URL('deploy/helm/fairlead/crds/clusternetworkpolicies.yaml', root), clusterPolicyCrd());
+for (const { path, text } of dropIns(fileURLToPath(new URL('deploy', root)))) writeFileSync(path, text);
 writeFileSync(new URL('deploy/fairlead.yaml', root), renderChart());
 writeFileSync(new URL('docs/configuration.md', root), configurationPage());

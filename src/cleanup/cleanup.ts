@@ -1,5 +1,6 @@
 /** Takes every trace of Fairlead from a node: what carries its marks in the kernel, and its own folders. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
@@ -91,8 +92,18 @@ export async function removeTraces(
   problems.push(...failures.map(({ error }) => error.message));
   for (const table of tables)
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
-  for (const folder of folders) await attempt(`folder ${folder}`, () => rmSync(folder, { recursive: true }));
+  for (const folder of folders) await attempt(`folder ${folder}`, () => removeFolder(folder));
   return problems;
+}
+
+/** In a container the folder itself is a mount of the host's, and stays, empty. */
+function removeFolder(folder: string): void {
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!['EBUSY', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
 
 async function presentTables(nftables: Nftables): Promise<TableName[]> {

@@ -10,11 +10,11 @@ import { unpackPackages } from './debian-packages.ts';
 import { buildNativeParts, NATIVE_PARTS } from './native-parts.ts';
 import { nodePackage } from './node-binary.ts';
 import type { Platform } from './platform.ts';
-import { COMMAND, NODE_OPTIONS, planRoot } from './root.ts';
+import { ENTRYPOINT, planRoot } from './root.ts';
 import { closureOf } from './shared-libraries.ts';
 
-/** What the programs of the image are linked with comes along; a test keeps the Dockerfile's list equal. */
-export const DEBIAN_PACKAGES = ['nftables', 'libstdc++6'];
+/** What these depend on comes along. */
+const DEBIAN_PACKAGES = ['nftables', 'libstdc++6'];
 /** npm packages whose code is in the bundle. */
 const BUNDLED = ['yaml'];
 
@@ -64,7 +64,7 @@ export function buildImage(platform: Platform, project: string, folder: string, 
   const reference = `localhost/fairlead:${version}`;
   const file = `${folder}.tar`;
   const image = { reference, architecture: platform.name, version, created: epoch, layer };
-  writeImage({ ...image, entrypoint: ['/usr/bin/node', ...NODE_OPTIONS, COMMAND] }, at('layout'), file);
+  writeImage({ ...image, entrypoint: ENTRYPOINT }, at('layout'), file);
   const unpacked = entries.reduce((sum, entry) => sum + ('file' in entry ? statSync(entry.file).size : 0), 0);
   return { file, reference, digest: layer.digest, size: statSync(file).size, unpacked };
 }

@@ -30,7 +30,7 @@ export function buildNativeParts(platform: Platform, project: string, folder: st
   }
 }
 
-/** There is no musl to cross-compile with in Debian: the plugin is linked with glibc, 0.7 MB in place of 0.05. */
+/** Debian has no musl to cross-compile with: the plugin is linked with glibc, 0.7 MB in place of 0.05. */
 function crossOptions({ triplet }: Platform): string[] {
   const compiler = `${triplet}-gcc`;
   return [`CC=${compiler}`, `STATIC_CC=${compiler}`, 'CNI_LINK=-static'];

@@ -25,9 +25,13 @@ export type Sources = {
   licenses: ReadonlyMap<string, string>;
 };
 
-/** Node's options: the young generation stays small, and code too. */
-export const NODE_OPTIONS = ['--max-semi-space-size=1', '--optimize-for-size'];
-export const COMMAND = '/usr/bin/fairlead';
+/** As bin/fairlead starts it: the young generation stays small, and code too. */
+export const ENTRYPOINT = [
+  '/usr/bin/node',
+  '--max-semi-space-size=1',
+  '--optimize-for-size',
+  '/usr/bin/fairlead',
+];
 const HOME = 'usr/lib/fairlead';
 const DOCUMENTS = 'usr/share/doc';
 

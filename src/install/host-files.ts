@@ -32,3 +32,8 @@ export function networkManagerFiles(folder: string): HostFile[] {
     },
   ];
 }
+
+/** All of them, as a repository keeps them for people who install by hand. */
+export function dropIns(folder: string): HostFile[] {
+  return [...networkdFiles(`${folder}/networkd`), ...networkManagerFiles(`${folder}/NetworkManager/conf.d`)];
+}

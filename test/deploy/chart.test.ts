@@ -6,6 +6,8 @@ import { chartValues, clusterPolicyCrd, renderChart, valuesSchema } from '../../
 import { CLUSTER_POLICY_CRD } from '../../src/chart/cluster-policy-crd.ts';
 import { renderTemplate } from '../../src/chart/template.ts';
 import { parseConfiguration } from '../../src/config/parse.ts';
+import { ENTRYPOINT } from '../../src/image/root.ts';
+import { dropIns } from '../../src/install/host-files.ts';
 import { CLUSTER_POLICY_KIND } from '../../src/kube/kinds/cluster-policy.ts';
 import { versionOf } from '../../src/version.ts';
 import { agentPod, manifestsOf, ofKind } from './manifest.ts';
@@ -17,7 +19,21 @@ const committed = (name: string) => readFileSync(new URL(`../../deploy/${name}`,
 test('what is committed is what the sources give: npm run generate', () => {
   assert.equal(committed('fairlead.yaml'), renderChart());
   assert.equal(committed('helm/fairlead/crds/clusternetworkpolicies.yaml'), clusterPolicyCrd());
+  for (const { path, text } of dropIns('')) assert.equal(committed(path.slice(1)), text);
   assert.deepEqual(JSON.parse(committed('helm/fairlead/values.schema.json')), valuesSchema());
+});
+
+test('the Dockerfile starts what the image of npm run image starts', () => {
+  const dockerfile = committed('Dockerfile');
+  const [, entrypoint = ''] = /^ENTRYPOINT (.*)$/m.exec(dockerfile) ?? [];
+  assert.deepEqual(JSON.parse(entrypoint), ENTRYPOINT);
+  const setup = readFileSync(new URL('../../scripts/setup.sh', import.meta.url), 'utf8');
+  const [, wanted = ''] = /^PACKAGES="(.*)"$/m.exec(setup) ?? [];
+  assert.deepEqual(
+    wanted.split(' ').filter((name) => !dockerfile.includes(` ${name}`)),
+    [],
+    'setup.sh would look for these again',
+  );
 });
 
 test('chart, application and image carry the version of the package', () => {

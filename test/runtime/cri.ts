@@ -13,6 +13,8 @@ export type Sandbox = {
   cgroup?: string;
   /** Shares the network of the node. */
   hostNetwork?: boolean;
+  /** Folder for what its containers write: `NAME.log`. */
+  logs?: string;
 };
 
 /** A container as a kubelet describes it, with the restrictions of one that is not privileged. */
@@ -88,11 +90,13 @@ function sandboxConfig({
   annotations = {},
   cgroup,
   hostNetwork,
+  logs,
 }: Sandbox): Message {
   return {
     1: { 1: name, 2: `uid-of-${name}`, 3: namespace },
     // Who shares the node's network has its name too.
     2: hostNetwork === true ? undefined : name,
+    3: logs,
     5: ports.map(({ protocol, containerPort, hostPort }) => ({
       1: protocol === 'udp' ? 1 : 0,
       2: containerPort,

@@ -108,11 +108,16 @@ describe('the image', { skip: reason ?? false }, async () => {
 
   const runtime = await startContainerd(node, place);
   const { cri } = runtime;
-  const host = { name: 'fairlead', namespace: 'kube-system', hostNetwork: pod.hostNetwork };
+  const host = { name: 'fairlead', namespace: 'kube-system', hostNetwork: pod.hostNetwork, logs: at('logs') };
   const hostId = await runtime.run(host);
   let attempt = 0;
   const start = (spec: ContainerSpec) =>
     cri.runContainer(hostId, host, { ...spec, name: `${spec.name}-${++attempt}` });
+  /** @param spec of a container that ends by itself. @throws AssertionError with what it said, where it failed. */
+  const finish = async (spec: ContainerSpec) => {
+    const { exitCode } = await ended(await start(spec));
+    assert.equal(exitCode, 0, readFileSync(at(`logs/${spec.name}-${attempt}.log`), 'utf8'));
+  };
   const ended = async (id: string) => {
     await until('the container has ended', async () => !(await cri.containerState(id)).running);
     return cri.containerState(id);
@@ -150,8 +155,7 @@ describe('the image', { skip: reason ?? false }, async () => {
   });
 
   test('the init container installs the plugin, and no list', async () => {
-    const id = await start(containerOf(pod.initContainers[0]!));
-    assert.equal((await ended(id)).exitCode, 0);
+    await finish(containerOf(pod.initContainers[0]!));
     assert.deepEqual(
       readFileSync(plugin),
       readFileSync(join(PROJECT, 'build/image-test/native/fairlead-cni')),
@@ -190,7 +194,7 @@ describe('the image', { skip: reason ?? false }, async () => {
     assert.equal((await ended(agent)).exitCode, 0);
     assert.equal(existsSync(list), true);
     assert.ok((await page(first!.ip)).endsWith(PAGE));
-    assert.equal((await ended(await start(containerOf(pod.initContainers[0]!)))).exitCode, 0);
+    await finish(containerOf(pod.initContainers[0]!));
     agent = await start(containerOf(pod.containers[0]!));
     await ready();
     assert.deepEqual([statSync(list).ino, statSync(plugin).ino], before);
@@ -215,6 +219,16 @@ describe('the image', { skip: reason ?? false }, async () => {
     await ready();
     await assert.rejects(cri.exec(deaf, '/usr/bin/fairlead', 'doctor', '--config', CONFIGURATION));
     await cri.stopContainer(deaf);
+  });
+
+  test('cleanup in a container: nothing is left on the node', async () => {
+    const spec = containerOf(pod.containers[0]!);
+    await finish({ ...spec, name: 'cleanup', args: ['cleanup', '--with-pods', '--config', CONFIGURATION] });
+    assert.deepEqual([existsSync(list), existsSync(plugin)], [false, false]);
+    assert.deepEqual([...readdirSync(paths.sockets), ...readdirSync(paths.state)], []);
+    assert.equal(await inNode('ip', 'route', 'show', 'proto', '70'), '');
+    assert.doesNotMatch(await inNode('ip', '-br', 'link'), /^f[lb]/m);
+    assert.doesNotMatch(await inNode('nft', 'list', 'tables'), /fairlead/);
   });
 
   function page(ip: string): Promise<string> {
