@@ -1,5 +1,7 @@
 /** Where the agent takes the cluster's nodes from: a directory, or Kubernetes. */
 import { randomUUID } from 'node:crypto';
+import type { AgentReport } from '../cluster/agent-report.ts';
+import { type AgentReporter, reportAgent } from '../cluster/agent-reporter.ts';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
 import { Leadership } from '../cluster/leadership.ts';
@@ -10,10 +12,15 @@ import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { KubeClient } from '../kube/client.ts';
 import { readAccess } from '../kube/credentials.ts';
+import { podNamespace } from '../kube/in-cluster.ts';
 import type { Logger } from '../log/logger.ts';
 
 /** The cluster's nodes, and its policies where it can have any. */
-export type ClusterSource = ClusterStore & { policies?: PolicySource };
+export type ClusterSource = ClusterStore & {
+  policies?: PolicySource;
+  /** Tells the cluster from now on how the agent is, where it wants to know. @param report as it is at any time. */
+  reportAgent?(report: () => AgentReport): AgentReporter;
+};
 
 const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
 
@@ -70,6 +77,16 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
     report: (report) => reporter.report(report),
+    reportAgent: (report) =>
+      reportAgent({
+        client,
+        namespace: cluster.reportNamespace || podNamespace() || 'kube-system',
+        node: name,
+        uid: () => store.node(name)?.uid,
+        nodes: () => store.state.nodes.length,
+        report,
+        log,
+      }),
     close: () => open.dispose(),
   };
 }

@@ -1,9 +1,11 @@
 /** What the agent answers, and from what it knows it. */
 import type { PolicySource } from '../cluster/policy-source.ts';
 import { describeError } from '../errors/errors.ts';
+import type { ErrorMemory } from '../log/last-error.ts';
 import { renderMetrics } from '../metrics/registry.ts';
 import type { PolicyInput } from '../policy/compile.ts';
 import { type Explanation, explainFlow } from '../policy/why.ts';
+import type { Prober } from '../probe/prober.ts';
 import type { Questions } from './api-server.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeNetwork } from './node-network.ts';
@@ -15,6 +17,8 @@ export type Known = {
   policies: PolicySource | undefined;
   enforcer: PolicyEnforcer | undefined;
   metrics: AgentMetrics;
+  prober: Prober;
+  errors: ErrorMemory;
   network: NodeNetwork;
   sinceResyncMs: () => number;
   resyncSeconds: () => number;
@@ -26,13 +30,16 @@ const COUNT_MS = 1000;
 const OVERDUE = 3;
 
 export function createQuestions(known: Known): Questions {
-  const { describe, policies, enforcer, metrics, network } = known;
+  const { describe, policies, enforcer, metrics, prober, errors, network } = known;
   return {
     status: describe,
     why: (query) => JSON.stringify(explain(policies?.state, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
     followDrops: (onLine) => followDrops(enforcer, onLine),
-    metrics: async () => renderMetrics(metrics.all(describe(), (await enforcer?.counts()) ?? [])),
+    metrics: async () => {
+      const counts = (await enforcer?.counts()) ?? [];
+      return renderMetrics([...metrics.all(describe(), counts, errors.counts), ...prober.metrics()]);
+    },
     health: () => {
       const silent = known.sinceResyncMs() / 1000;
       return silent > OVERDUE * known.resyncSeconds()

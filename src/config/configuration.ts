@@ -22,10 +22,12 @@ export type Configuration = {
     directory: string;
     kubeconfig: string;
     startupTaint: string;
+    reportNamespace: string;
     assignRanges: 'auto' | 'never';
   };
   paths: { socketDirectory: string; stateDirectory: string };
   resyncSeconds: number;
+  probes: { intervalSeconds: number };
   metrics: { address: string };
   log: LogSettings;
 };
