@@ -49,17 +49,16 @@ function timeoutOf({ timeout, wait }: Options): number {
 /** @returns how it is when all have it in force, or time is up. */
 async function awaitForce(client: KubeClient, timeoutMs: number): Promise<ClusterMembers> {
   const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const members = await readMembers(client).catch((error: unknown) => {
-      // Whoever waits also waits for an API that is away for a moment.
+  let members = await readMembers(client);
+  while (!members.nodes.every(isInForce) && performance.now() < deadline) {
+    const pauseMs = LOOK_MS + members.nodes.length * LOOK_MS_PER_NODE;
+    await sleep(Math.max(1, Math.min(pauseMs, deadline - performance.now())));
+    // An API that has answered once and is away for a moment is waited for too.
+    members = await readMembers(client).catch((error: unknown) => {
       const passes = error instanceof ApiError && (error.status === undefined || error.status >= 500);
       if (!passes || performance.now() > deadline) throw error;
-      return undefined;
+      return members;
     });
-    if (members?.nodes.every(isInForce) === true) return members;
-    const left = deadline - performance.now();
-    if (members !== undefined && left <= 0) return members;
-    const pauseMs = LOOK_MS + (members?.nodes.length ?? 0) * LOOK_MS_PER_NODE;
-    await sleep(Math.max(1, Math.min(pauseMs, left)));
   }
+  return members;
 }
