@@ -24,7 +24,7 @@ export async function readMembers(client: KubeClient): Promise<ClusterMembers> {
   const names = nodes.objects.map(({ name }) => name);
   return {
     generation,
-    nodes: membersOf(names, records.objects, generation, Date.now()).toSorted((a, b) =>
+    nodes: membersOf(names, records.objects, generation, client.serverTimeMs).toSorted((a, b) =>
       a.node.localeCompare(b.node, 'en', { numeric: true }),
     ),
     problems: [...nodes.problems, ...records.problems],

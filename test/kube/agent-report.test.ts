@@ -1,12 +1,14 @@
 /** How an agent tells the cluster how it is: news once, signs of life, and an API that is odd, away or refuses. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { leaseOfAgent } from '../../src/cluster/agent-record.ts';
 import type { AgentReport } from '../../src/cluster/agent-report.ts';
 import { renewalSeconds, reportAgent, spreadMs } from '../../src/cluster/agent-reporter.ts';
+import { readMembers } from '../../src/cluster/read-members.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { createLogger } from '../../src/log/logger.ts';
 import { pause, until } from '../until.ts';
-import { FakeApi } from './fake-api.ts';
+import { FakeApi, type FakeObject, nodeObject } from './fake-api.ts';
 
 const LEASES = '/apis/coordination.k8s.io/v1/namespaces/fairlead/leases';
 
@@ -145,6 +147,33 @@ test('an API that fails is asked again; one that is away is no problem of the re
   assert.equal(reporter.problem, undefined);
   api.intercept = intercept;
   await until('it is told after all', () => writes.length > before);
+});
+
+test('who is silent is judged by the clock of the API, not by that of whoever asks', async () => {
+  using api = await FakeApi.start();
+  using client = new KubeClient({ server: new URL(`http://127.0.0.1:${api.port}`) } as never);
+  const hourAgo = Date.now() - 3_600_000;
+  const report = { version: '1', ready: true } as AgentReport;
+  api.put('/api/v1/nodes', nodeObject('node-1'));
+  const life = { namespace: 'fairlead', node: 'node-1', uid: undefined, promisedSeconds: 30 };
+  const whole = {
+    ...report,
+    message: '',
+    problems: [],
+    ranges: [],
+    pods: 0,
+    paths: {},
+    silent: { count: 0, peers: [] },
+  };
+  const lease = leaseOfAgent(life, whole, new Date(hourAgo)) as FakeObject;
+  api.put('/apis/coordination.k8s.io/v1/leases', lease);
+  const agent = async () => (await readMembers(client)).nodes[0]?.agent;
+  assert.equal(await agent(), 'silent');
+  api.intercept = (_, response) => {
+    response.setHeader('date', new Date(hourAgo + 5000).toUTCString());
+    return false;
+  };
+  assert.equal(await agent(), 'alive');
 });
 
 test('five thousand nodes tell the same news in turns, and live at a bounded rate', () => {
