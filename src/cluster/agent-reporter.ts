@@ -34,9 +34,11 @@ export type ReportTimes = {
   leastMs: number;
   /** Seconds between two signs of life in a small cluster. */
   renewSeconds: number;
+  /** Milliseconds before the second attempt where the first one failed. */
+  retryMs: number;
 };
 
-const TIMES: ReportTimes = { leastMs: 50, renewSeconds: 10 };
+const TIMES: ReportTimes = { leastMs: 50, renewSeconds: 10, retryMs: 1000 };
 /** Of the whole cluster: of news that all nodes have at once, and of signs of life. */
 const NEWS_PER_SECOND = 100;
 const RENEWALS_PER_SECOND = 50;
@@ -55,7 +57,7 @@ export function renewalSeconds(nodes: number, least: number): number {
 
 export function reportAgent(options: AgentReporterOptions): AgentReporter {
   const { client, namespace, node, uid, nodes, report, log } = options;
-  const { leastMs, renewSeconds } = { ...TIMES, ...options.times };
+  const { leastMs, renewSeconds, retryMs } = { ...TIMES, ...options.times };
   const controller = new AbortController();
   let told: string | undefined;
   let due = Infinity;
@@ -93,7 +95,7 @@ export function reportAgent(options: AgentReporterOptions): AgentReporter {
       problem = said = undefined;
     } catch (error) {
       if (controller.signal.aborted) return;
-      const backoff = { firstMs: 1000, lastMs: next };
+      const backoff = { firstMs: retryMs, lastMs: next };
       const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
       // Who has no right to is not given it by asking often.
       if (!isStatus(error, 403)) next = retryDelay(backoff, failures, asked);

@@ -81,6 +81,9 @@ test('one lost probe is an accident; a node that joins has a minute', () => {
   const [{ token }] = rounds.due(0, 1000) as [Probe];
   rounds.answered(token, 0.001, 10);
   run(rounds, [1000, 2000], 1000, () => false);
+  rounds.expire(2000);
+  assert.equal(rounds.reaches[0]!.lost, 1);
+  assert.equal(rounds.silent.length, 0);
   run(rounds, [2000, 10_000], 1000, () => true);
   assert.equal(rounds.reaches[0]!.lost, 1);
   assert.deepEqual(rounds.silent, []);

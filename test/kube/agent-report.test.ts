@@ -49,7 +49,7 @@ async function start(renewSeconds = 3600) {
     nodes: () => 2,
     report: () => report,
     log: createLogger({ level: 'info', format: 'text' }, (line) => lines.push(line)),
-    times: { leastMs: 1, renewSeconds },
+    times: { leastMs: 1, renewSeconds, retryMs: 10 },
   });
   return {
     api,
