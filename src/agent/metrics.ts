@@ -102,11 +102,14 @@ function describe(status: AgentStatus): Metric[] {
       'Addresses of a range of this node that pods have.',
       perRange((range) => usedIn(parseCidr(range), taken)),
     ),
-    gauge('fairlead_event_loop_delay_seconds', 'How late the agent was, since its start.', [
-      { labels: { quantile: '0.5' }, value: eventLoopDelay.p50 / 1000 },
-      { labels: { quantile: '0.99' }, value: eventLoopDelay.p99 / 1000 },
-      { labels: { quantile: '1' }, value: eventLoopDelay.max / 1000 },
-    ]),
+    {
+      ...gauge('fairlead_event_loop_delay_seconds', 'How late the agent was, since its start.', [
+        { labels: { quantile: '0.5' }, value: eventLoopDelay.p50 / 1000 },
+        { labels: { quantile: '0.99' }, value: eventLoopDelay.p99 / 1000 },
+        { labels: { quantile: '1' }, value: eventLoopDelay.max / 1000 },
+      ]),
+      type: 'summary',
+    },
     ...(policy === undefined
       ? []
       : [

@@ -11,7 +11,7 @@ import { type AgentReport, shortened } from './agent-report.ts';
 /** The agent as it was when it last gave a sign of life. */
 export type AgentRecord = KubeObject & {
   node: string;
-  /** RFC 3339, by the clock of its node. */
+  /** RFC 3339, by the clock of the API server: that of a node may be wrong. */
   seenAt: string;
   /** Seconds after which one that is still there has given the next one. */
   promisedSeconds: number;

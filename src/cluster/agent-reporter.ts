@@ -131,7 +131,11 @@ async function publish(
   signal: AbortSignal,
 ): Promise<void> {
   const { namespace, node } = life;
-  const request = { body: leaseOfAgent(life, report, new Date()), signal, totalMs: LONGEST_REQUEST_MS };
+  const request = {
+    body: leaseOfAgent(life, report, new Date(client.serverTimeMs)),
+    signal,
+    totalMs: LONGEST_REQUEST_MS,
+  };
   try {
     await client.json({
       ...request,

@@ -71,13 +71,14 @@ function silentFirst(peers: AgentStatus['peers']): AgentStatus['peers'] {
   return peers.toSorted((a, b) => Number(answers(a)) - Number(answers(b)));
 }
 
-/** As in `0.31 ms`. */
+/** As in `0.31 ms at 12:00:59`. */
 function describeProbes(probes: PathProbes | undefined): string {
   if (probes === undefined) return '-';
   const { answers, rttSeconds, answeredAt, silentSince } = probes;
   if (!answers) return `none since ${silentSince}`;
   if (answeredAt === undefined) return 'none yet';
-  return rttSeconds === undefined ? 'yes' : `${(rttSeconds * 1000).toFixed(2)} ms`;
+  const took = rttSeconds === undefined ? '' : `${(rttSeconds * 1000).toFixed(2)} ms `;
+  return `${took}at ${answeredAt.slice(11, 19)}`;
 }
 
 function describePolicies({ policy }: AgentStatus): string {

@@ -42,8 +42,8 @@ test('every peer answers, in both families, on either kind of path', async () =>
     return peers.flatMap((peer) => peer.paths).every(({ probes }) => probes?.rttSeconds !== undefined);
   });
   const { stdout } = await fairlead('status', '--socket', paths.apiSocket);
-  assert.match(stdout, /^node-2 .* VXLAN to 192\.168\.2\.2 +\d+\.\d\d ms$/m);
-  assert.match(stdout, /^node-3 .* direct via 192\.168\.1\.3 +\d+\.\d\d ms$/m);
+  assert.match(stdout, /^node-2 .* VXLAN to 192\.168\.2\.2 +\d+\.\d\d ms at \d\d:\d\d:\d\d$/m);
+  assert.match(stdout, /^node-3 .* direct via 192\.168\.1\.3 +\d+\.\d\d ms at \d\d:\d\d:\d\d$/m);
   for (const mode of ['direct', 'vxlan'])
     assert.ok((await valueOf(`fairlead_peer_probe_rtt_seconds_count{mode="${mode}"}`)) >= 2);
   for (const [peer, family] of [

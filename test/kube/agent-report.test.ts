@@ -14,14 +14,17 @@ const LEASES = '/apis/coordination.k8s.io/v1/namespaces/fairlead/leases';
 
 async function start(renewSeconds = 3600) {
   const api = await FakeApi.start();
-  const writes: { method: string; path: string; report: AgentReport }[] = [];
+  const writes: { method: string; path: string; report: AgentReport; renewTime: string }[] = [];
   let answer = 200;
   api.intercept = async (url, response, request) => {
     let text = '';
     for await (const chunk of request) text += String(chunk);
-    const { metadata } = JSON.parse(text) as { metadata: { annotations: Record<string, string> } };
+    const { metadata, spec } = JSON.parse(text) as {
+      metadata: { annotations: Record<string, string> };
+      spec: { renewTime: string };
+    };
     const report = JSON.parse(metadata.annotations['fairlead.io/report']!) as AgentReport;
-    writes.push({ method: request.method ?? '', path: url.pathname, report });
+    writes.push({ method: request.method ?? '', path: url.pathname, report, renewTime: spec.renewTime });
     const missing = answer === 404 && request.method === 'POST';
     const body = { kind: 'Status', message: 'leases "fairlead-agent-node-1" is forbidden: no rights' };
     response
@@ -86,6 +89,19 @@ test('news are told once, with all that has changed; what is no news is not', as
   become({ pods: 5 });
   await pause(100);
   assert.equal(writes.length, 2);
+});
+
+test('a node whose clock is wrong is not silent for that: it takes the time of the API', async () => {
+  using world = await start(0.05);
+  const hourAgo = Date.now() - 3_600_000;
+  const { intercept } = world.api;
+  world.api.intercept = (url, response, request) => {
+    response.setHeader('date', new Date(hourAgo).toUTCString());
+    return intercept(url, response, request);
+  };
+  world.become({ ready: true });
+  await until('the second is told', () => world.writes.length >= 2);
+  assert.ok(Math.abs(Date.parse(world.writes.at(-1)!.renewTime) - hourAgo) < 120_000);
 });
 
 test('a record that is wiped is written anew by the next sign of life', async () => {
