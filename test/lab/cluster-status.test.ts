@@ -54,6 +54,17 @@ const patch = (name: string, body: object) =>
     contentType: 'application/merge-patch+json',
     body,
   });
+/** While the agent of the node does nothing. */
+async function asleep(node: LabNode, action: () => Promise<void>): Promise<void> {
+  const signal = (name: 'SIGSTOP' | 'SIGCONT') =>
+    agentProcesses(node.namespace).forEach((pid) => process.kill(pid, name));
+  signal('SIGSTOP');
+  try {
+    await action();
+  } finally {
+    signal('SIGCONT');
+  }
+}
 const remove = (name: string) => client.json({ method: 'DELETE', path: `${NETWORK}/${name}` });
 
 test('the whole cluster, and one node of it', async () => {
@@ -102,8 +113,8 @@ test('a new policy is waited for; what changes nothing of a policy is no other g
 });
 
 test('a node that lags is named, and waited for', async () => {
-  for (const pid of agentProcesses(second.namespace)) process.kill(pid, 'SIGSTOP');
-  try {
+  let waiting: Promise<CliResult> | undefined;
+  await asleep(second, async () => {
     await apply('b');
     const lagging = await ask('policy', 'status', '--wait', '--timeout', '3', '-o', 'json');
     assert.equal(lagging.status, 1);
@@ -116,13 +127,10 @@ test('a node that lags is named, and waited for', async () => {
         ['node-3', 'current'],
       ],
     );
-    const waiting = ask('policy', 'status', '--wait');
-    for (const pid of agentProcesses(second.namespace)) process.kill(pid, 'SIGCONT');
-    assert.equal((await waiting).status, 0);
-  } finally {
-    for (const pid of agentProcesses(second.namespace)) process.kill(pid, 'SIGCONT');
-    await remove('b');
-  }
+    waiting = ask('policy', 'status', '--wait');
+  });
+  assert.equal((await waiting)?.status, 0);
+  await remove('b');
 });
 
 test('an agent that is killed is silent, until it is there again', async () => {
@@ -144,22 +152,26 @@ test('an agent that is killed is silent, until it is there again', async () => {
 
 test('a record that is wiped is written anew; one that is garbage is named', async () => {
   const path = leasePath('kube-system', agentLeaseName(first.name));
-  await client.json({ method: 'DELETE', path });
-  assert.equal((await member(first.name)).agent, 'unheard');
-  assert.match((await ask('status', '--cluster')).stdout, /node-1: its agent never told how it is/);
-  await until('it is there again', async () => (await member(first.name)).agent === 'alive');
-  await client.json({
-    method: 'PATCH',
-    path,
-    contentType: 'application/merge-patch+json',
-    body: { metadata: { annotations: { 'fairlead.io/report': '{' } } },
+  await asleep(first, async () => {
+    await client.json({ method: 'DELETE', path });
+    assert.equal((await member(first.name)).agent, 'unheard');
+    assert.match((await ask('status', '--cluster')).stdout, /node-1: its agent never told how it is/);
   });
-  const { status, stdout } = await ask('status', '--cluster');
-  assert.equal(status, 1);
-  assert.match(
-    stdout,
-    /agent lease kube-system\/fairlead-agent-node-1: metadata\.annotations: fairlead\.io\/report/,
-  );
+  await until('it is there again', async () => (await member(first.name)).agent === 'alive');
+  await asleep(first, async () => {
+    await client.json({
+      method: 'PATCH',
+      path,
+      contentType: 'application/merge-patch+json',
+      body: { metadata: { annotations: { 'fairlead.io/report': '{' } } },
+    });
+    const { status, stdout } = await ask('status', '--cluster');
+    assert.equal(status, 1);
+    assert.match(
+      stdout,
+      /agent lease kube-system\/fairlead-agent-node-1: metadata\.annotations: fairlead\.io\/report/,
+    );
+  });
   await until('it is right again', async () => (await member(first.name)).agent === 'alive');
 });
 
