@@ -190,6 +190,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     enforcer,
     metrics,
     network,
+    conntrack,
     sinceResyncMs: () => performance.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
   });

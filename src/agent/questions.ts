@@ -1,5 +1,6 @@
 /** What the agent answers, and from what it knows it. */
 import type { PolicySource } from '../cluster/policy-source.ts';
+import type { Conntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
 import { renderMetrics } from '../metrics/registry.ts';
 import type { PolicyInput } from '../policy/compile.ts';
@@ -8,6 +9,7 @@ import type { Questions } from './api-server.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeNetwork } from './node-network.ts';
 import type { PolicyEnforcer } from './policy-enforcer.ts';
+import { recentFlows } from './recent-flows.ts';
 import type { AgentStatus } from './status.ts';
 
 export type Known = {
@@ -16,6 +18,7 @@ export type Known = {
   enforcer: PolicyEnforcer | undefined;
   metrics: AgentMetrics;
   network: NodeNetwork;
+  conntrack: Conntrack;
   sinceResyncMs: () => number;
   resyncSeconds: () => number;
 };
@@ -26,11 +29,12 @@ const COUNT_MS = 1000;
 const OVERDUE = 3;
 
 export function createQuestions(known: Known): Questions {
-  const { describe, policies, enforcer, metrics, network } = known;
+  const { describe, policies, enforcer, metrics, network, conntrack } = known;
   return {
     status: describe,
     why: (query) => JSON.stringify(explain(policies?.state, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
+    flows: async () => JSON.stringify({ flows: await recentFlows(conntrack, enforcer?.drops?.latest ?? []) }),
     followDrops: (onLine) => followDrops(enforcer, onLine),
     metrics: async () => renderMetrics(metrics.all(describe(), (await enforcer?.counts()) ?? [])),
     health: () => {
