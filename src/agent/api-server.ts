@@ -15,7 +15,7 @@ export type Answer = { status: number; type: string; body: string };
 export type Questions = {
   status: () => AgentStatus;
   /** @param query of `/why`. @returns JSON. */
-  why: (query: URLSearchParams) => string;
+  why: (query: URLSearchParams) => Promise<string>;
   /** Denied packets. @returns JSON. */
   drops: () => string;
   /** Connections that are open, and such as were denied lately. @returns JSON. */

@@ -1,31 +1,61 @@
 /** Why a connection is allowed or denied, in words: whose side decides, by which policy and rule. */
-import { type Ip, ipFamily, isIp, parseIp } from '../ip/ip.ts';
-import { compile, type PolicyInput } from './compile.ts';
+import { ipFamily } from '../ip/ip.ts';
+import { nameOf } from './clause.ts';
+import { compile } from './compile.ts';
+import { type End, findBackends, findEnds, findService, type Known } from './ends.ts';
 import { evaluate, type FlowVerdict } from './evaluate.ts';
-import { type PolicyPod, PROTOCOLS, type Protocol } from './objects.ts';
+import { PROTOCOLS, type Protocol } from './objects.ts';
 
-/** Each end is an address, or a pod as `namespace/name` (`default` where only a name is given). */
+/** Each end is an address, or a pod as `namespace/name` (`default` where only a name is given), `node/…`, `svc/…`. */
 export type Question = { source: string; destination: string; protocol: string; port?: number };
 
-export type End = { ip: Ip; pod?: string };
 export type Explanation = FlowVerdict & {
   source: End;
   destination: End;
   protocol: Protocol | 'ICMP';
   port?: number;
+  /** The destination is a backend of it: one that is denied, where any is. */
+  service?: { name: string; port: number; backends: readonly string[]; denied: readonly string[] };
 };
 
 /** @throws Error with the field and the cure. */
-export function explainFlow(input: PolicyInput, question: Question): Explanation {
-  const protocol = [...PROTOCOLS, 'ICMP' as const].find((known) => known === question.protocol.toUpperCase());
+export function explainFlow(known: Known, question: Question): Explanation {
+  const protocol = [...PROTOCOLS, 'ICMP' as const].find((one) => one === question.protocol.toUpperCase());
   if (protocol === undefined)
     throw new Error(
       `protocol: ${JSON.stringify(question.protocol)} is unknown; use one of tcp, udp, sctp, icmp`,
     );
   const { port } = question;
-  if (protocol !== 'ICMP' && (port === undefined || !Number.isInteger(port) || port < 1 || port > 65_535))
-    throw new Error(`port: ${port ?? 'nothing'} is not a port; name one from 1 to 65535`);
-  const [from, to] = [findEnd(input, question.source), findEnd(input, question.destination)];
+  const isPort = port !== undefined && Number.isInteger(port) && port >= 1 && port <= 65_535;
+  if (port !== undefined && !isPort) throw new Error(`port: ${port} is not a port; name one from 1 to 65535`);
+  if (findService(known, question.source) !== undefined)
+    throw new Error(`source: ${question.source} is a service, which begins no connection; name a pod`);
+  const service = findService(known, question.destination);
+  if (service !== undefined && protocol !== 'ICMP') {
+    const { port: own, ends } = findBackends(known, service, protocol, port);
+    const all = ends.map((end) => ({ end, ...explainEnds(known, question, [end], protocol, end.port) }));
+    const denied = all.filter(({ allowed }) => !allowed);
+    const { end: _, ...shown } = denied[0] ?? all[0]!;
+    const describe = (some: typeof all) => some.map(({ end }) => `${end.pod} ${end.ip} port ${end.port}`);
+    return {
+      ...shown,
+      service: { name: nameOf(service), port: own, backends: describe(all), denied: describe(denied) },
+    };
+  }
+  if (service !== undefined) throw new Error(`service ${nameOf(service)} answers no ICMP; ask about a port`);
+  if (protocol !== 'ICMP' && port === undefined)
+    throw new Error('port: nothing is not a port; name one from 1 to 65535');
+  return explainEnds(known, question, findEnds(known, question.destination), protocol, port);
+}
+
+function explainEnds(
+  known: Known,
+  question: Question,
+  to: readonly End[],
+  protocol: Protocol | 'ICMP',
+  port: number | undefined,
+): Explanation {
+  const from = findEnds(known, question.source);
   const source = from.find((end) => to.some(({ ip }) => ipFamily(ip) === ipFamily(end.ip)));
   const destination = to.find(({ ip }) => source !== undefined && ipFamily(ip) === ipFamily(source.ip));
   if (source === undefined || destination === undefined)
@@ -37,29 +67,22 @@ export function explainFlow(input: PolicyInput, question: Question): Explanation
     ...(port === undefined ? {} : { port }),
   };
   const concerned = new Set([source.ip, destination.ip]);
-  const compiled = compile(input, ({ podIPs }) => podIPs.some((ip) => concerned.has(ip)));
-  return { ...evaluate(compiled, flow), ...flow, source, destination };
+  const compiled = compile(known, ({ podIPs }) => podIPs.some((ip) => concerned.has(ip)));
+  const verdict = isNodeAndItsPod(source, destination) ? ITS_OWN_POD : evaluate(compiled, flow);
+  return { ...verdict, ...flow, source, destination };
 }
 
-function findEnd({ pods }: PolicyInput, text: string): End[] {
-  if (isIp(text)) {
-    const ip = parseIp(text);
-    const pod = pods.find(({ podIPs, hostNetwork }) => !hostNetwork && podIPs.includes(ip));
-    return [{ ip, ...(pod === undefined ? {} : { pod: nameOf(pod) }) }];
-  }
-  const name = text.includes('/') ? text : `default/${text}`;
-  const pod = pods.find((candidate) => nameOf(candidate) === name);
-  if (pod === undefined)
-    throw new Error(
-      `${JSON.stringify(text)} is neither an address nor a pod; write NAMESPACE/NAME as kubectl shows them`,
-    );
-  if (pod.podIPs.length === 0) throw new Error(`pod ${name} has no address yet; wait until it runs`);
-  return pod.podIPs.map((ip) => ({ ip, pod: name }));
+/** Probes of a kubelet always pass: nothing is forwarded. */
+function isNodeAndItsPod(source: End, destination: End): boolean {
+  return (
+    source.on !== undefined &&
+    source.on === destination.on &&
+    (source.node === undefined) !== (destination.node === undefined)
+  );
 }
 
-function nameOf({ namespace, name }: PolicyPod): string {
-  return `${namespace}/${name}`;
-}
+const OWN_SIDE = { allowed: true, because: 'a node and its own pods always reach each other', policies: [] };
+const ITS_OWN_POD: FlowVerdict = { allowed: true, egress: OWN_SIDE, ingress: OWN_SIDE };
 
 export function formatExplanation({
   allowed,
@@ -69,8 +92,8 @@ export function formatExplanation({
   destination,
   protocol,
   port,
+  service,
 }: Explanation): string {
-  const end = ({ ip, pod }: End) => (pod === undefined ? ip : `${pod} (${ip})`);
   const what = `${protocol}${port === undefined ? '' : ` ${port}`}`;
   const line = (name: string, passes: boolean, because: string) =>
     `  ${name.padEnd(8)}${passes ? 'allowed' : 'DENIED '}  ${because}`;
@@ -80,9 +103,27 @@ export function formatExplanation({
       ...(proposed === undefined ? [] : [line('  staged', proposed.allowed, proposed.because)]),
     ].join('\n');
   return [
-    `${allowed ? 'Allowed' : 'Denied'}: ${end(source)} → ${end(destination)}, ${what}`,
+    `${allowed ? 'Allowed' : 'Denied'}: ${describeEnd(source)} → ${describeEnd(destination)}, ${what}`,
+    ...(service === undefined ? [] : [describeService(service)]),
     side('egress', egress),
     side('ingress', ingress),
     '',
   ].join('\n');
+}
+
+function describeEnd({ ip, pod, node }: End): string {
+  if (pod !== undefined) return `${pod} (${ip})`;
+  return node === undefined ? ip : `node ${node} (${ip})`;
+}
+
+const MOST_SHOWN = 5;
+
+function describeService({ name, port, backends, denied }: NonNullable<Explanation['service']>): string {
+  const listed = backends.slice(0, MOST_SHOWN).join(', ');
+  const more = backends.length > MOST_SHOWN ? `, and ${backends.length - MOST_SHOWN} more` : '';
+  const verdict =
+    denied.length === 0 || denied.length === backends.length
+      ? ''
+      : `; ${denied.length} of ${backends.length} denied: ${denied.slice(0, MOST_SHOWN).join(', ')}`;
+  return `  service ${name} port ${port} leads to ${listed}${more}: policies see these addresses, not the service's${verdict}`;
 }
