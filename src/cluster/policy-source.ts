@@ -14,6 +14,7 @@ import type { ClusterPolicy } from '../policy/objects.ts';
 import type { KubeStore } from './kube-store.ts';
 
 export type PolicyState = PolicyInput & {
+  pods: readonly Pod[];
   /** Digests of the versions that it is made from: see {@link digestVersions}. */
   versions: PolicyVersions;
 };
