@@ -158,6 +158,13 @@ const CASES: readonly [what: string, yaml: string, wanted: readonly RegExp[]][] 
     [/^no-dns: /],
   ],
   [
+    'egress to namespaces that have no name server',
+    policy(
+      `{ ${WEB}, policyTypes: [Egress], egress: [{ to: [{ namespaceSelector: { matchLabels: { team: ops } } }] }] }`,
+    ),
+    [/^no-dns: /],
+  ],
+  [
     'egress with ports, and without DNS',
     policy(`{ ${WEB}, policyTypes: [Egress], egress: [{ ports: [{ port: 443 }, { port: 53 }] }] }`),
     [/^no-dns: /],
@@ -286,6 +293,27 @@ const SANE: readonly [what: string, yaml: string][] = [
   [
     'DNS for everybody, and a database for one',
     `${policy('{ podSelector: {}, policyTypes: [Egress], egress: [{ to: [{ namespaceSelector: {}, podSelector: { matchLabels: { k8s-app: kube-dns } } }], ports: [{ port: 53, protocol: UDP }, { port: 53, protocol: TCP }] }] }', 'name: dns, namespace: shop')}---\n${policy(`{ ${WEB}, policyTypes: [Egress], egress: [{ to: [{ podSelector: { matchLabels: { app: db } } }], ports: [{ port: sql }] }] }`)}`,
+  ],
+  [
+    'DNS for everybody by a cluster policy',
+    `${clusterPolicy('dns', `{ tier: Admin, priority: 10, ${ALL_NAMESPACES}, egress: [{ action: Accept, to: [{ namespaces: { matchLabels: { kubernetes.io/metadata.name: kube-system } } }], protocols: [{ udp: { destinationPort: { number: 53 } } }] }] }`)}---\n${policy(`{ ${WEB}, policyTypes: [Egress], egress: [{ to: [{ podSelector: { matchLabels: { app: db } } }] }] }`)}`,
+  ],
+  [
+    'either of two peers, both of them there',
+    policy(
+      `{ ${WEB}, ingress: [{ from: [{ namespaceSelector: { matchLabels: { team: sales } } }, { podSelector: { matchLabels: { app: db } } }] }] }`,
+    ),
+  ],
+  [
+    'cluster policies about others, and ranges beside each other',
+    ['sales', 'ops']
+      .map((team, index) =>
+        clusterPolicy(
+          team,
+          `{ tier: Admin, priority: ${index}, subject: { namespaces: { matchLabels: { team: ${team} } } }, egress: [{ action: Accept, to: [{ networks: [10.1.0.0/16] }] }, { action: Deny, to: [{ networks: [10.0.0.0/8] }] }] }`,
+        ),
+      )
+      .join('---\n'),
   ],
   [
     'monitoring from another namespace',

@@ -66,12 +66,21 @@ function findMissingDns(policy: NetworkPolicy, around: Surroundings): Mistake[] 
   const others = around.policies.filter(
     (other) =>
       other.namespace === namespace &&
-      other.staged === policy.staged &&
+      (policy.staged || !other.staged) &&
       allows(other.egress ?? []) &&
       (isWithin(policy.pods, other.pods) ||
         (own.length > 0 && own.every(({ labels }) => meets(labels, other.pods)))),
   );
-  if (others.length > 0) return [];
+  const labels = around.namespaces.find(({ name }) => name === namespace)?.labels ?? {};
+  const overriding = around.clusterPolicies.filter(
+    ({ tier, staged, subject, egress: rules }) =>
+      tier === 'admin' &&
+      (policy.staged || !staged) &&
+      meets(labels, subject.namespaces) &&
+      isWithin(policy.pods, subject.pods) &&
+      allows(rules.filter(({ action }) => action === 'accept')),
+  );
+  if (others.length + overriding.length > 0) return [];
   return [
     {
       mistake: 'no-dns',

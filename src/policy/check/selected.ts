@@ -9,10 +9,20 @@ export function podsOf(
   own: string | undefined,
   { pods, namespaces }: Pick<Surroundings, 'pods' | 'namespaces'>,
 ): PolicyPod[] {
+  const byNamespace = groupByNamespace(pods);
+  const meant = (some: readonly PolicyPod[] = []) => some.filter(({ labels }) => meets(labels, selector));
+  if (wanted === undefined) return meant(byNamespace.get(own ?? ''));
   const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
-  return pods.filter(
-    ({ namespace, labels }) =>
-      (wanted === undefined ? namespace === own : meets(labelsOf.get(namespace) ?? {}, wanted)) &&
-      meets(labels, selector),
+  return [...byNamespace].flatMap(([name, some]) =>
+    meets(labelsOf.get(name) ?? {}, wanted) ? meant(some) : [],
   );
+}
+
+const groups = new WeakMap<readonly PolicyPod[], ReadonlyMap<string, readonly PolicyPod[]>>();
+
+/** Of pods that were asked about before nobody counts again: policies are many. */
+function groupByNamespace(pods: readonly PolicyPod[]): ReadonlyMap<string, readonly PolicyPod[]> {
+  let known = groups.get(pods);
+  if (known === undefined) groups.set(pods, (known = Map.groupBy(pods, ({ namespace }) => namespace)));
+  return known;
 }
