@@ -1,11 +1,13 @@
 /** The commands about policies as processes, against a cluster with an API: what they say, and what they refuse. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { clientOf } from '../../src/lab/client.ts';
+import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import type { CrowdLine } from '../../src/policy/matrix.ts';
 import { askAgent } from '../../src/status/ask.ts';
@@ -295,6 +297,24 @@ test('hostile input is answered with one sentence, and never with a stack', asyn
     ).join('---\n'),
   );
   assert.equal((await fairlead('policy', 'check', '--offline', '-f', many)).stdout, 'No mistakes found.\n');
+});
+
+test('a reader that has seen enough, and a shell that knows no cluster', async () => {
+  const shell = (command: string) =>
+    new Promise<string>((resolve) => {
+      execFile('sh', ['-c', command], (_, stdout, stderr) => resolve(stdout + stderr));
+    });
+  const bad = file(
+    'bad.yaml',
+    Array.from({ length: 1000 }, (_, index) =>
+      policyOf(`p${index}`, '{ ingress: [{ ports: [{ port: 0 }] }] }'),
+    ).join('---\n'),
+  );
+  assert.equal(await shell(`${FAIRLEAD} policy check --offline -f ${bad} -o json | head -1`), '[\n');
+  assert.match(
+    await shell(`env -u KUBECONFIG -u KUBERNETES_SERVICE_HOST HOME=${directory} ${FAIRLEAD} policy matrix`),
+    /^fairlead: there is no \$KUBECONFIG and no .*; name a kubeconfig with --kubeconfig\n$/,
+  );
 });
 
 test('why of a service names the pods behind it', async () => {
