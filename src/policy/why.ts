@@ -100,7 +100,7 @@ export function formatExplanation({
   const side = (name: string, { allowed: passes, because, proposed }: FlowVerdict['egress']) =>
     [
       line(name, passes, because),
-      ...(proposed === undefined ? [] : [line('  staged', proposed.allowed, proposed.because)]),
+      ...(proposed === undefined ? [] : [line('staged', proposed.allowed, proposed.because)]),
     ].join('\n');
   return [
     `${allowed ? 'Allowed' : 'Denied'}: ${describeEnd(source)} → ${describeEnd(destination)}, ${what}`,

@@ -8,6 +8,7 @@ import { nameOf } from '../../policy/clause.ts';
 import { compile, type PolicyInput } from '../../policy/compile.ts';
 import { diffPolicies, type ReachChange } from '../../policy/diff.ts';
 import { changedFlows, type FlowChange } from '../../policy/flow-change.ts';
+import { hasNetwork } from '../../policy/population.ts';
 import { askAgent } from '../../status/ask.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from '../command.ts';
@@ -17,7 +18,8 @@ import { table } from '../table.ts';
 import { FILE_HELP, FILE_OPTION, filesOf } from './files.ts';
 import { gatherRows } from './rows.ts';
 
-type Differences = { changes: ReachChange[]; flows?: FlowChange[] };
+type NamedFlow = FlowChange & { sourcePod?: string; destinationPod?: string };
+type Differences = { changes: ReachChange[]; flows?: NamedFlow[] };
 
 export const policyDiffCommand: Command = {
   name: 'policy diff',
@@ -80,9 +82,19 @@ function gone({ policies, clusterPolicies }: PolicyInput, without: Options[strin
   return names;
 }
 
-async function askFlows(socket: string, before: PolicyInput, after: PolicyInput): Promise<FlowChange[]> {
+async function askFlows(socket: string, before: PolicyInput, after: PolicyInput): Promise<NamedFlow[]> {
   const { flows } = (await askAgent(socket, '/flows')) as { flows: RecentFlow[] };
-  return changedFlows(compile(before), compile(after), flows);
+  const names = new Map(
+    before.pods.filter(hasNetwork).flatMap((pod) => pod.podIPs.map((ip) => [ip, nameOf(pod)])),
+  );
+  return changedFlows(compile(before), compile(after), flows).map((change) => {
+    const [sourcePod, destinationPod] = [names.get(change.source), names.get(change.destination)];
+    return {
+      ...change,
+      ...(sourcePod === undefined ? {} : { sourcePod }),
+      ...(destinationPod === undefined ? {} : { destinationPod }),
+    };
+  });
 }
 
 function format({ changes, flows }: Differences): string {
@@ -105,15 +117,17 @@ function formatChanges(changes: readonly ReachChange[]): string {
     : table(['TO', 'BEFORE', 'AFTER', 'FROM'], byTarget!);
 }
 
-function formatFlows(flows: readonly FlowChange[]): string {
+function formatFlows(flows: readonly NamedFlow[]): string {
   if (flows.length === 0) return 'No connection of that node would end otherwise.\n';
   return table(
     ['SEEN LATELY', 'BEFORE', 'AFTER', 'BECAUSE'],
-    flows.map(({ protocol, source, destination, port, before, after, because }) => [
-      `${protocol} ${source} → ${destination}${port === undefined ? '' : ` port ${port}`}`,
-      before,
-      after,
-      because,
-    ]),
+    flows.map(
+      ({ protocol, source, sourcePod, destination, destinationPod, port, before, after, because }) => [
+        `${protocol}${port === undefined ? '' : ` ${port}`} ${sourcePod ?? source} → ${destinationPod ?? destination}`,
+        before,
+        after,
+        because,
+      ],
+    ),
   );
 }

@@ -11,6 +11,11 @@ export function describeMiss(selector: Selector, candidates: readonly Labels[]):
   return missing === undefined ? 'none has all of the labels' : describeOne(missing, candidates);
 }
 
+/** A question names the cure by itself. */
+export function withCure(reason: string, cure: string): string {
+  return reason.endsWith('?') ? reason : `${reason}; ${cure}`;
+}
+
 function describeOne(requirement: Requirement, candidates: readonly Labels[]): string {
   const { key, operator } = requirement;
   if (operator === 'NotIn' || operator === 'DoesNotExist') return `all have a label ${key} that it excludes`;

@@ -5,7 +5,7 @@ import { DIRECTIONS, type Peer, type PodPeer } from '../objects.ts';
 import { hasNetwork } from '../population.ts';
 import { meets } from '../selector.ts';
 import type { Checked, Mistake, Surroundings } from './check.ts';
-import { describeMiss } from './miss.ts';
+import { describeMiss, withCure } from './miss.ts';
 import { podsOf } from './selected.ts';
 
 export function findPeerMistakes(policy: Checked, around: Surroundings): Mistake[] {
@@ -41,16 +41,21 @@ function findEmptyPeer(
     );
   if (within.length > 0)
     return fail(
-      `means no pod: ${describeMiss(
-        peer.pods,
-        within.map(({ labels }) => labels),
-      )}; correct podSelector`,
+      `means no pod: ${withCure(
+        describeMiss(
+          peer.pods,
+          within.map(({ labels }) => labels),
+        ),
+        'correct podSelector',
+      )}`,
     );
   if (peer.namespaces === undefined) return fail(`means no pod: namespace ${namespace} has none`);
   const labels = around.namespaces.map((one) => one.labels);
   return labels.some((one) => meets(one, peer.namespaces!))
     ? fail('means namespaces that have no pods; correct namespaceSelector')
-    : fail(`means no namespace: ${describeMiss(peer.namespaces, labels)}; correct namespaceSelector`);
+    : fail(
+        `means no namespace: ${withCure(describeMiss(peer.namespaces, labels), 'correct namespaceSelector')}`,
+      );
 }
 
 /**

@@ -2,7 +2,7 @@
 import { hasNetwork } from '../population.ts';
 import { meets } from '../selector.ts';
 import type { Checked, Mistake, Surroundings } from './check.ts';
-import { describeMiss } from './miss.ts';
+import { describeMiss, withCure } from './miss.ts';
 import { podsOf } from './selected.ts';
 
 export function findSubjectMistakes({ namespace, subject }: Checked, around: Surroundings): Mistake[] {
@@ -24,7 +24,7 @@ export function findSubjectMistakes({ namespace, subject }: Checked, around: Sur
       namespace !== undefined && elsewhere !== undefined
         ? `pods with these labels are in namespace ${elsewhere.namespace}: write metadata.namespace`
         : 'correct the selector, or apply the policy together with its pods';
-    return [{ mistake: 'selects-nothing', text: `selects no pod: ${reason}; ${cure}` }];
+    return [{ mistake: 'selects-nothing', text: `selects no pod: ${withCure(reason, cure)}` }];
   }
   if (meant.every((pod) => pod.hostNetwork))
     return [
