@@ -17,6 +17,8 @@ const WORLD = `
 ---
 { apiVersion: v1, kind: Namespace, metadata: { name: kube-system } }
 ---
+{ apiVersion: v1, kind: Namespace, metadata: { name: new, labels: { team: new } } }
+---
 apiVersion: apps/v1
 kind: Deployment
 metadata: { name: web, namespace: shop }
@@ -129,6 +131,11 @@ const CASES: readonly [what: string, yaml: string, wanted: readonly RegExp[]][] 
     [
       /^selects-nothing: selects no pod: namespace default has no pods; pods with these labels are in namespace shop/,
     ],
+  ],
+  [
+    'a misspelt namespace',
+    policy('{ podSelector: {} }', 'name: p, namespace: shpo'),
+    [/^selects-nothing: selects no pod: there is no namespace shpo; did you mean shop\?/],
   ],
   [
     'pods in the network of their node',
@@ -297,6 +304,13 @@ const SANE: readonly [what: string, yaml: string][] = [
   [
     'DNS for everybody by a cluster policy',
     `${clusterPolicy('dns', `{ tier: Admin, priority: 10, ${ALL_NAMESPACES}, egress: [{ action: Accept, to: [{ namespaces: { matchLabels: { kubernetes.io/metadata.name: kube-system } } }], protocols: [{ udp: { destinationPort: { number: 53 } } }] }] }`)}---\n${policy(`{ ${WEB}, policyTypes: [Egress], egress: [{ to: [{ podSelector: { matchLabels: { app: db } } }] }] }`)}`,
+  ],
+  [
+    'a namespace before its pods',
+    policy(
+      '{ podSelector: {}, ingress: [{ from: [{ podSelector: {} }, { namespaceSelector: { matchLabels: { team: new } } }] }] }',
+      'name: p, namespace: new',
+    ),
   ],
   [
     'either of two peers, both of them there',

@@ -49,13 +49,17 @@ function findEmptyPeer(
         'correct podSelector',
       )}`,
     );
-  if (peer.namespaces === undefined) return fail(`means no pod: namespace ${namespace} has none`);
+  // Whoever will be there is rightly meant before.
+  if (peer.namespaces === undefined)
+    return peer.pods.length === 0 ? [] : fail(`means no pod: namespace ${namespace} has none`);
   const labels = around.namespaces.map((one) => one.labels);
-  return labels.some((one) => meets(one, peer.namespaces!))
-    ? fail('means namespaces that have no pods; correct namespaceSelector')
-    : fail(
-        `means no namespace: ${withCure(describeMiss(peer.namespaces, labels), 'correct namespaceSelector')}`,
-      );
+  if (labels.some((one) => meets(one, peer.namespaces!)))
+    return peer.pods.length === 0
+      ? []
+      : fail('means namespaces that have no pods; correct namespaceSelector');
+  return fail(
+    `means no namespace: ${withCure(describeMiss(peer.namespaces, labels), 'correct namespaceSelector')}`,
+  );
 }
 
 /**

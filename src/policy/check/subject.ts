@@ -1,4 +1,5 @@
 /** Whom a policy is about: nobody, or pods that no policy concerns. */
+import { nearestName } from '../../config/nearest.ts';
 import { hasNetwork } from '../population.ts';
 import { meets } from '../selector.ts';
 import type { Checked, Mistake, Surroundings } from './check.ts';
@@ -10,6 +11,8 @@ export function findSubjectMistakes({ namespace, subject }: Checked, around: Sur
   const within = podsOf({ ...subject, pods: [] }, namespace, around);
   // Of pods that nobody told of nothing can be said.
   if (!complete && within.length === 0) return [];
+  if (namespace !== undefined && within.length === 0 && subject.pods.length === 0)
+    return findNoNamespace(namespace, around);
   const meant = within.filter(({ labels }) => meets(labels, subject.pods));
   if (meant.length === 0) {
     const elsewhere = pods.find(({ labels }) => subject.pods.length > 0 && meets(labels, subject.pods));
@@ -36,4 +39,16 @@ export function findSubjectMistakes({ namespace, subject }: Checked, around: Sur
   return meant.some(hasNetwork)
     ? []
     : [{ mistake: 'selects-nothing', text: 'selects pods alone that have ended; correct the selector' }];
+}
+
+/** A policy for all pods of a namespace is rightly there before them. */
+function findNoNamespace(namespace: string, { namespaces }: Surroundings): Mistake[] {
+  const names = namespaces.map(({ name }) => name);
+  if (names.includes(namespace)) return [];
+  const nearest = nearestName(namespace, names);
+  const cure =
+    nearest === undefined ? 'create it, or correct metadata.namespace' : `did you mean ${nearest}?`;
+  return [
+    { mistake: 'selects-nothing', text: `selects no pod: there is no namespace ${namespace}; ${cure}` },
+  ];
 }
