@@ -15,8 +15,8 @@ export type End = {
   node?: string;
   /** Where the pod runs, as far as that is known, or which node it is. */
   on?: string;
-  /** Where it is a backend of a service: its own port. */
-  port?: number;
+  /** Of a destination: where it is asked, behind a service too. */
+  port?: number | undefined;
 };
 
 /** Services are known where they were asked for: undefined, or why they could not be read. */

@@ -1,5 +1,5 @@
 /** Why a connection is allowed or denied, in words: whose side decides, by which policy and rule. */
-import { ipFamily } from '../ip/ip.ts';
+import { ipFamily, isIp, parseIp } from '../ip/ip.ts';
 import { nameOf } from './clause.ts';
 import { compile } from './compile.ts';
 import { type End, findBackends, findEnds, findService, type Known } from './ends.ts';
@@ -30,46 +30,52 @@ export function explainFlow(known: Known, question: Question): Explanation {
   if (port !== undefined && !isPort) throw new Error(`port: ${port} is not a port; name one from 1 to 65535`);
   if (findService(known, question.source) !== undefined)
     throw new Error(`source: ${question.source} is a service, which begins no connection; name a pod`);
+  const from = findEnds(known, question.source);
   const service = findService(known, question.destination);
-  if (service !== undefined && protocol !== 'ICMP') {
-    const { port: own, ends } = findBackends(known, service, protocol, port);
-    const all = ends.map((end) => ({ end, ...explainEnds(known, question, [end], protocol, end.port) }));
-    const denied = all.filter(({ allowed }) => !allowed);
-    const { end: _, ...shown } = denied[0] ?? all[0]!;
-    const describe = (some: typeof all) => some.map(({ end }) => `${end.pod} ${end.ip} port ${end.port}`);
-    return {
-      ...shown,
-      service: { name: nameOf(service), port: own, backends: describe(all), denied: describe(denied) },
-    };
+  if (service === undefined) {
+    if (protocol !== 'ICMP' && port === undefined)
+      throw new Error('port: nothing is not a port; name one from 1 to 65535');
+    const ends = findEnds(known, question.destination).map((end) => ({ ...end, port }));
+    return explainPairs(known, pairUp(from, ends, question).slice(0, 1), protocol)[0]!;
   }
-  if (service !== undefined) throw new Error(`service ${nameOf(service)} answers no ICMP; ask about a port`);
-  if (protocol !== 'ICMP' && port === undefined)
-    throw new Error('port: nothing is not a port; name one from 1 to 65535');
-  return explainEnds(known, question, findEnds(known, question.destination), protocol, port);
+  if (protocol === 'ICMP')
+    throw new Error(`service ${nameOf(service)} answers no ICMP; ask about one of its ports`);
+  const { port: own, ends } = findBackends(known, service, protocol, port);
+  const asked = isIp(question.destination) ? ipFamily(parseIp(question.destination)) : undefined;
+  const meant = asked === undefined ? ends : ends.filter(({ ip }) => ipFamily(ip) === asked);
+  const all = explainPairs(known, pairUp(from, meant, question), protocol);
+  const denied = all.filter(({ allowed }) => !allowed);
+  const describe = (some: readonly Explanation[]) =>
+    some.map(({ destination: { pod, ip, port: target } }) => `${pod} ${ip} port ${target}`);
+  return {
+    ...(denied[0] ?? all[0]!),
+    service: { name: nameOf(service), port: own, backends: describe(all), denied: describe(denied) },
+  };
 }
 
-function explainEnds(
-  known: Known,
-  question: Question,
-  to: readonly End[],
-  protocol: Protocol | 'ICMP',
-  port: number | undefined,
-): Explanation {
-  const from = findEnds(known, question.source);
-  const source = from.find((end) => to.some(({ ip }) => ipFamily(ip) === ipFamily(end.ip)));
-  const destination = to.find(({ ip }) => source !== undefined && ipFamily(ip) === ipFamily(source.ip));
-  if (source === undefined || destination === undefined)
-    throw new Error(`${question.source} and ${question.destination} have no address of one family`);
-  const flow = {
-    source: source.ip,
-    destination: destination.ip,
-    protocol,
-    ...(port === undefined ? {} : { port }),
-  };
-  const concerned = new Set([source.ip, destination.ip]);
+type Pair = { source: End; destination: End };
+
+/** Of one family each. */
+function pairUp(from: readonly End[], to: readonly End[], { source, destination }: Question): Pair[] {
+  const pairs = to.flatMap((end): Pair[] => {
+    const own = from.find(({ ip }) => ipFamily(ip) === ipFamily(end.ip));
+    return own === undefined ? [] : [{ source: own, destination: end }];
+  });
+  if (pairs.length === 0) throw new Error(`${source} and ${destination} have no address of one family`);
+  return pairs;
+}
+
+function explainPairs(known: Known, pairs: readonly Pair[], protocol: Protocol | 'ICMP'): Explanation[] {
+  const concerned = new Set(pairs.flatMap(({ source, destination }) => [source.ip, destination.ip]));
   const compiled = compile(known, ({ podIPs }) => podIPs.some((ip) => concerned.has(ip)));
-  const verdict = isNodeAndItsPod(source, destination) ? ITS_OWN_POD : evaluate(compiled, flow);
-  return { ...verdict, ...flow, source, destination };
+  return pairs.map(({ source, destination }) => {
+    const { port } = destination;
+    const asked = { protocol, ...(port === undefined ? {} : { port }) };
+    const verdict = isNodeAndItsPod(source, destination)
+      ? ITS_OWN_POD
+      : evaluate(compiled, { source: source.ip, destination: destination.ip, ...asked });
+    return { ...verdict, ...asked, source, destination };
+  });
 }
 
 /** Probes of a kubelet always pass: nothing is forwarded. */

@@ -111,6 +111,27 @@ test('a service is the pods behind it, at their own port: of several, one that i
   assert.equal(why('shop/client', 'svc/shop/web').allowed, true, 'its only port');
 });
 
+test('a service of two families leads to the addresses of the family in which it is asked', () => {
+  const both = { ...pod('both', '10.244.0.9', 'node-1', { app: 'both' }) };
+  const six = { ...pod('six', 'fd00::6', 'node-1') };
+  const known: Known = {
+    ...KNOWN,
+    policies: [],
+    pods: [...KNOWN.pods, { ...both, podIPs: [...both.podIPs, parseIp('fd00::9')] }, six],
+    services: [
+      service('both', {
+        clusterIPs: ['10.96.0.9', 'fd00:96::9'],
+        selector: { app: 'both' },
+        ports: [{ port: 80 }],
+      }),
+    ],
+  };
+  const backends = (source: string, name: string) => why(source, name, 80, 'tcp', known).service?.backends;
+  assert.deepEqual(backends('shop/client', 'svc/shop/both'), ['shop/both 10.244.0.9 port 80']);
+  assert.deepEqual(backends('shop/six', 'svc/shop/both'), ['shop/both fd00::9 port 80']);
+  assert.deepEqual(backends('shop/both', 'fd00:96::9'), ['shop/both fd00::9 port 80']);
+});
+
 test('what means nobody is refused, with what was probably meant', () => {
   const cases: readonly [Parameters<typeof why>, RegExp][] = [
     [['shop/clien', 'shop/web-1', 80], /^there is no pod shop\/clien; did you mean shop\/client\?$/],
