@@ -2,7 +2,7 @@
 import { cidrContainsCidr } from '../../ip/cidr.ts';
 import { type ClusterPolicy, DIRECTIONS, type Peer, type PolicyPort, type TierRule } from '../objects.ts';
 import type { Mistake, Surroundings } from './check.ts';
-import { isWithin } from './directions.ts';
+import { isWithin } from './within.ts';
 
 export function findOrderMistakes(policy: ClusterPolicy, { clusterPolicies }: Surroundings): Mistake[] {
   const tier = clusterPolicies.filter((other) => other.tier === policy.tier && other.name !== policy.name);
