@@ -102,6 +102,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           onForce: () => reporter?.look(),
         });
   stack.defer(() => enforcer?.stop());
+  enforcer?.drops?.follow((denial) => store.denials?.tell(denial));
   const prober = stack.use(startProber({ intervalSeconds: () => configuration.probes.intervalSeconds, log }));
   const version = versionOf();
   const metrics = createAgentMetrics(version);
@@ -221,6 +222,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     prober,
     errors,
     network,
+    conntrack,
     sinceResyncMs: () => performance.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
   });

@@ -27,6 +27,7 @@ export type Configuration = {
   };
   paths: { socketDirectory: string; stateDirectory: string };
   resyncSeconds: number;
+  policy: { events: boolean };
   probes: { intervalSeconds: number };
   metrics: { address: string };
   log: LogSettings;

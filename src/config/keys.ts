@@ -192,6 +192,13 @@ export const KEYS: readonly Key[] = [
     reload: { restart: 'the timer is set at the start' },
   },
   {
+    path: 'policy.events',
+    type: 'boolean',
+    default: false,
+    doc: 'Whether a pod whose packets a policy denies gets an Event that says so, with the policy and how often, written at most once a minute.',
+    reload: 'live',
+  },
+  {
     path: 'probes.intervalSeconds',
     type: 'integer',
     minimum: 0,
