@@ -18,6 +18,12 @@ export function chartValues(): Values {
   return parse(read('values.yaml')) as Values;
 }
 
+/** @param events whether agents tell pods what policies denied to them, for which they need rights. */
+export function valuesWithEvents(events: boolean): Values {
+  const values = chartValues();
+  return { ...values, configuration: { ...(values['configuration'] as object), policy: { events } } };
+}
+
 /** @returns the text of all objects. */
 export function renderChart(values: Values = chartValues(), namespace: string = NAMESPACE): string {
   const scope = { Values: values, Release: { Namespace: namespace } };
@@ -38,7 +44,9 @@ type Schema = Readonly<Record<string, unknown>> & { properties?: Record<string, 
 /** The schema by which Helm checks values: the configuration's keys by the configuration's own. */
 export function valuesSchema(): object {
   const { $schema: _, title: __, ...configuration } = configurationSchema() as Schema;
-  const { metrics: ___, ...properties } = configuration.properties ?? {};
+  // These two the chart decides: where probes ask, and in whose namespace agents may write.
+  const { metrics: ___, cluster, ...properties } = configuration.properties ?? {};
+  const { reportNamespace: ____, ...ofCluster } = cluster?.properties ?? {};
   const text = { type: 'string' };
   const object = (fields: Record<string, object>) => ({
     type: 'object',
@@ -54,7 +62,10 @@ export function valuesSchema(): object {
       image: { type: 'string', minLength: 1 },
       imagePullPolicy: { enum: ['Always', 'IfNotPresent', 'Never'] },
       imagePullSecrets: { type: 'array', items: object({ name: text }) },
-      configuration: { ...configuration, properties },
+      configuration: {
+        ...configuration,
+        properties: { ...properties, cluster: { ...cluster, properties: ofCluster } },
+      },
       metrics: object({ address: { enum: ['127.0.0.1', '0.0.0.0', '[::]'] }, port }),
       podMonitor: object({ enabled: { type: 'boolean' } }),
       apiServer: object({ host: text, port }),

@@ -1,6 +1,7 @@
 /** Whether Fairlead is being removed from the cluster, or only this agent is replaced. */
 import { isStatus } from '../kube/api-error.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { podNamespace } from '../kube/in-cluster.ts';
 import { fieldsAt, isFields, textAt } from '../kube/kinds/fields.ts';
 import type { Logger } from '../log/logger.ts';
 
@@ -18,9 +19,7 @@ const PATIENCE_MS = 5000;
  * @param daemonSet its name, or `namespace/name`.
  */
 export function watchRemoval(client: KubeClient, daemonSet: string, log: Logger): Removal {
-  const [name = '', namespace = process.env['POD_NAMESPACE'] ?? 'kube-system'] = daemonSet
-    .split('/')
-    .toReversed();
+  const [name = '', namespace = podNamespace() ?? 'kube-system'] = daemonSet.split('/').toReversed();
   const path = `/apis/apps/v1/namespaces/${namespace}/daemonsets/${name}`;
   const ask = () => client.json({ path, totalMs: PATIENCE_MS });
   // One that was never seen is a wrong name, which must not look like a removal at every stop.

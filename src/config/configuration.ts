@@ -24,6 +24,7 @@ export type Configuration = {
     directory: string;
     kubeconfig: string;
     startupTaint: string;
+    reportNamespace: string;
     assignRanges: 'auto' | 'never';
   };
   paths: { socketDirectory: string; stateDirectory: string; sysctlDirectory: string };
@@ -37,6 +38,8 @@ export type Configuration = {
   };
   host: { systemdDirectory: string; networkManagerDirectory: string };
   resyncSeconds: number;
+  policy: { events: boolean };
+  probes: { intervalSeconds: number };
   metrics: { address: string };
   log: LogSettings;
 };

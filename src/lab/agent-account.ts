@@ -1,13 +1,14 @@
 /** What agents may do in a lab: what the manifest's roles allow them in a cluster, so that a missing verb shows here. */
 import { parseAllDocuments } from 'yaml';
-import { renderChart } from '../chart/chart.ts';
+import { renderChart, type Values } from '../chart/chart.ts';
 import { type Grant, grantsTo, type RoleObject } from './api/authorize.ts';
 
 const ACCOUNT = 'fairlead';
 
-export function agentGrants(): Grant[] {
+/** @param values of the chart. */
+export function agentGrants(values: Values): Grant[] {
   return grantsTo(
     ACCOUNT,
-    parseAllDocuments(renderChart()).map((document) => document.toJS() as RoleObject),
+    parseAllDocuments(renderChart(values)).map((document) => document.toJS() as RoleObject),
   );
 }

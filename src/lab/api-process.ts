@@ -1,6 +1,7 @@
 /** The process of a lab's API: it serves the objects, and runs the lab's pods from them. */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:https';
+import { valuesWithEvents } from '../chart/chart.ts';
 import { FairleadError } from '../errors/errors.ts';
 import { createLogger } from '../log/logger.ts';
 import { agentGrants } from './agent-account.ts';
@@ -43,7 +44,7 @@ export async function serveLabApi(name: string): Promise<never> {
   runPods(plan, api, logger);
   const listener = apiListener(api, [
     { token: access.token },
-    { token: access.agentToken, grants: agentGrants() },
+    { token: access.agentToken, grants: agentGrants(valuesWithEvents(true)) },
   ]);
   const { key, certificate: cert } = access;
   await Promise.all(

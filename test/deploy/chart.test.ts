@@ -93,7 +93,7 @@ test('values reach what they are for', () => {
   const { initContainers, containers } = agentPod(manifests);
   assert.ok(initContainers[0]!.volumeMounts.some(({ mountPath }) => mountPath === '/etc/systemd'));
   assert.deepEqual(
-    containers[0]!.env!.slice(2).map(({ value }) => value),
+    containers[0]!.env!.slice(1).map(({ value }) => value),
     ['192.0.2.1', '6443'],
   );
   assert.equal(ofKind(manifests, 'PodMonitor').metadata.namespace, 'network');

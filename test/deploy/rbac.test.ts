@@ -11,8 +11,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openCluster } from '../../src/agent/cluster-source.ts';
-import { chartValues } from '../../src/chart/chart.ts';
+import { chartValues, valuesWithEvents } from '../../src/chart/chart.ts';
+import { reportDenials } from '../../src/cluster/denial-report.ts';
 import { parseConfiguration } from '../../src/config/parse.ts';
+import type { Denial } from '../../src/drops/denial.ts';
+import { parseIp } from '../../src/ip/ip.ts';
+import { KubeClient } from '../../src/kube/client.ts';
+import { readAccess } from '../../src/kube/credentials.ts';
+import { trimPod } from '../../src/kube/kinds/pod.ts';
 import { agentGrants } from '../../src/lab/agent-account.ts';
 import { type Attempt, attemptOf, type Grant, rulesFor } from '../../src/lab/api/authorize.ts';
 import { openStore } from '../../src/lab/api/journal.ts';
@@ -58,8 +64,22 @@ function uses({ grant, ...permission }: Permission, attempt: Attempt): boolean {
 const describe = ({ verb, group, resource, name }: Omit<Permission, 'grant'>) =>
   `${verb} ${resource}${group === '' ? '' : `.${group}`}${name === undefined ? '' : ` ${name}`}`;
 
-test('all controllers of an agent, against an API that gives the rights of the manifest and no more', async () => {
-  using stack = new DisposableStack();
+const DENIAL: Denial = {
+  time: '2026-01-01T00:00:00.000Z',
+  source: parseIp('10.244.1.2'),
+  destination: parseIp('10.244.0.2'),
+  destinationPod: 'shop/web',
+  protocol: 'TCP',
+  sourcePort: 40_000,
+  port: 80,
+  direction: 'ingress',
+  policies: ['shop/closed'],
+  because: 'pod shop/web is isolated',
+};
+
+/** An API that gives an agent these rights and no more. */
+async function serve(grants: readonly Grant[]) {
+  const stack = new DisposableStack();
   const folder = mkdtempSync(join(tmpdir(), 'flt-rbac-'));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
   const api = {
@@ -70,14 +90,6 @@ test('all controllers of an agent, against an API that gives the rights of the m
     logs: () => undefined,
   };
   for (const name of ['default', 'kube-system']) ensureObject(api, 'Namespace', { metadata: { name } });
-  const addresses = [{ type: 'InternalIP', address: '192.168.1.2' }];
-  ensureObject(api, 'Node', {
-    metadata: { name: 'node-1' },
-    spec: { taints: [{ key: 'fairlead.io/network-not-ready', effect: 'NoSchedule' }] },
-    status: { addresses },
-  });
-
-  const grants = agentGrants();
   const attempts: Attempt[] = [];
   const listener = apiListener(api, [{ token: 'agent', grants }]);
   const server = createServer((request, response) => {
@@ -101,38 +113,89 @@ clusters: [{name: c, cluster: {server: "http://127.0.0.1:${port}"}}]
 users: [{name: u, user: {token: agent}}]
 `,
   );
+  const lines: string[] = [];
+  const permissions = permissionsOf(grants);
+  const unused = () =>
+    permissions.filter((permission) => !attempts.some((attempt) => uses(permission, attempt)));
+  return {
+    api,
+    kubeconfig,
+    log: createLogger({ level: 'warn', format: 'text' }, (line) => void lines.push(line)),
+    unused,
+    refused: () => attempts.filter((attempt) => rulesFor(attempt, grants).length === 0).map(describe),
+    forbidden: () => lines.filter((line) => line.includes('forbidden')),
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+test('all controllers of an agent, against an API that gives the rights of the manifest and no more', async () => {
+  using it = await serve(agentGrants(chartValues()));
+  const addresses = [{ type: 'InternalIP', address: '192.168.1.2' }];
+  ensureObject(it.api, 'Node', {
+    metadata: { name: 'node-1' },
+    spec: { taints: [{ key: 'fairlead.io/network-not-ready', effect: 'NoSchedule' }] },
+    status: { addresses },
+  });
   const { podNetwork, cni } = chartValues()['configuration'] as {
     podNetwork: string[];
     cni: { daemonSet: string };
   };
   const configuration = parseConfiguration(
     `podNetwork: [${podNetwork.join()}]
-cluster: { source: kubernetes, kubeconfig: ${kubeconfig} }
+cluster: { source: kubernetes, kubeconfig: ${it.kubeconfig} }
 cni: { daemonSet: kube-system/${cni.daemonSet} }
 `,
     'fairlead.yaml',
   );
-  const lines: string[] = [];
-  const log = createLogger({ level: 'warn', format: 'text' }, (line) => void lines.push(line));
+  using stack = new DisposableStack();
   const cluster = stack.adopt(
-    openCluster(() => configuration, 'node-1', log),
+    openCluster(() => configuration, 'node-1', it.log),
     (opened) => opened.close(),
   );
   await until('the node has a range', () => cluster.state.nodes.some(({ podCidrs }) => podCidrs.length > 0));
-  cluster.report?.({ ready: true, message: 'it is up', problems: ['something is wrong'] });
+  const how = { ready: true, message: 'it is up', problems: ['something is wrong'] };
+  cluster.report?.(how);
+  const silent = { count: 0, peers: [] };
+  const reporter = stack.use(
+    cluster.reportAgent!(() => ({ ...how, version: '1', ranges: [], pods: 0, paths: {}, silent })),
+  );
+  reporter.look();
   await cluster.removal?.isUnderWay();
 
-  const permissions = permissionsOf(grants);
-  const unused = () =>
-    permissions.filter((permission) => !attempts.some((attempt) => uses(permission, attempt)));
-  await until('every rule was used', () => unused().length === 0).catch(() => undefined);
-  assert.deepEqual(unused().map(describe), [], 'rights that no agent needs');
-  const refused = attempts.filter((attempt) => rulesFor(attempt, grants).length === 0);
-  assert.deepEqual(refused.map(describe), [], 'requests that the roles do not allow');
-  assert.deepEqual(
-    lines.filter((line) => /forbidden/.test(line)),
-    [],
-  );
+  await until('every rule was used', () => it.unused().length === 0).catch(() => undefined);
+  assert.deepEqual(it.unused().map(describe), [], 'rights that no agent needs');
+  assert.deepEqual(it.refused(), [], 'requests that the roles do not allow');
+  assert.deepEqual(it.forbidden(), []);
+});
+
+test('Events on pods: two rights more, where they are wanted', async () => {
+  const usual = new Set(permissionsOf(agentGrants(chartValues())).map(describe));
+  const grants = agentGrants(valuesWithEvents(true));
+  const more = permissionsOf(grants)
+    .map(describe)
+    .filter((permission) => !usual.has(permission) || permission === 'create events');
+  assert.deepEqual([...new Set(more)], ['create events', 'patch events']);
+  using it = await serve(grants);
+  ensureObject(it.api, 'Namespace', { metadata: { name: 'shop' } });
+  const metadata = { name: 'web', namespace: 'shop', uid: 'u1', resourceVersion: '1' };
+  const trimmed = trimPod({ metadata, spec: {}, status: {} });
+  assert.ok('object' in trimmed);
+  using client = new KubeClient(readAccess(it.kubeconfig));
+  using reporter = reportDenials({
+    client,
+    node: 'node-1',
+    pods: () => [trimmed.object],
+    isWanted: () => true,
+    log: it.log,
+    times: { gather: 1, repeat: 1 },
+  });
+  const events = () =>
+    it.unused().filter(({ resource, grant }) => resource === 'events' && grant.namespace === undefined);
+  await until('an Event is written, and written again', () => {
+    reporter.tell(DENIAL);
+    return events().length === 0;
+  });
+  assert.deepEqual([it.refused(), it.forbidden()], [[], []]);
 });
 
 test('how requests are read, and what a role of a namespace is worth elsewhere', () => {

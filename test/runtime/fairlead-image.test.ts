@@ -84,7 +84,6 @@ describe('the image', { skip: reason ?? false }, async () => {
     args,
     env: {
       NODE_NAME: node.name,
-      POD_NAMESPACE: 'kube-system',
       KUBERNETES_SERVICE_HOST: plan.subnets[0]!.gateway,
       KUBERNETES_SERVICE_PORT: String(INSIDE_PORT),
     },
