@@ -160,6 +160,7 @@ cni: { daemonSet: kube-system/${cni.daemonSet} }
     cluster.reportAgent!(() => ({ ...how, version: '1', ranges: [], pods: 0, paths: {}, silent })),
   );
   reporter.look();
+  await cluster.policies?.readServices();
   await cluster.removal?.isUnderWay();
 
   await until('every rule was used', () => it.unused().length === 0).catch(() => undefined);
