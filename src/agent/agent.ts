@@ -12,6 +12,8 @@ import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
+import { readInherited } from '../overlay/inherited.ts';
+import { TABLE } from '../overlay/node-table.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { versionOf } from '../version.ts';
 import { listenForQuestions, listenForScrapes } from './api-server.ts';
@@ -69,6 +71,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
 
   const nftables = stack.use(openNftables());
   const conntrack = stack.use(openConntrack());
+  const inherited = readInherited(await nftables.read(TABLE));
   const network = new NodeNetwork({
     name,
     configuration: () => configuration,
@@ -82,6 +85,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     forgetFlows: conntrack.forget,
     log,
     lastView: loadNodeView(stateDirectory),
+    inherited,
   });
   const enforcer: PolicyEnforcer | undefined =
     store.policies === undefined
@@ -93,6 +97,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           track: () => network.refreshFirewall(),
           conntrack,
           log,
+          tracked: inherited.tracked,
+          stateDirectory,
         });
   stack.defer(() => enforcer?.stop());
   const metrics = createAgentMetrics(versionOf());
@@ -149,7 +155,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     removal,
     nextIndex,
     readiness: () => network.readiness,
-    admit: () => enforcer?.admit() ?? Promise.resolve(),
+    admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
     hostPorts: createHostPorts({
       network,
       localIps: () => kernel.addresses().map(({ ip }) => ip),

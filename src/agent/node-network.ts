@@ -11,8 +11,11 @@ import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
+import type { Link } from '../netlink/objects.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
+import { VXLAN_LINKS } from '../overlay/identity.ts';
+import { type Inherited, NOTHING_INHERITED } from '../overlay/inherited.ts';
 import { DOOMED_GROUP, describeAttachment, SHAPER_GROUP } from '../pod/attachment.ts';
 import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
@@ -37,6 +40,8 @@ export type NodeNetworkOptions = {
   log: Logger;
   /** The last good view of an earlier run. */
   lastView: NodeView | undefined;
+  /** What the earlier run's firewall knew of the cluster: it counts until the cluster itself is known. */
+  inherited: Inherited;
 };
 
 export type Reached = Partial<ResyncResult> & {
@@ -48,6 +53,7 @@ export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
+  #inherited: Inherited;
   #refusal: string | undefined;
   #tunnelIndexes: readonly number[] = [];
   #reached: Reached = { problems: [] };
@@ -57,6 +63,7 @@ export class NodeNetwork {
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
     this.#view = options.lastView;
+    this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
   }
 
@@ -129,9 +136,14 @@ export class NodeNetwork {
       settings: configuration,
       freeIndex: this.#options.nextIndex,
     });
-    this.#tunnelIndexes = (result.overlay?.state.links ?? []).flatMap(({ index }) => index ?? []);
+    // Without a plan the tunnel stays as it is.
+    this.#tunnelIndexes = (
+      result.overlay?.state.links ??
+      links.filter((link) => link.name === VXLAN_LINKS[4] || link.name === VXLAN_LINKS[6])
+    ).flatMap(({ index }) => index ?? []);
+    if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
     this.#decideReadiness(accepted, self, result, configuration);
-    this.#firewallInput = () => this.#planFirewall(accepted, result, configuration);
+    this.#firewallInput = () => this.#planFirewall(accepted, configuration);
     const firewall = await this.#firewall.ensure(this.#firewallInput());
     const problems = [
       ...store.state.problems,
@@ -144,14 +156,30 @@ export class NodeNetwork {
       ...firewall,
       ...strandedPods(table.live.values(), this.#view?.ranges),
     ];
-    const { readiness } = this;
-    store.report?.({
-      ready: readiness.ready,
-      message: readiness.ready ? `pods of ${readiness.view.ranges.join(', ')} are reached` : readiness.reason,
-      problems,
-    });
+    if (self !== undefined) store.report?.({ ...this.#pathState(result, links, firewall), problems });
     this.#report(problems, { ...result, problems }, started, reasons);
     if (result.reached.failures.length > 0 || firewall.length > 0) throw new Error(problems.join('; '));
+  }
+
+  /** Whether pods of this node are reached: more than that new ones may start, for which the last good view is enough. */
+  #pathState(
+    { underlays, problem, reached }: ResyncResult,
+    links: readonly Link[],
+    firewall: readonly string[],
+  ): { ready: boolean; message: string } {
+    const { readiness } = this;
+    if (!readiness.ready) return { ready: false, message: readiness.reason };
+    const dead = underlays.find(
+      ({ linkIndex }) => links.find(({ index }) => index === linkIndex)?.running !== true,
+    );
+    const fault =
+      problem ??
+      (dead === undefined
+        ? (reached.failures[0]?.error.message ?? firewall[0])
+        : `${dead.linkName}, which holds the node's address ${dead.address}, has no carrier; look at the cable, the switch and the link's state`);
+    return fault === undefined
+      ? { ready: true, message: `pods of ${readiness.view.ranges.join(', ')} are reached` }
+      : { ready: false, message: fault };
   }
 
   #readAttachments(links: Parameters<typeof readLinks>[1]): void {
@@ -220,14 +248,10 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  #planFirewall(
-    accepted: Accepted,
-    { overlay }: ResyncResult,
-    configuration: Configuration,
-  ): FirewallInput | undefined {
+  #planFirewall(accepted: Accepted, configuration: Configuration): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
-    const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
+    const tunnelled = this.#tunnelIndexes.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
     const tracked = this.#options.trackedIps();
@@ -239,7 +263,7 @@ export class NodeNetwork {
       ranges,
       podNetwork,
       nodes: accepted.nodes,
-      exclude: masquerade.exclude,
+      exclude: [...masquerade.exclude, ...this.#inherited.inside],
       masquerade: masquerade.enabled,
       tracked,
       conntrack,

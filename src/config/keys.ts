@@ -170,7 +170,7 @@ export const KEYS: readonly Key[] = [
     path: 'paths.stateDirectory',
     type: 'text',
     default: '/var/lib/fairlead',
-    doc: 'Directory of what the kernel cannot hold: the last good view of the node, and DELs that wait for the agent.',
+    doc: 'Directory of what the kernel cannot hold: the last good view of the node, which namespaces have policies, and DELs that wait for the agent.',
     reload: { restart: SOCKETS },
   },
   {
