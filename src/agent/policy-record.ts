@@ -16,10 +16,10 @@ export type PolicyScope = {
 const FILE = 'policies.json';
 
 export function scopeOf({ policies, clusterPolicies }: PolicyInput): PolicyScope {
-  const inForce = policies.filter(({ staged }) => staged !== true);
+  const inForce = policies.filter(({ staged }) => !staged);
   return {
     namespaces: [...new Set(inForce.map(({ namespace }) => namespace))].sort(),
-    everywhere: clusterPolicies.some(({ staged }) => staged !== true),
+    everywhere: clusterPolicies.some(({ staged }) => !staged),
   };
 }
 
