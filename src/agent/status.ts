@@ -33,6 +33,8 @@ export type AgentStatus = {
   }[];
   /** What is wrong now, one sentence each with cause and cure; empty when all is well. */
   problems: readonly string[];
+  /** Ranges that are refused, and nodes that get none: all of them are among the problems too. */
+  rangeRefusals: Reached['refusals'];
   lastResync?: Reached['resync'];
   eventLoopDelay: EventLoopDelay;
   /** Absent where the source of the cluster's nodes has no policies. */
@@ -60,7 +62,7 @@ export function describeAgent({
   policy,
   policyProblems,
 }: StatusInput): AgentStatus {
-  const { underlays, overlay, problems, resync } = network.reached;
+  const { underlays, overlay, problems, refusals, resync } = network.reached;
   return {
     node: name,
     pid: process.pid,
@@ -83,6 +85,7 @@ export function describeAgent({
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
     problems: [...problems, ...policyProblems],
+    rangeRefusals: refusals,
     eventLoopDelay,
     ...(policy === undefined ? {} : { policy }),
     ...(resync === undefined ? {} : { lastResync: resync }),

@@ -23,6 +23,7 @@ export type Configuration = {
     kubeconfig: string;
     startupTaint: string;
     assignRanges: 'auto' | 'never';
+    serviceNetwork: readonly Cidr[];
   };
   paths: { socketDirectory: string; stateDirectory: string };
   resyncSeconds: number;

@@ -153,6 +153,13 @@ export const KEYS: readonly Key[] = [
     reload: { restart: SOURCE },
   },
   {
+    path: 'cluster.serviceNetwork',
+    type: 'ranges',
+    default: [],
+    doc: 'Where services have their addresses, as in `--service-cluster-ip-range` of the API server: no node gets a range there, and one that has it is refused. ServiceCIDR objects of the cluster say the same by themselves.',
+    reload: 'live',
+  },
+  {
     path: 'cluster.directory',
     type: 'text',
     default: '/run/fairlead/cluster',
