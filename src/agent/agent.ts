@@ -1,11 +1,13 @@
 /** The agent of one node: wires everything together, and ends in the reverse order. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { AgentReporter } from '../cluster/agent-reporter.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
 import { openConntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
+import { rememberErrors } from '../log/last-error.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
 import { watchKernel } from '../netlink/monitor.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
@@ -14,6 +16,8 @@ import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
 import { readInherited } from '../overlay/inherited.ts';
 import { TABLE } from '../overlay/node-table.ts';
+import { startProber } from '../probe/prober.ts';
+import { targetsOf } from '../probe/target.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { versionOf } from '../version.ts';
 import { listenForQuestions, listenForScrapes } from './api-server.ts';
@@ -30,6 +34,7 @@ import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
 import { PolicyEnforcer } from './policy-enforcer.ts';
 import { createQuestions } from './questions.ts';
+import { describeSelf } from './self-report.ts';
 import { describeAgent } from './status.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
@@ -49,7 +54,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   let configuration = readConfigurationFile(configurationFile);
   const logSettings = { ...configuration.log };
   const name = configuration.node.name || process.env['NODE_NAME'] || hostname();
-  const log = createLogger(logSettings).child({ node: name });
+  const errors = rememberErrors(createLogger(logSettings).child({ node: name }));
+  const { log } = errors;
   const { socketDirectory, stateDirectory } = configuration.paths;
 
   await using stack = new AsyncDisposableStack();
@@ -99,9 +105,25 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           log,
           tracked: inherited.tracked,
           stateDirectory,
+          onForce: () => reporter?.look(),
         });
   stack.defer(() => enforcer?.stop());
-  const metrics = createAgentMetrics(versionOf());
+  enforcer?.drops?.follow((denial) => store.denials?.tell(denial));
+  const prober = stack.use(startProber({ intervalSeconds: () => configuration.probes.intervalSeconds, log }));
+  const version = versionOf();
+  const metrics = createAgentMetrics(version);
+  const reporter: AgentReporter | undefined = store.reportAgent?.(() =>
+    describeSelf({
+      version,
+      network,
+      pods: table.live.size,
+      policies: enforcer?.status.enforced?.policies,
+      policyProblems: enforcer?.problems ?? [],
+      silent: prober.silent,
+      lastError: errors.last,
+    }),
+  );
+  stack.defer(() => reporter?.[Symbol.dispose]());
   let resyncedAt = performance.now();
   const runner = new Runner({
     task: async (reasons) => {
@@ -115,6 +137,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
         metrics.resynced(reasons, (resyncedAt - started) / 1000, succeeded);
       }
       enforcer?.podsChanged();
+      prober.aim(targetsOf(network.reached.overlay?.peers ?? []));
+      reporter?.look();
     },
     onError: (error, retryAfterMs) =>
       log.error('a resync did not reach all', { reason: describeError(error), retryAfterMs }),
@@ -188,14 +212,23 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       network,
       eventLoopDelay: eventLoop.read(),
       policy: enforcer?.status,
-      policyProblems: enforcer?.problems ?? [],
+      otherProblems: [
+        ...(enforcer?.problems ?? []),
+        ...(reporter?.problem === undefined ? [] : [reporter.problem]),
+      ],
+      prober,
+      lastError: errors.last,
+      version,
     });
   const questions = createQuestions({
     describe,
     policies: store.policies,
     enforcer,
     metrics,
+    prober,
+    errors,
     network,
+    conntrack,
     sinceResyncMs: () => performance.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
   });

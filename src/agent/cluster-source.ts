@@ -1,5 +1,8 @@
 /** Where the agent takes the cluster's nodes from: a directory, or Kubernetes. */
 import { randomUUID } from 'node:crypto';
+import type { AgentReport } from '../cluster/agent-report.ts';
+import { type AgentReporter, reportAgent } from '../cluster/agent-reporter.ts';
+import { type DenialReporter, reportDenials } from '../cluster/denial-report.ts';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
 import { Leadership } from '../cluster/leadership.ts';
@@ -11,10 +14,16 @@ import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { KubeClient } from '../kube/client.ts';
 import { readAccess } from '../kube/credentials.ts';
+import { podNamespace } from '../kube/in-cluster.ts';
 import type { Logger } from '../log/logger.ts';
 
-/** The cluster's nodes, and its policies where it can have any. */
-export type ClusterSource = ClusterStore & { policies?: PolicySource };
+/** The cluster's nodes, its policies where it can have any, and who tells it of what they deny. */
+export type ClusterSource = ClusterStore & {
+  policies?: PolicySource;
+  denials?: DenialReporter;
+  /** Tells the cluster from now on how the agent is, where it wants to know. @param report as it is at any time. */
+  reportAgent?(report: () => AgentReport): AgentReporter;
+};
 
 const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
 
@@ -66,6 +75,15 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     }),
   );
   const policies = stack.adopt(openPolicySource(client, store), (opened) => opened.close());
+  const denials = stack.use(
+    reportDenials({
+      client,
+      node: name,
+      pods: () => policies.state?.pods ?? [],
+      isWanted: () => configuration().policy.events,
+      log,
+    }),
+  );
   const open = stack.move();
   return {
     get state() {
@@ -87,7 +105,18 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     },
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
+    denials,
     report: (report) => reporter.report(report),
+    reportAgent: (report) =>
+      reportAgent({
+        client,
+        namespace: cluster.reportNamespace || podNamespace() || 'kube-system',
+        node: name,
+        uid: () => store.node(name)?.uid,
+        nodes: () => store.state.nodes.length,
+        report,
+        log,
+      }),
     close: () => open.dispose(),
   };
 }

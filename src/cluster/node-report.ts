@@ -2,8 +2,8 @@
  * What a node tells the cluster of itself: whether its network is up (condition NetworkUnavailable, which schedulers
  * and people look at), the start-up taint that goes with it, and an Event for every new problem.
  */
-import { hash } from 'node:crypto';
 import type { KubeClient } from '../kube/client.ts';
+import { type EventText, eventOf, timeOf } from '../kube/event.ts';
 import { fieldsAt, isFields, listAt, textAt } from '../kube/kinds/fields.ts';
 import type { KubeNode } from '../kube/kinds/node.ts';
 import type { Logger } from '../log/logger.ts';
@@ -62,7 +62,7 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
       await client.json({
         method: 'POST',
         path: '/api/v1/namespaces/default/events',
-        body: eventOf(own, problem, new Date()),
+        body: eventOf(problemEvent(own, problem), new Date()),
       });
       events.set(problem, performance.now());
     }
@@ -91,7 +91,7 @@ export function conditionOf(
   now: Date,
   standing?: { status: string; since: string },
 ) {
-  const time = now.toISOString().replace(/\.\d+Z$/, 'Z');
+  const time = timeOf(now);
   const status = ready ? 'False' : 'True';
   return {
     type: NETWORK_UNAVAILABLE,
@@ -142,24 +142,8 @@ export function freshProblems(
     .slice(0, MOST_EVENTS);
 }
 
-/** An Event (core/v1) about the node; one of the same text within a second is the same. */
-function eventOf(own: KubeNode, problem: string, now: Date): object {
-  const time = now.toISOString().replace(/\.\d+Z$/, 'Z');
-  return {
-    apiVersion: 'v1',
-    kind: 'Event',
-    metadata: {
-      name: `${own.name}.${hash('sha256', `${problem} ${time}`, 'hex').slice(0, 16)}`,
-      namespace: 'default',
-    },
-    // Events about nodes are found by the name in place of the uid, as kubelets write them.
-    involvedObject: { apiVersion: 'v1', kind: 'Node', name: own.name, uid: own.name },
-    reason: 'NetworkProblem',
-    message: problem.slice(0, LONGEST_MESSAGE),
-    type: 'Warning',
-    source: { component: 'fairlead', host: own.name },
-    firstTimestamp: time,
-    lastTimestamp: time,
-    count: 1,
-  };
+/** Events about nodes are found by the name in place of the uid, as kubelets write them. */
+function problemEvent({ name }: KubeNode, message: string): EventText {
+  const involved = { apiVersion: 'v1', kind: 'Node', name, uid: name };
+  return { involved, reason: 'NetworkProblem', message, type: 'Warning', host: name };
 }

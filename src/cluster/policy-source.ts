@@ -5,14 +5,17 @@ import { NAMESPACE_KIND, type Namespace } from '../kube/kinds/namespace.ts';
 import { NETWORK_POLICY_KIND, type PolicyObject } from '../kube/kinds/network-policy.ts';
 import type { KubeNode } from '../kube/kinds/node.ts';
 import { POD_KIND, type Pod } from '../kube/kinds/pod.ts';
+import { SERVICE_KIND, type Service } from '../kube/kinds/service.ts';
+import { readKind } from '../kube/read-kind.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { PolicyInput } from '../policy/compile.ts';
-import { digestVersions } from '../policy/digest.ts';
+import { digestPolicies, digestVersions } from '../policy/digest.ts';
 import type { ClusterPolicy } from '../policy/objects.ts';
 import type { KubeStore } from './kube-store.ts';
 
 export type PolicyState = PolicyInput & {
-  /** Digests of the versions that it is made from: see {@link digestVersions}. */
+  pods: readonly Pod[];
+  /** Digests of what it is made from: see policy/digest.ts. */
   versions: PolicyVersions;
 };
 
@@ -23,22 +26,35 @@ export type PolicySource = {
   /** Undefined until all of it was listed once: half of it would allow what is forbidden. */
   readonly state: PolicyState | undefined;
   readonly problems: readonly string[];
+  /** Nodes as they are now: {@link PolicyState} has them as of the last change that a policy could mean. */
+  nodes(): Iterable<KubeNode>;
+  /** Read when they are asked for: policies mean none. @throws ApiError */
+  readServices(): Promise<readonly Service[]>;
   watch(onChange: () => void): { [Symbol.dispose](): void };
   close(): void;
 };
+
+/** Milliseconds that somebody waits for services. */
+const PATIENCE_MS = 3000;
 
 /** @param store which has the nodes already. */
 export function openPolicySource(client: KubeClient, store: KubeStore): PolicySource {
   const listeners = new Set<() => void>();
   let state: PolicyState | undefined;
+  /** Pods change all the time; policies stay. */
+  let digest: string | undefined;
   const onChange = () => {
     state = undefined;
     for (const listener of listeners) listener();
   };
+  const onPolicyChange = () => {
+    digest = undefined;
+    onChange();
+  };
   const pods = new Reflector({ client, kind: POD_KIND, onChange });
   const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange });
-  const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange });
-  const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange });
+  const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange: onPolicyChange });
+  const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange: onPolicyChange });
   const all = [pods, namespaces, policies, clusterPolicies];
   // Nodes change all the time; few policies mean any.
   const nodes = store.watch(() => {
@@ -47,18 +63,23 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
   return {
     get state() {
       if (!all.every(({ complete }) => complete)) return undefined;
+      digest ??= digestPolicies([...policies.objects.values(), ...clusterPolicies.objects.values()]);
       state ??= stateOf(
         [...pods.objects.values()],
         [...namespaces.objects.values()],
         [...policies.objects.values()],
         [...clusterPolicies.objects.values()],
         [...store.nodes()],
+        digest,
       );
       return state;
     },
     get problems() {
       return all.flatMap(({ problems }) => problems);
     },
+    nodes: () => store.nodes(),
+    readServices: async () =>
+      (await readKind(client, SERVICE_KIND, AbortSignal.timeout(PATIENCE_MS))).objects,
     watch: (listener) => {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
@@ -80,6 +101,7 @@ function stateOf(
   policies: readonly PolicyObject[],
   clusterPolicies: readonly ClusterPolicyObject[],
   nodes: readonly KubeNode[],
+  digest: string,
 ): PolicyState {
   return {
     pods,
@@ -88,9 +110,7 @@ function stateOf(
     clusterPolicies: clusterPolicies.map(({ policy }) => policy),
     nodes,
     versions: {
-      get policies() {
-        return digestVersions([...policies, ...clusterPolicies]);
-      },
+      policies: digest,
       get pods() {
         return digestVersions([...pods, ...namespaces]);
       },

@@ -145,6 +145,15 @@ export const KEYS: readonly Key[] = [
     reload: 'live',
   },
   {
+    path: 'cluster.reportNamespace',
+    type: 'text',
+    pattern: '^$|^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+    patternHint: 'use the name of a namespace: lower-case letters, digits and dashes',
+    default: '',
+    doc: 'Namespace of the leases (`fairlead-agent-NODE`) by which the agents tell how they are. Empty: that of the pod that the agent runs in, else kube-system.',
+    reload: { restart: SOURCE },
+  },
+  {
     path: 'cluster.assignRanges',
     type: 'choice',
     of: ['auto', 'never'],
@@ -188,6 +197,22 @@ export const KEYS: readonly Key[] = [
     default: 60,
     doc: 'Seconds after which the kernel is compared with what it should hold although nothing said that it changed.',
     reload: { restart: 'the timer is set at the start' },
+  },
+  {
+    path: 'policy.events',
+    type: 'boolean',
+    default: false,
+    doc: 'Whether a pod whose packets a policy denies gets an Event that says so, with the policy and how often, written at most once a minute.',
+    reload: 'live',
+  },
+  {
+    path: 'probes.intervalSeconds',
+    type: 'integer',
+    minimum: 0,
+    maximum: 3600,
+    default: 10,
+    doc: 'Seconds in which every other node is probed once, by an ICMP echo on the path that packets to its pods take; a node sends at most 50 of them per second, so that of more than 50 nodes per second of the interval each has its turn later. 0: no probes.',
+    reload: 'live',
   },
   {
     path: 'metrics.address',

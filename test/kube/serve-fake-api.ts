@@ -1,7 +1,20 @@
-/** A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. */
+/**
+ * A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. With the
+ * argument `without-reports` agents may not tell how they are.
+ */
 import { FakeApi, nodeObject } from './fake-api.ts';
 
 const api = await FakeApi.start();
+if (process.argv[2] === 'without-reports') {
+  api.intercept = ({ pathname }, response) => {
+    if (!pathname.includes('/leases/fairlead-agent-')) return false;
+    response.writeHead(403, { 'content-type': 'application/json' });
+    response.end(
+      JSON.stringify({ kind: 'Status', message: 'leases is forbidden: User cannot patch resource' }),
+    );
+    return true;
+  };
+}
 api.put('/api/v1/nodes', nodeObject('node-1'));
 const peer = { status: { addresses: [{ type: 'InternalIP', address: '192.168.1.3' }] } };
 api.put('/api/v1/nodes', nodeObject('node-2', ['10.244.0.0/24'], peer));

@@ -57,7 +57,7 @@ test(
       /path to node-2 .*datagrams do not: their checksums may be wrong[^]*ethtool -K/,
     );
     assert.deepEqual([await meets('tcp'), await meets('udp')], [false, false]);
-      await inNode(ill, 'nft', 'delete table netdev ill');
+    await inNode(ill, 'nft', 'delete table netdev ill');
     assert.deepEqual([await meets('tcp'), await meets('udp')], [true, true]);
   },
 );
