@@ -14,6 +14,8 @@ import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
+import { readInherited } from '../overlay/inherited.ts';
+import { TABLE } from '../overlay/node-table.ts';
 import { startProber } from '../probe/prober.ts';
 import { targetsOf } from '../probe/target.ts';
 import { Runner } from '../reconcile/runner.ts';
@@ -80,6 +82,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
 
   const nftables = stack.use(openNftables());
   const conntrack = stack.use(openConntrack());
+  const inherited = readInherited(await nftables.read(TABLE));
   const network = new NodeNetwork({
     name,
     configuration: () => configuration,
@@ -93,6 +96,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     forgetFlows: conntrack.forget,
     log,
     lastView: loadNodeView(stateDirectory),
+    inherited,
   });
   const enforcer: PolicyEnforcer | undefined =
     store.policies === undefined
@@ -104,6 +108,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           track: () => network.refreshFirewall(),
           conntrack,
           log,
+          tracked: inherited.tracked,
+          stateDirectory,
           onForce: () => reporter?.look(),
         });
   stack.defer(() => enforcer?.stop());
@@ -180,7 +186,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     removal,
     nextIndex,
     readiness: () => network.readiness,
-    admit: () => enforcer?.admit() ?? Promise.resolve(),
+    admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
     hostPorts: createHostPorts({
       network,
       localIps: () => kernel.addresses().map(({ ip }) => ip),

@@ -1,6 +1,7 @@
 /** Takes every trace of Fairlead from a node: what carries its marks in the kernel, and its own folders. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Changed, restoreSetting, settingsToRestore } from '../agent/sysctl.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
@@ -19,6 +20,8 @@ export type Traces = {
   /** Pods that are attached now and would lose their network. */
   pods: number;
   tables: TableName[];
+  /** Settings of the node that are to be again what they were. */
+  settings: Changed[];
   folders: string[];
   files: string[];
 };
@@ -27,6 +30,10 @@ export type CleanupPlace = {
   kernel: Kernel;
   nftables: Nftables;
   podNetwork: readonly Cidr[];
+  /** Where the former values of settings are kept. */
+  stateDirectory: string;
+  /** Where they are written. */
+  sysctlDirectory: string;
   folders: readonly string[];
   /** Of the container runtime and the host. */
   files: readonly string[];
@@ -37,6 +44,7 @@ export async function findTraces({
   kernel,
   nftables,
   podNetwork,
+  stateDirectory,
   folders,
   files,
 }: CleanupPlace): Promise<Traces> {
@@ -60,6 +68,7 @@ export async function findTraces({
     ],
     pods: ofPods.filter(isAttached).length,
     tables: await presentTables(nftables),
+    settings: settingsToRestore(stateDirectory),
     folders: folders.filter((folder) => existsSync(folder)),
     files: files.filter((file) => existsSync(file)),
   };
@@ -71,8 +80,8 @@ export async function findTraces({
  * @returns what could not be removed, one sentence each.
  */
 export async function removeTraces(
-  { operations, tables, folders, files }: Traces,
-  { kernel, nftables }: CleanupPlace,
+  { operations, tables, settings, folders, files }: Traces,
+  { kernel, nftables, sysctlDirectory }: CleanupPlace,
   tell: (line: string) => void,
 ): Promise<string[]> {
   const problems: string[] = [];
@@ -92,8 +101,15 @@ export async function removeTraces(
   problems.push(...failures.map(({ error }) => error.message));
   for (const table of tables)
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
+  for (const setting of settings)
+    await attempt(describeSetting(setting), () => restoreSetting(setting, sysctlDirectory));
   for (const folder of folders) await attempt(`folder ${folder}`, () => removeFolder(folder));
   return problems;
+}
+
+/** `net.ipv4.ip_forward is 0 again`. */
+export function describeSetting({ name, was }: Changed): string {
+  return `${name} is ${was} again`;
 }
 
 /** In a container the folder itself is a mount of the host's, and stays, empty. */

@@ -26,6 +26,7 @@ export type Configuration = {
     startupTaint: string;
     reportNamespace: string;
     assignRanges: 'auto' | 'never';
+    serviceNetwork: readonly Cidr[];
   };
   paths: { socketDirectory: string; stateDirectory: string; sysctlDirectory: string };
   /** Files of the container runtime; empty folders are left alone. */
