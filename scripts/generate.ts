@@ -1,7 +1,7 @@
 /** Writes what is derived from the sources; a test compares. */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { clusterPolicyCrd, renderChart, valuesSchema } from '../src/chart/chart.ts';
+import { clusterPolicyCrd, renderManifest, valuesSchema } from '../src/chart/chart.ts';
 import { configurationPage, configurationSchema } from '../src/config/schema.ts';
 import { dropIns } from '../src/install/host-files.ts';
 
@@ -16,5 +16,5 @@ writeFileSync(
 );
 writeFileSync(new URL('deploy/helm/fairlead/crds/clusternetworkpolicies.yaml', root), clusterPolicyCrd());
 for (const { path, text } of dropIns(fileURLToPath(new URL('deploy', root)))) writeFileSync(path, text);
-writeFileSync(new URL('deploy/fairlead.yaml', root), renderChart());
+writeFileSync(new URL('deploy/fairlead.yaml', root), renderManifest());
 writeFileSync(new URL('docs/configuration.md', root), configurationPage());

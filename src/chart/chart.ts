@@ -6,7 +6,8 @@ import { CLUSTER_POLICY_CRD } from './cluster-policy-crd.ts';
 import { renderTemplate } from './template.ts';
 
 const CHART = new URL('../../deploy/helm/fairlead/', import.meta.url);
-export const NAMESPACE = 'kube-system';
+/** Of the plain manifest: its own, since whoever may write leases of a namespace may write everybody's there. */
+export const NAMESPACE = 'fairlead';
 
 const HEAD = `# Fairlead, rendered from deploy/helm/fairlead with its own values by \`npm run generate\`; edit those, or use Helm.
 # docs/installation.md says how it is applied, and what else a cluster needs.
@@ -24,14 +25,25 @@ export function valuesWithEvents(events: boolean): Values {
   return { ...values, configuration: { ...(values['configuration'] as object), policy: { events } } };
 }
 
-/** @returns the text of all objects. */
-export function renderChart(values: Values = chartValues(), namespace: string = NAMESPACE): string {
+/** @returns the text of what `kubectl apply` takes: the namespace, and the chart with its own values in it. */
+export function renderManifest(): string {
+  const namespace = {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    // Pods of the host's network, with capabilities, are of no stricter standard.
+    metadata: { name: NAMESPACE, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } },
+  };
+  return `${HEAD}---\n${stringify(namespace)}---\n${renderChart(chartValues(), NAMESPACE)}`;
+}
+
+/** @param namespace into which it is installed. @returns the text of all objects. */
+export function renderChart(values: Values, namespace: string): string {
   const scope = { Values: values, Release: { Namespace: namespace } };
   const documents = readdirSync(new URL('templates/', CHART))
     .toSorted()
     .map((name) => renderTemplate(read(`templates/${name}`), scope).trim())
     .filter((text) => text !== '');
-  return `${HEAD}---\n${documents.join('\n---\n')}\n`;
+  return `${documents.join('\n---\n')}\n`;
 }
 
 /** @returns the text of the definition that the chart brings; clusters which have one already keep theirs. */

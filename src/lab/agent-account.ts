@@ -4,11 +4,13 @@ import { renderChart, type Values } from '../chart/chart.ts';
 import { type Grant, grantsTo, type RoleObject } from './api/authorize.ts';
 
 const ACCOUNT = 'fairlead';
+/** Where agents that run in no pod tell how they are. */
+const NAMESPACE = 'kube-system';
 
 /** @param values of the chart. */
 export function agentGrants(values: Values): Grant[] {
   return grantsTo(
     ACCOUNT,
-    parseAllDocuments(renderChart(values)).map((document) => document.toJS() as RoleObject),
+    parseAllDocuments(renderChart(values, NAMESPACE)).map((document) => document.toJS() as RoleObject),
   );
 }

@@ -1,6 +1,6 @@
 /** The objects of the plain manifest, as far as tests look at them. */
 import { parseAllDocuments } from 'yaml';
-import { renderChart } from '../../src/chart/chart.ts';
+import { renderManifest } from '../../src/chart/chart.ts';
 
 export type Mount = { name: string; mountPath: string; readOnly?: boolean; mountPropagation?: string };
 
@@ -42,7 +42,7 @@ export type Manifest = {
   };
 };
 
-export function manifestsOf(text: string = renderChart()): Manifest[] {
+export function manifestsOf(text: string = renderManifest()): Manifest[] {
   return parseAllDocuments(text).map((document) => document.toJS() as Manifest);
 }
 

@@ -68,7 +68,7 @@ describe('the image', { skip: reason ?? false }, async () => {
       log: { format: 'text' },
     },
   };
-  const manifests = manifestsOf(renderChart(values));
+  const manifests = manifestsOf(renderChart(values, 'kube-system'));
   const pod = agentPod(manifests);
   mkdirSync(at('configuration'));
   writeFileSync(at('configuration/fairlead.yaml'), ofKind(manifests, 'ConfigMap').data!['fairlead.yaml']!);
