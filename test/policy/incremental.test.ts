@@ -9,24 +9,25 @@ import { compile, openCompiler } from '../../src/policy/compile.ts';
 import type { PolicyPod } from '../../src/policy/objects.ts';
 import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
 import { openRenderer, renderTable } from '../../src/policy/render.ts';
+import { casesOf, inBatches } from './seeds.ts';
 import { histories } from './worlds.ts';
 
-const CASES = Number(process.env['FAIRLEAD_POLICY_CASES'] ?? 300);
-const SEED = process.env['FAIRLEAD_POLICY_SEED'];
+const CASES = casesOf('FAIRLEAD_POLICY_CASES', 300);
 
-test(`${CASES} random histories: incremental equals full`, () => {
-  fc.assert(
-    fc.property(histories(6), (history) => {
-      const compiler = openCompiler();
-      const renderer = openRenderer();
-      for (const input of history) {
-        const { table } = renderer.render(compiler.compile(input));
-        assert.deepEqual(sorted(table), sorted(renderTable(compile(input))));
-      }
-    }),
-    { numRuns: CASES, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
-  );
-});
+test(`${CASES} random histories: incremental equals full`, (t) =>
+  inBatches(t, CASES, (parameters) =>
+    fc.assert(
+      fc.property(histories(6), (history) => {
+        const compiler = openCompiler();
+        const renderer = openRenderer();
+        for (const input of history) {
+          const { table } = renderer.render(compiler.compile(input));
+          assert.deepEqual(sorted(table), sorted(renderTable(compile(input))));
+        }
+      }),
+      parameters,
+    ),
+  ));
 
 test('what no change has touched is the same object', () => {
   fc.assert(
