@@ -5,10 +5,11 @@ import { agent } from './agent/agent.ts';
 import { bandwidth } from './bandwidth/bandwidth.ts';
 import { cni } from './cni/cni.ts';
 import { datapath } from './datapath/datapath.ts';
+import { policy } from './policy/policy.ts';
 import { save, toJson, toTable } from './shared/report.ts';
 import { storm } from './storm/storm.ts';
 
-const BENCHES = [cni, datapath, agent, bandwidth, storm];
+const BENCHES = [cni, datapath, policy, agent, bandwidth, storm];
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name] = positionals;

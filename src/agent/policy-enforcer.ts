@@ -14,6 +14,8 @@ import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Runner } from '../reconcile/runner.ts';
+import { inTurns } from '../reconcile/turns.ts';
+import type { Work } from '../reconcile/work.ts';
 import type { AttachmentTable } from './attachments.ts';
 import { TableKeeper } from './table-keeper.ts';
 
@@ -56,6 +58,8 @@ export class PolicyEnforcer {
     this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
     this.#runner = new Runner({
       task: () => this.#enforce(),
+      // Whoever tells of changes gathers them already.
+      delayMs: 0,
       onError: (error, retryAfterMs) =>
         options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
     });
@@ -145,7 +149,7 @@ export class PolicyEnforcer {
     if (state === undefined) return;
     const before = this.#compiled;
     const live = [...table.live.values()];
-    const compiled = this.#compiler.compile(state, live);
+    const compiled = await inTurns(this.#compiler.compile(state, live));
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
     // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
     const grows = tracked.some((ip) => !this.#tracked.includes(ip));
@@ -154,8 +158,8 @@ export class PolicyEnforcer {
       this.#tracked = union;
       await track();
     }
-    await this.#keeper.ensure(() => {
-      const { table: wanted, outcomes } = this.#renderer.render(compiled);
+    await this.#keeper.ensure(async () => {
+      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(compiled));
       this.#outcomes = outcomes;
       return compiled.pods.length === 0 ? undefined : wanted;
     });
@@ -188,13 +192,20 @@ function sameRulings(a: Compiled, b: Compiled): boolean {
 
 /** Of the connections that were let through once, those that would not be now. @returns how many there were. */
 async function cutForbidden(compiled: Compiled, conntrack: Conntrack): Promise<number> {
-  const own = compiled.byIp;
-  const forbidden = (await conntrack.list()).filter(
-    (connection) =>
-      (own.has(connection.source) || own.has(connection.target)) && !isAllowed(compiled, connection),
-  );
+  const forbidden = await inTurns(findForbidden(compiled, await conntrack.list()));
   await conntrack.cut(forbidden);
   return forbidden.length;
+}
+
+function* findForbidden(compiled: Compiled, connections: readonly Connection[]): Work<Connection[]> {
+  const own = compiled.byIp;
+  const forbidden: Connection[] = [];
+  for (const connection of connections) {
+    if (!own.has(connection.source) && !own.has(connection.target)) continue;
+    if (!isAllowed(compiled, connection)) forbidden.push(connection);
+    yield;
+  }
+  return forbidden;
 }
 
 function isAllowed(compiled: Compiled, { protocol, source, target, targetPort }: Connection): boolean {

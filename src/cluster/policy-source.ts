@@ -81,6 +81,7 @@ function stateOf(
   clusterPolicies: readonly ClusterPolicyObject[],
   nodes: readonly KubeNode[],
 ): PolicyState {
+  let [policiesDigest, podsDigest]: (string | undefined)[] = [];
   return {
     pods,
     namespaces,
@@ -89,10 +90,10 @@ function stateOf(
     nodes,
     versions: {
       get policies() {
-        return digestVersions([...policies, ...clusterPolicies]);
+        return (policiesDigest ??= digestVersions([...policies, ...clusterPolicies]));
       },
       get pods() {
-        return digestVersions([...pods, ...namespaces]);
+        return (podsDigest ??= digestVersions([...pods, ...namespaces]));
       },
     },
   };

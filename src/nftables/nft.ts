@@ -4,6 +4,7 @@ import { FairleadError } from '../errors/errors.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
+import { inTurns } from '../reconcile/turns.ts';
 import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
@@ -80,13 +81,13 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     pids,
     replace: async (table) => {
       try {
-        await commit(refillTable(await inventory(table), table));
+        await commit(await inTurns(refillTable(await inventory(table), table)));
       } catch {
         // What somebody made of another kind under our names gives way at once.
         await commit([replaceTable(table)]);
       }
     },
-    amend: (before, after) => commit(amendTable(before, after)),
+    amend: async (before, after) => commit(await inTurns(amendTable(before, after))),
     counts: async ({ family, name }) => {
       try {
         return readCounts(await nft(['-j', 'list', 'counters', 'table', family, name]));

@@ -5,6 +5,8 @@
  * set is empty for rules that are new already. So what is new is made first, where no packet comes, and the next
  * transaction leads there. Ranges of a set that is there already are seen as they were until they are seen as they are.
  */
+
+import type { Work } from '../reconcile/work.ts';
 import { changesOf, elementDifference, sameChain, sameSet } from './diff.ts';
 import type { Chain, Element, NftSet, Table } from './objects.ts';
 import {
@@ -32,7 +34,7 @@ export type Transition = string[];
  * By what differs: chains and sets that stay are not touched, and counters go on.
  * @param before which the kernel holds, or the first transaction is refused.
  */
-export function amendTable(before: Table, after: Table): Transition {
+export function* amendTable(before: Table, after: Table): Work<Transition> {
   const sets = changesOf(before.sets, after.sets, sameSet);
   const chains = changesOf(before.chains, after.chains, sameChain);
   const [counters, counted] = [before.counters ?? [], after.counters ?? []];
@@ -50,11 +52,12 @@ export function amendTable(before: Table, after: Table): Transition {
     }),
   ];
   const added = { ...after, counters: lacking(counted, counters), sets: sets.added, chains: chains.added };
-  return inStages(added, switching);
+  yield;
+  return yield* inStages(added, switching);
 }
 
 /** Whatever the table holds becomes what is wanted. @param present undefined where there is no such table. */
-export function refillTable(present: Inventory | undefined, table: Table): Transition {
+export function* refillTable(present: Inventory | undefined, table: Table): Work<Transition> {
   const { counters, sets, chains } = present ?? { counters: [], sets: [], chains: [] };
   if (!table.sets.some(isOfRanges) || table.chains.some((chain) => isOfAnotherKind(chain, chains)))
     return [replaceTable(table)];
@@ -68,16 +71,17 @@ export function refillTable(present: Inventory | undefined, table: Table): Trans
     sets: sets.filter((set) => !newSet(set)),
     chains: chains.filter((chain) => chain.called || !newChain(chain)),
   });
+  const refilled: string[] = [];
+  for (const set of table.sets.filter(oldSet)) {
+    refilled.push(`flush ${kindOf(set)} ${nameOf(table)} ${identifier(set.name)}`);
+    refilled.push(...changeElements('add', table, set, set.elements));
+    yield;
+  }
   const switching = [
-    ...table.sets
-      .filter(oldSet)
-      .flatMap((set) => [
-        `flush ${kindOf(set)} ${nameOf(table)} ${identifier(set.name)}`,
-        ...changeElements('add', table, set, set.elements),
-      ]),
+    ...refilled,
     ...kept.filter(oldChain).flatMap((chain) => refillChain(table, chain)),
     ...leaving,
-    ...addition({ ...table, counters: [], sets: [], chains: called }),
+    ...(yield* addition({ ...table, counters: [], sets: [], chains: called })),
   ];
   const added = {
     ...table,
@@ -85,7 +89,7 @@ export function refillTable(present: Inventory | undefined, table: Table): Trans
     sets: table.sets.filter((set) => !oldSet(set)),
     chains: kept.filter((chain) => !oldChain(chain)),
   };
-  const stages = inStages(added, switching);
+  const stages = yield* inStages(added, switching);
   return present === undefined ? [`table ${nameOf(table)}\n${stages[0]}`, ...stages.slice(1)] : stages;
 }
 
@@ -103,27 +107,31 @@ function isCalled({ hook }: Chain): boolean {
 }
 
 /** Chains that the kernel calls are no preparation: they come last. */
-function inStages(added: Table, switching: readonly string[]): Transition {
-  const preparing = addition({ ...added, chains: added.chains.filter((chain) => !isCalled(chain)) });
-  const called = addition({ ...added, counters: [], sets: [], chains: added.chains.filter(isCalled) });
+function* inStages(added: Table, switching: readonly string[]): Work<Transition> {
+  const preparing = yield* addition({ ...added, chains: added.chains.filter((chain) => !isCalled(chain)) });
+  const called = yield* addition({ ...added, counters: [], sets: [], chains: added.chains.filter(isCalled) });
   const rest = [...called, ...switching];
   const stages = added.sets.some(isOfRanges) ? [preparing, rest] : [[...preparing, ...rest]];
   return stages.map((lines) => [...lines, ''].join('\n'));
 }
 
-function addition(added: Table): string[] {
+function* addition(added: Table): Work<string[]> {
   const name = nameOf(added);
-  return [
-    ...(added.counters ?? []).map((counter) => `add counter ${name} ${identifier(counter)}`),
-    // Sets lead to chains, and rules ask sets.
-    ...added.chains.map(({ name: chain, hook }) =>
-      hook === undefined
-        ? `add chain ${name} ${identifier(chain)}`
-        : `add chain ${name} ${identifier(chain)} { ${formatHook(hook)} }`,
-    ),
-    ...added.sets.map((set) => `add ${formatSet(set, `${name} `).trim()}`),
-    ...added.chains.flatMap((chain) => addRules(added, chain)),
-  ];
+  const lines = (added.counters ?? []).map((counter) => `add counter ${name} ${identifier(counter)}`);
+  // Sets lead to chains, and rules ask sets.
+  for (const { name: chain, hook } of added.chains)
+    lines.push(
+      `add chain ${name} ${identifier(chain)}${hook === undefined ? '' : ` { ${formatHook(hook)} }`}`,
+    );
+  for (const set of added.sets) {
+    lines.push(`add ${formatSet(set, `${name} `).trim()}`);
+    yield;
+  }
+  for (const chain of added.chains) {
+    lines.push(...addRules(added, chain));
+    yield;
+  }
+  return lines;
 }
 
 /** All that leads to something goes before it. */
