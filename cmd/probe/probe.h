@@ -34,9 +34,9 @@ int serve(const char *name, const char *bind_text, const char *ports);
 
 /*
  * volley.c: connections on standard input, one a line, "." fires them; one line of figures on standard output for each
- * volley. paths: the pods' namespaces; node: an IPv4 address of their node, which answers them whatever a policy says.
+ * volley. pods: PATH=ADDRESS, the namespace of each and an IPv4 address of its node.
  */
-int fire_volleys(const char *node, char **paths, int path_count);
+int fire_volleys(char **pods, int pod_count);
 
 /* client.c: one target a line on standard input, one answer a line on standard output. */
 int client(void);
@@ -80,7 +80,7 @@ void read_path_error(int fd, struct outcome *out);
 int64_t now_micros(void);
 
 /* shot.c: the first packet of a connection. What is not ours has tags below. */
-enum { FIRST_TAG = 20000, MOST_SHOTS = 20000 };
+enum { FIRST_TAG = 20000, MOST_SHOTS = 4000 };
 
 struct shot {
 	int source_pod, destination_pod;

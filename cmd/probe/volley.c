@@ -18,11 +18,13 @@
 /*
  * The first packets of thousands of connections between pods, and what became of each, seen at both ends. All of it
  * happens on one processor, whose queue of packets keeps its order: when the node has answered who sent last, everything
- * that was sent before has arrived, or never will. So nobody has to wait for silence.
+ * that was sent before is as many hops further. After some such turns it has arrived, or never will, and nobody has to wait
+ * for silence.
  */
-enum { MOST_PODS = 32, PATIENCE_MS = 5000, SENTINEL = 9, BUFFER = 16 << 20 };
+enum { MOST_PODS = 32, PATIENCE_MS = 5000, SENTINEL = 9, TURNS = 5, BUFFER = 16 << 20 };
 
 struct pod {
+	struct in_addr node;
 	int raw4, raw6, capture;
 	bool passed;
 };
@@ -30,8 +32,8 @@ struct pod {
 struct volley {
 	struct pod pods[MOST_PODS];
 	int pod_count;
-	struct in_addr node;
-	uint16_t number;
+	/* base: the tag of the first one. Those of the next volley are others: no packet belongs to an older connection. */
+	uint16_t turn, base;
 	struct shot *shots;
 	size_t count, unanswered;
 };
@@ -52,8 +54,10 @@ static int open_raw(int family)
 	return fd;
 }
 
-static struct pod open_pod(const char *path)
+/* PATH=ADDRESS of its node, which answers it whatever a policy says */
+static struct pod open_pod(char *text)
 {
+	char *path = strsep(&text, "=");
 	int namespace = open(path, O_RDONLY | O_CLOEXEC), size = BUFFER, on = 1;
 	if (namespace < 0 || setns(namespace, CLONE_NEWNET) < 0)
 		die(path);
@@ -61,6 +65,8 @@ static struct pod open_pod(const char *path)
 	struct pod pod = { .raw4 = open_raw(AF_INET),
 			   .raw6 = open_raw(AF_INET6),
 			   .capture = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
+	if (text == NULL || inet_pton(AF_INET, text, &pod.node) != 1)
+		die("address of a node");
 	struct sockaddr_ll where = { .sll_family = AF_PACKET,
 				     .sll_protocol = htons(ETH_P_ALL),
 				     .sll_ifindex = (int)if_nametoindex("eth0") };
@@ -88,29 +94,29 @@ static void send_shot(const struct volley *volley, const struct shot *shot)
 /* Behind everything else, to the node, which always answers. */
 static void send_sentinel(struct volley *volley, struct pod *pod)
 {
-	struct shot shot = { .protocol = IPPROTO_ICMP, .tag = SENTINEL, .sequence = volley->number };
-	*(struct sockaddr_in *)&shot.to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = volley->node };
+	struct shot shot = { .protocol = IPPROTO_ICMP, .tag = SENTINEL, .sequence = volley->turn };
+	*(struct sockaddr_in *)&shot.to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = pod->node };
 	*(struct sockaddr_in *)&shot.from = (struct sockaddr_in){ .sin_family = AF_INET };
 	shot.source_pod = (int)(pod - volley->pods);
 	pod->passed = false;
 	send_shot(volley, &shot);
 }
 
-static bool is_sentinel(const struct volley *volley, const struct seen *seen)
+static bool is_sentinel(const struct volley *volley, const struct pod *pod, const struct seen *seen)
 {
-	return seen->answer && seen->protocol == IPPROTO_ICMP && seen->tag == SENTINEL && seen->sequence == volley->number &&
+	return seen->answer && seen->protocol == IPPROTO_ICMP && seen->tag == SENTINEL && seen->sequence == volley->turn &&
 	       seen->from.ss_family == AF_INET &&
-	       ((const struct sockaddr_in *)&seen->from)->sin_addr.s_addr == volley->node.s_addr;
+	       ((const struct sockaddr_in *)&seen->from)->sin_addr.s_addr == pod->node.s_addr;
 }
 
 static void note(struct volley *volley, struct pod *pod, const struct seen *seen)
 {
-	if (is_sentinel(volley, seen)) {
+	if (is_sentinel(volley, pod, seen)) {
 		pod->passed = true;
 		return;
 	}
-	size_t index = (size_t)seen->tag - FIRST_TAG;
-	if (seen->tag < FIRST_TAG || index >= volley->count)
+	size_t index = (size_t)seen->tag - volley->base;
+	if (seen->tag < volley->base || index >= volley->count)
 		return;
 	struct shot *shot = &volley->shots[index];
 	int number = (int)(pod - volley->pods);
@@ -180,9 +186,14 @@ static bool all_answered(const struct volley *volley)
 
 static void await(struct volley *volley)
 {
-	if (!wait_until(volley, all_passed)) {
-		fprintf(stderr, "fairlead-probe: the node does not answer its pods\n");
-		exit(EXIT_FAILURE);
+	for (int turn = 0; turn < TURNS; turn++) {
+		volley->turn++;
+		for (int i = 0; i < volley->pod_count; i++)
+			send_sentinel(volley, &volley->pods[i]);
+		if (!wait_until(volley, all_passed)) {
+			fprintf(stderr, "fairlead-probe: the node does not answer its pods\n");
+			exit(EXIT_FAILURE);
+		}
 	}
 	/* What came before the last sentinel, at pods that were looked at before. */
 	drain_all(volley);
@@ -193,30 +204,32 @@ static void await(struct volley *volley)
 /* One figure each: 0 did not arrive, 1 arrived, 2 was answered too. */
 static void fire(struct volley *volley)
 {
-	volley->number++;
 	volley->unanswered = 0;
-	for (size_t i = 0; i < volley->count; i++)
+	for (size_t i = 0; i < volley->count; i++) {
+		volley->shots[i].tag = (uint16_t)(volley->base + i);
 		send_shot(volley, &volley->shots[i]);
-	for (int i = 0; i < volley->pod_count; i++)
-		send_sentinel(volley, &volley->pods[i]);
+	}
 	await(volley);
 	for (size_t i = 0; i < volley->count; i++)
 		putchar('0' + volley->shots[i].arrived + (volley->shots[i].arrived && volley->shots[i].answered));
 	putchar('\n');
 	fflush(stdout);
+	size_t next = volley->base + volley->count;
+	volley->base = next + MOST_SHOTS > 65535 ? FIRST_TAG : (uint16_t)next;
 	volley->count = 0;
 }
 
-int fire_volleys(const char *node, char **paths, int path_count)
+int fire_volleys(char **pods, int pod_count)
 {
 	static struct volley volley;
 	cpu_set_t here;
 	CPU_ZERO(&here);
 	CPU_SET(sched_getcpu(), &here);
-	if (inet_pton(AF_INET, node, &volley.node) != 1 || path_count > MOST_PODS || sched_setaffinity(0, sizeof(here), &here) < 0)
+	if (pod_count > MOST_PODS || sched_setaffinity(0, sizeof(here), &here) < 0)
 		return 2;
-	for (; volley.pod_count < path_count; volley.pod_count++)
-		volley.pods[volley.pod_count] = open_pod(paths[volley.pod_count]);
+	for (; volley.pod_count < pod_count; volley.pod_count++)
+		volley.pods[volley.pod_count] = open_pod(pods[volley.pod_count]);
+	volley.base = FIRST_TAG;
 	volley.shots = calloc(MOST_SHOTS, sizeof(*volley.shots));
 	char *line = NULL;
 	size_t size = 0;
@@ -229,7 +242,6 @@ int fire_volleys(const char *node, char **paths, int path_count)
 			fprintf(stderr, "fairlead-probe: not a connection: %s", line);
 			return 2;
 		}
-		volley.shots[volley.count].tag = (uint16_t)(FIRST_TAG + volley.count);
 		volley.count++;
 	}
 	free(line);

@@ -78,7 +78,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     table,
     removal,
     nextIndex,
-    trackedIps: () => enforcer?.tracked ?? [],
+    trackedIps: () => (enforcer === undefined ? [] : enforcer.tracked),
     forgetFlows: conntrack.forget,
     log,
     lastView: loadNodeView(stateDirectory),

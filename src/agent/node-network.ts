@@ -31,8 +31,8 @@ export type NodeNetworkOptions = {
   table: AttachmentTable;
   removal: LinkRemoval;
   nextIndex: () => number;
-  /** Addresses of pods whose connections must be tracked. */
-  trackedIps: () => readonly Ip[];
+  /** Addresses of pods whose connections must be tracked; undefined while that may be any. */
+  trackedIps: () => readonly Ip[] | undefined;
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
   /** The last good view of an earlier run. */
@@ -230,7 +230,8 @@ export class NodeNetwork {
     const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
-    const tracked = this.#options.trackedIps();
+    const isolated = this.#options.trackedIps();
+    const tracked = isolated ?? [];
     const translates = masquerade.enabled || hasPorts || tracked.length > 0;
     // IPv6 has no reverse path filter but that of the table.
     if (ranges.length === 0 || !(translates || ranges.some((range) => cidrFamily(range) === 6)))
@@ -242,7 +243,7 @@ export class NodeNetwork {
       exclude: masquerade.exclude,
       masquerade: masquerade.enabled,
       tracked,
-      conntrack,
+      conntrack: isolated === undefined ? 'always' : conntrack,
       ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
       ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
     };

@@ -49,7 +49,7 @@ export class PolicyEnforcer {
   #inForce: PolicyState | undefined;
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
-  #tracked: readonly Ip[] = [];
+  #tracked: readonly Ip[] | undefined;
   /** How many connections were cut because a policy forbids them now. */
   #cut = 0;
 
@@ -68,8 +68,11 @@ export class PolicyEnforcer {
     this.#runner.trigger('start');
   }
 
-  /** Addresses of pods that some policy isolates: what they send and receive must be tracked. */
-  get tracked(): readonly Ip[] {
+  /**
+   * Addresses of pods that some policy isolates: what they send and receive must be tracked. Undefined until that is known:
+   * then it may be any, since what a predecessor enforced is still in force.
+   */
+  get tracked(): readonly Ip[] | undefined {
     return this.#tracked;
   }
 
@@ -152,10 +155,9 @@ export class PolicyEnforcer {
     const compiled = await inTurns(this.#compiler.compile(state, live));
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
     // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
-    const grows = tracked.some((ip) => !this.#tracked.includes(ip));
-    const [former, union] = [this.#tracked, [...new Set([...this.#tracked, ...tracked])]];
-    if (grows) {
-      this.#tracked = union;
+    const former = this.#tracked;
+    if (former !== undefined && hasMore(tracked, former)) {
+      this.#tracked = [...new Set([...former, ...tracked])];
       await track();
     }
     await this.#keeper.ensure(async () => {
@@ -165,7 +167,7 @@ export class PolicyEnforcer {
     });
     this.#compiled = compiled;
     this.#tracked = tracked;
-    if (former.some((ip) => !tracked.includes(ip))) await track();
+    if (former === undefined || hasMore(former, tracked)) await track();
     if (!sameRulings(before, compiled)) {
       const cut = await cutForbidden(compiled, conntrack);
       this.#cut += cut;
@@ -178,6 +180,11 @@ export class PolicyEnforcer {
 }
 
 const NOTHING: PolicyInput = { pods: [], namespaces: [], policies: [], clusterPolicies: [], nodes: [] };
+
+function hasMore(ips: readonly Ip[], than: readonly Ip[]): boolean {
+  const known = new Set(than);
+  return ips.some((ip) => !known.has(ip));
+}
 
 /** A ruling that no change has touched is the same object again. */
 function sameRulings(a: Compiled, b: Compiled): boolean {

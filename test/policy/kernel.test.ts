@@ -44,7 +44,7 @@ await until('connections between pods are tracked', async () => {
   ]);
   return !/between pods/.test(table);
 });
-const volleys = openVolleys('192.168.1.2', spaces);
+const volleys = openVolleys(spaces.map((space) => ({ namespace: space, node: '192.168.1.2' })));
 after(() => {
   volleys[Symbol.dispose]();
   nftables[Symbol.dispose]();

@@ -28,12 +28,10 @@ export type Volleys = {
 
 const FATES: Readonly<Record<string, Fate>> = { 0: 'lost', 1: 'arrived', 2: 'answered' };
 
-/**
- * @param node an IPv4 address of the pods' node, which answers them whatever policies say.
- * @param namespaces of the pods.
- */
-export function openVolleys(node: string, namespaces: readonly string[]): Volleys {
-  const child = spawn(PROBE, ['volley', node, ...namespaces.map(namespacePath)], {
+/** @param pods `node`: an IPv4 address of its node, which answers it whatever policies say. */
+export function openVolleys(pods: readonly { namespace: string; node: string }[]): Volleys {
+  const ends = pods.map(({ namespace, node }) => `${namespacePath(namespace)}=${node}`);
+  const child = spawn(PROBE, ['volley', ...ends], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
