@@ -9,7 +9,7 @@ import type { Chain, Element, NftSet, Table } from '../nftables/objects.ts';
 import { finish, type Work } from '../reconcile/work.ts';
 import type { Compiled } from './compile.ts';
 import { DIRECTIONS, type Direction } from './objects.ts';
-import { type Outcome, renderOutcome } from './outcome.ts';
+import { ITSELF, type Outcome, renderOutcome } from './outcome.ts';
 import { type Destiny, type RenderedRuling, renderRuling } from './render-ruling.ts';
 import type { Ruling } from './ruling.ts';
 
@@ -54,7 +54,7 @@ export function openRenderer(): Renderer {
   };
 }
 
-/** Maps from a pod's address to what is said about it. */
+/** Maps from a pod's address to what is said about it, and sets of who talks to itself. */
 function* dispatchPods(pods: Compiled['pods'], rendered: (ruling: Ruling) => RenderedRuling): Work<NftSet[]> {
   const elements = new Map<string, Element[]>();
   for (const compiled of pods) {
@@ -71,12 +71,22 @@ function* dispatchPods(pods: Compiled['pods'], rendered: (ruling: Ruling) => Ren
       }
     }
   }
-  return DIRECTIONS.flatMap((direction) =>
+  const dispatch = DIRECTIONS.flatMap((direction) =>
     FAMILIES.map((family): NftSet => {
       const name = dispatchName(direction, family);
       return { name, key: [ADDRESS[family]], value: 'verdict', elements: elements.get(name) ?? [] };
     }),
   );
+  return [...dispatch, ...FAMILIES.map((family) => itselfSet(pods, family))];
+}
+
+function itselfSet(pods: Compiled['pods'], family: IpFamily): NftSet {
+  const ips = pods.flatMap(({ pod }) => pod.podIPs.filter((ip) => ipFamily(ip) === family));
+  return {
+    name: ITSELF[family],
+    key: [ADDRESS[family], ADDRESS[family]],
+    elements: [...new Set(ips)].map((ip) => ({ key: [ip, ip] })),
+  };
 }
 
 function assemble(rendered: readonly RenderedRuling[], dispatched: readonly NftSet[]): Rendered {
