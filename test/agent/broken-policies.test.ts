@@ -91,7 +91,9 @@ test('broken policies: named, their pods closed, all others as they were', async
   ])
     node.exec('ip', ...command.split(' '));
   const children: ChildProcess[] = [];
-  stack.defer(() => void children.forEach((child) => child.kill('SIGKILL')));
+  stack.defer(() => {
+    for (const child of children) child.kill('SIGKILL');
+  });
   const inside = (...command: string[]): ChildProcess => {
     const child = spawn('nsenter', [`--net=${node.path}`, '--', ...command], {
       stdio: ['ignore', 'pipe', 'ignore'],
