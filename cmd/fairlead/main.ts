@@ -13,6 +13,9 @@ import { labListCommand, labStatusCommand } from '../../src/cli/lab/status.ts';
 import { labTestCommand } from '../../src/cli/lab/test.ts';
 import { labUpCommand } from '../../src/cli/lab/up.ts';
 import { labVerifyCommand } from '../../src/cli/lab/verify.ts';
+import { policyCheckCommand } from '../../src/cli/policy/check.ts';
+import { policyDiffCommand } from '../../src/cli/policy/diff.ts';
+import { policyMatrixCommand } from '../../src/cli/policy/matrix.ts';
 import { statusCommand } from '../../src/cli/status.ts';
 import { versionCommand } from '../../src/cli/version.ts';
 import { whyCommand } from '../../src/cli/why.ts';
@@ -23,6 +26,9 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   doctorCommand,
   whyCommand,
   dropsCommand,
+  policyMatrixCommand,
+  policyDiffCommand,
+  policyCheckCommand,
   cleanupCommand,
   labUpCommand,
   labDownCommand,

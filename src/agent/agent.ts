@@ -95,6 +95,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           log,
         });
   stack.defer(() => enforcer?.stop());
+  enforcer?.drops?.follow((denial) => store.denials?.tell(denial));
   const metrics = createAgentMetrics(versionOf());
   let resyncedAt = performance.now();
   const runner = new Runner({
@@ -190,6 +191,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     enforcer,
     metrics,
     network,
+    conntrack,
     sinceResyncMs: () => performance.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
   });

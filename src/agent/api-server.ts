@@ -15,9 +15,11 @@ export type Answer = { status: number; type: string; body: string };
 export type Questions = {
   status: () => AgentStatus;
   /** @param query of `/why`. @returns JSON. */
-  why: (query: URLSearchParams) => string;
+  why: (query: URLSearchParams) => Promise<string>;
   /** Denied packets. @returns JSON. */
   drops: () => string;
+  /** Connections that are open, and such as were denied lately. @returns JSON. */
+  flows: () => Promise<string>;
   /** Calls back with a line of JSON for each denied packet from now on. */
   followDrops: (onLine: (line: string) => void) => { [Symbol.dispose](): void };
   metrics: () => Promise<string>;
@@ -32,7 +34,7 @@ const TEXT = 'text/plain; charset=utf-8';
 /** @param withStatus not for everybody: it names pods. */
 export async function answer(
   url: string,
-  { status, why, drops, metrics, health, readiness }: Questions,
+  { status, why, drops, flows, metrics, health, readiness }: Questions,
   withStatus: boolean,
 ): Promise<Answer> {
   const judge = (fault: string | undefined): Answer => ({
@@ -49,15 +51,16 @@ export async function answer(
     case '/readyz':
       return judge(readiness());
   }
-  const inside: Readonly<Record<string, () => string>> = withStatus
+  const inside: Readonly<Record<string, () => string | Promise<string>>> = withStatus
     ? {
         '/status': () => JSON.stringify(status()),
         '/why': () => why(new URLSearchParams(query)),
         '/drops': drops,
+        '/flows': flows,
       }
     : {};
   const ask = Object.hasOwn(inside, path) ? inside[path] : undefined;
-  if (ask !== undefined) return { status: 200, type: 'application/json', body: ask() };
+  if (ask !== undefined) return { status: 200, type: 'application/json', body: await ask() };
   const known = ['/metrics', '/healthz', '/readyz', ...Object.keys(inside)];
   return { status: 404, type: TEXT, body: `ask for one of ${known.join(', ')}\n` };
 }

@@ -1,5 +1,6 @@
 /** Where the agent takes the cluster's nodes from: a directory, or Kubernetes. */
 import { randomUUID } from 'node:crypto';
+import { type DenialReporter, reportDenials } from '../cluster/denial-report.ts';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
 import { Leadership } from '../cluster/leadership.ts';
@@ -12,8 +13,8 @@ import { KubeClient } from '../kube/client.ts';
 import { readAccess } from '../kube/credentials.ts';
 import type { Logger } from '../log/logger.ts';
 
-/** The cluster's nodes, and its policies where it can have any. */
-export type ClusterSource = ClusterStore & { policies?: PolicySource };
+/** The cluster's nodes, its policies where it can have any, and who tells it of what they deny. */
+export type ClusterSource = ClusterStore & { policies?: PolicySource; denials?: DenialReporter };
 
 const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
 
@@ -60,6 +61,15 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     }),
   );
   const policies = stack.adopt(openPolicySource(client, store), (opened) => opened.close());
+  const denials = stack.use(
+    reportDenials({
+      client,
+      node: name,
+      pods: () => policies.state?.pods ?? [],
+      isWanted: () => configuration().policy.events,
+      log,
+    }),
+  );
   const open = stack.move();
   return {
     get state() {
@@ -69,6 +79,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     watch: (onChange) => store.watch(onChange),
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
+    denials,
     report: (report) => reporter.report(report),
     close: () => open.dispose(),
   };

@@ -1,13 +1,15 @@
 /** What the agent answers, and from what it knows it. */
 import type { PolicySource } from '../cluster/policy-source.ts';
+import type { Conntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
 import { renderMetrics } from '../metrics/registry.ts';
-import type { PolicyInput } from '../policy/compile.ts';
+import { type Known as KnownEnds, mayBeService } from '../policy/ends.ts';
 import { type Explanation, explainFlow } from '../policy/why.ts';
 import type { Questions } from './api-server.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeNetwork } from './node-network.ts';
 import type { PolicyEnforcer } from './policy-enforcer.ts';
+import { recentFlows } from './recent-flows.ts';
 import type { AgentStatus } from './status.ts';
 
 export type Known = {
@@ -16,6 +18,7 @@ export type Known = {
   enforcer: PolicyEnforcer | undefined;
   metrics: AgentMetrics;
   network: NodeNetwork;
+  conntrack: Conntrack;
   sinceResyncMs: () => number;
   resyncSeconds: () => number;
 };
@@ -26,11 +29,12 @@ const COUNT_MS = 1000;
 const OVERDUE = 3;
 
 export function createQuestions(known: Known): Questions {
-  const { describe, policies, enforcer, metrics, network } = known;
+  const { describe, policies, enforcer, metrics, network, conntrack } = known;
   return {
     status: describe,
-    why: (query) => JSON.stringify(explain(policies?.state, query)),
+    why: async (query) => JSON.stringify(await explain(policies, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
+    flows: async () => JSON.stringify({ flows: await recentFlows(conntrack, enforcer?.drops?.latest ?? []) }),
     followDrops: (onLine) => followDrops(enforcer, onLine),
     metrics: async () => renderMetrics(metrics.all(describe(), (await enforcer?.counts()) ?? [])),
     health: () => {
@@ -68,18 +72,37 @@ function followDrops(enforcer: PolicyEnforcer | undefined, onLine: (line: string
 }
 
 /** An explanation, or what is wrong with the question. */
-function explain(state: PolicyInput | undefined, query: URLSearchParams): Explanation | { error: string } {
-  if (state === undefined)
+async function explain(
+  source: PolicySource | undefined,
+  query: URLSearchParams,
+): Promise<Explanation | { error: string }> {
+  const state = source?.state;
+  if (source === undefined || state === undefined)
     return { error: 'this agent knows no policies (yet): its cluster has none, or was not read' };
+  const [from, to] = [query.get('source') ?? '', query.get('destination') ?? ''];
   const port = query.get('port');
   try {
-    return explainFlow(state, {
-      source: query.get('source') ?? '',
-      destination: query.get('destination') ?? '',
-      protocol: query.get('protocol') ?? 'tcp',
-      ...(port === null ? {} : { port: Number(port) }),
-    });
+    const known = { ...state, nodes: [...source.nodes()] };
+    const services = [from, to].some((end) => mayBeService(known, end)) ? await readServices(source) : [];
+    return explainFlow(
+      { ...known, services },
+      {
+        source: from,
+        destination: to,
+        protocol: query.get('protocol') ?? 'tcp',
+        ...(port === null ? {} : { port: Number(port) }),
+      },
+    );
   } catch (error) {
     return { error: describeError(error) };
+  }
+}
+
+/** An API that does not answer leaves all other questions answered. */
+async function readServices(source: PolicySource): Promise<NonNullable<KnownEnds['services']>> {
+  try {
+    return await source.readServices();
+  } catch (error) {
+    return { problem: describeError(error) };
   }
 }

@@ -1,7 +1,6 @@
 /** Connections of this node that are open, and such as were denied lately: what a new policy is held against. */
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import type { Denial } from '../drops/denial.ts';
-import { parseIp } from '../ip/ip.ts';
 import type { Flow } from '../policy/evaluate.ts';
 import { PROTOCOLS } from '../policy/objects.ts';
 
@@ -15,9 +14,10 @@ export async function recentFlows(conntrack: Conntrack, denials: readonly Denial
       ? { ...ends, protocol: 'ICMP' }
       : { ...ends, protocol: known, port: targetPort };
   });
-  const denied = denials.map(({ source, destination, protocol, port }): RecentFlow => {
+  const denied = denials.map(({ source, destination, protocol, port, staged }): RecentFlow => {
     const known = PROTOCOLS.find((one) => one === protocol);
-    const ends = { source: parseIp(source), destination: parseIp(destination), denied: true };
+    // What staged policies would deny passed.
+    const ends = { source, destination, denied: staged !== true };
     return known === undefined || port === undefined
       ? { ...ends, protocol: 'ICMP' }
       : { ...ends, protocol: known, port };

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { FairleadError } from '../errors/errors.ts';
 import { KubeClient } from '../kube/client.ts';
 import { readAccess } from '../kube/credentials.ts';
 import type { Options } from './command.ts';
@@ -21,5 +22,11 @@ function defaultKubeconfig(): string {
   const named = process.env['KUBECONFIG']?.split(delimiter).find((path) => path !== '');
   if (named !== undefined) return named;
   const usual = join(homedir(), '.kube', 'config');
-  return existsSync(usual) ? usual : '';
+  if (existsSync(usual)) return usual;
+  if (process.env['KUBERNETES_SERVICE_HOST'] === undefined)
+    throw new FairleadError(
+      'FL_KUBECONFIG',
+      `there is no $KUBECONFIG and no ${usual}, and this is no pod of Kubernetes; name a kubeconfig with --kubeconfig`,
+    );
+  return '';
 }

@@ -24,6 +24,7 @@ export type Command = {
 };
 
 export async function runCommandLine(argv: readonly string[], commands: readonly Command[]): Promise<number> {
+  process.stdout.on('error', endQuietly);
   const [first] = argv;
   if (first === undefined || first === 'help' || first === '--help' || first === '-h') {
     process.stdout.write(overview(commands));
@@ -42,6 +43,12 @@ export async function runCommandLine(argv: readonly string[], commands: readonly
     process.stderr.write(`fairlead: ${describeError(error)}\n`);
     return error instanceof FairleadError && error.code === 'FL_USAGE' ? EXIT.usage : EXIT.failed;
   }
+}
+
+/** Who reads has seen enough, as in `fairlead … | head`. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
 }
 
 export function usageError(message: string): FairleadError {

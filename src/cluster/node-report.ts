@@ -2,8 +2,8 @@
  * What a node tells the cluster of itself: whether its network is up (condition NetworkUnavailable, which schedulers
  * and people look at), the start-up taint that goes with it, and an Event for every new problem.
  */
-import { hash } from 'node:crypto';
 import type { KubeClient } from '../kube/client.ts';
+import { type EventText, eventOf, timeOf } from '../kube/event.ts';
 import type { KubeNode } from '../kube/kinds/node.ts';
 import type { Logger } from '../log/logger.ts';
 import { Runner } from '../reconcile/runner.ts';
@@ -55,7 +55,7 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
       await client.json({
         method: 'POST',
         path: '/api/v1/namespaces/default/events',
-        body: eventOf(own, problem, new Date()),
+        body: eventOf(problemEvent(own, problem), new Date()),
       });
       events.set(problem, performance.now());
     }
@@ -77,7 +77,7 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
 
 /** Of a Node's status (core/v1 NodeCondition). */
 export function conditionOf({ ready, message }: NodeReport, now: Date): object {
-  const time = now.toISOString().replace(/\.\d+Z$/, 'Z');
+  const time = timeOf(now);
   return {
     type: NETWORK_UNAVAILABLE,
     status: ready ? 'False' : 'True',
@@ -115,24 +115,8 @@ export function freshProblems(
     .slice(0, MOST_EVENTS);
 }
 
-/** An Event (core/v1) about the node; one of the same text within a second is the same. */
-function eventOf(own: KubeNode, problem: string, now: Date): object {
-  const time = now.toISOString().replace(/\.\d+Z$/, 'Z');
-  return {
-    apiVersion: 'v1',
-    kind: 'Event',
-    metadata: {
-      name: `${own.name}.${hash('sha256', `${problem} ${time}`, 'hex').slice(0, 16)}`,
-      namespace: 'default',
-    },
-    // Events about nodes are found by the name in place of the uid, as kubelets write them.
-    involvedObject: { apiVersion: 'v1', kind: 'Node', name: own.name, uid: own.name },
-    reason: 'NetworkProblem',
-    message: problem.slice(0, LONGEST_MESSAGE),
-    type: 'Warning',
-    source: { component: 'fairlead', host: own.name },
-    firstTimestamp: time,
-    lastTimestamp: time,
-    count: 1,
-  };
+/** Events about nodes are found by the name in place of the uid, as kubelets write them. */
+function problemEvent({ name }: KubeNode, message: string): EventText {
+  const involved = { apiVersion: 'v1', kind: 'Node', name, uid: name };
+  return { involved, reason: 'NetworkProblem', message, type: 'Warning', host: name };
 }

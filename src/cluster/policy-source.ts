@@ -5,6 +5,8 @@ import { NAMESPACE_KIND, type Namespace } from '../kube/kinds/namespace.ts';
 import { NETWORK_POLICY_KIND, type PolicyObject } from '../kube/kinds/network-policy.ts';
 import type { KubeNode } from '../kube/kinds/node.ts';
 import { POD_KIND, type Pod } from '../kube/kinds/pod.ts';
+import { SERVICE_KIND, type Service } from '../kube/kinds/service.ts';
+import { readKind } from '../kube/read-kind.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { PolicyInput } from '../policy/compile.ts';
 import { digestVersions } from '../policy/digest.ts';
@@ -12,6 +14,7 @@ import type { ClusterPolicy } from '../policy/objects.ts';
 import type { KubeStore } from './kube-store.ts';
 
 export type PolicyState = PolicyInput & {
+  pods: readonly Pod[];
   /** Digests of the versions that it is made from: see {@link digestVersions}. */
   versions: PolicyVersions;
 };
@@ -23,9 +26,16 @@ export type PolicySource = {
   /** Undefined until all of it was listed once: half of it would allow what is forbidden. */
   readonly state: PolicyState | undefined;
   readonly problems: readonly string[];
+  /** Nodes as they are now: {@link PolicyState} has them as of the last change that a policy could mean. */
+  nodes(): Iterable<KubeNode>;
+  /** Read when they are asked for: policies mean none. @throws ApiError */
+  readServices(): Promise<readonly Service[]>;
   watch(onChange: () => void): { [Symbol.dispose](): void };
   close(): void;
 };
+
+/** Milliseconds that somebody waits for services. */
+const PATIENCE_MS = 3000;
 
 /** @param store which has the nodes already. */
 export function openPolicySource(client: KubeClient, store: KubeStore): PolicySource {
@@ -59,6 +69,9 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
     get problems() {
       return all.flatMap(({ problems }) => problems);
     },
+    nodes: () => store.nodes(),
+    readServices: async () =>
+      (await readKind(client, SERVICE_KIND, AbortSignal.timeout(PATIENCE_MS))).objects,
     watch: (listener) => {
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };

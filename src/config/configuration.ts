@@ -26,6 +26,7 @@ export type Configuration = {
   };
   paths: { socketDirectory: string; stateDirectory: string };
   resyncSeconds: number;
+  policy: { events: boolean };
   metrics: { address: string };
   log: LogSettings;
 };

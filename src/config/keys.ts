@@ -183,6 +183,13 @@ export const KEYS: readonly Key[] = [
     reload: { restart: 'the timer is set at the start' },
   },
   {
+    path: 'policy.events',
+    type: 'boolean',
+    default: false,
+    doc: 'Whether a pod whose packets a policy denies gets an Event that says so, with the policy and how often, written at most once a minute.',
+    reload: 'live',
+  },
+  {
     path: 'metrics.address',
     type: 'text',
     pattern: '^$|^(\\[[0-9a-fA-F:]+\\]|[0-9.]+):\\d{1,5}$',

@@ -21,11 +21,23 @@ export type PolicyPod = {
   /** Its addresses may be another pod's by now. */
   phase: string;
   ports: readonly { name: string; port: number; protocol: Protocol }[];
+  /** Where it runs, where that is known. */
+  nodeName?: string;
 };
 
 export type PolicyNamespace = { name: string; labels: Labels };
 
 export type PolicyNode = { name: string; labels: Labels; ips: readonly Ip[] };
+
+/** A Service (core/v1): no policy means it, since packets carry the address of a pod behind it when policies see them. */
+export type PolicyService = {
+  namespace: string;
+  name: string;
+  clusterIPs: readonly Ip[];
+  /** Labels of the pods behind it; absent where somebody else names them. */
+  selector?: Labels;
+  ports: readonly { protocol: Protocol; port: number; targetPort: number | string }[];
+};
 
 /** One demand on labels (metav1 LabelSelectorRequirement); a `matchLabels` entry is an `In` of one value. */
 export type Requirement =

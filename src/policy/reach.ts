@@ -49,29 +49,35 @@ export function sideOf(compiled: Compiled, direction: Direction, own: Ip, other:
   };
 }
 
-export function isSameReach(a: Reach, b: Reach): boolean {
-  return formatReach(a) === formatReach(b);
-}
-
-/** `everything`, `nothing`, or `TCP 80, 8000-8080; UDP all`. */
+/** `everything`, `nothing`, or `TCP 80, 8000-8080; UDP all but 53; ICMP`. Equal texts are equal reaches. */
 export function formatReach({ ports, others }: Reach): string {
   const parts = PROTOCOLS.flatMap((protocol) => {
     const own = ports.filter((range) => range.protocol === protocol);
-    if (own.length === 0) return [];
-    const text = own.map(({ first, last }) => {
-      if (first === 0 && last === LAST_PORT) return 'all';
-      return first === last ? String(first) : `${first}-${last}`;
-    });
-    return [`${protocol} ${text.join(', ')}`];
+    return own.length === 0 ? [] : [`${protocol} ${formatPorts(own)}`];
   });
-  const all = parts.every((part) => part.endsWith(' all')) && parts.length === PROTOCOLS.length;
+  const all = parts.length === PROTOCOLS.length && parts.every((part) => part.endsWith(' all'));
   if (all && others) return 'everything';
   if (parts.length === 0 && !others) return 'nothing';
   return [...parts, ...(others ? ['ICMP'] : [])].join('; ');
 }
 
-function gapsOf(ranges: readonly { first: number; last: number }[]): { first: number; last: number }[] {
-  const gaps: { first: number; last: number }[] = [];
+function formatPorts(ranges: readonly Span[]): string {
+  const gaps = gapsOf(ranges);
+  if (gaps.length === 0) return 'all';
+  if (gaps.length < ranges.length) return `all but ${gaps.map(formatSpan).join(', ')}`;
+  return ranges.map(formatSpan).join(', ');
+}
+
+/** Nobody writes of port 0, which only ever begins a range. */
+function formatSpan({ first, last }: Span): string {
+  const begin = first === 0 && last > 0 ? 1 : first;
+  return begin === last ? String(last) : `${begin}-${last}`;
+}
+
+type Span = { first: number; last: number };
+
+function gapsOf(ranges: readonly Span[]): Span[] {
+  const gaps: Span[] = [];
   let first = 0;
   for (const range of ranges) {
     if (range.first > first) gaps.push({ first, last: range.first - 1 });
@@ -82,6 +88,8 @@ function gapsOf(ranges: readonly { first: number; last: number }[]): { first: nu
 }
 
 function intersect(a: Reach, b: Reach): Reach {
+  if (a === EVERYTHING) return b;
+  if (b === EVERYTHING) return a;
   return {
     others: a.others && b.others,
     ports: a.ports.flatMap((one) =>

@@ -1,56 +1,62 @@
 /** `fairlead policy check`. */
+
+import { checkManifests, NO_CLUSTER } from '../../cluster/check-manifests.ts';
 import { readPolicyView } from '../../cluster/policy-view.ts';
-import { type ProposedPolicies, readProposed, withProposed } from '../../cluster/proposed-policies.ts';
+import { nearestName } from '../../config/nearest.ts';
 import { readManifests } from '../../kube/manifests.ts';
-import { checkPolicies, type Finding } from '../../policy/check/check.ts';
+import { type Finding, MISTAKES } from '../../policy/check/check.ts';
 import type { PolicyInput } from '../../policy/compile.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
-import { type Command, EXIT, type Options } from '../command.ts';
+import { type Command, EXIT, type Options, usageError } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
 import { FILE_HELP, FILE_OPTION, filesOf } from './files.ts';
 
-const NO_CLUSTER: PolicyInput = { pods: [], namespaces: [], policies: [], clusterPolicies: [], nodes: [] };
-
 export const policyCheckCommand: Command = {
   name: 'policy check',
-  synopsis: '-f FILE|DIRECTORY [--offline] [--kubeconfig FILE] [-o json]',
+  synopsis: '-f FILE|DIRECTORY [--offline] [--ignore MISTAKES] [--kubeconfig FILE] [-o json]',
   summary:
-    'Finds mistakes in policies before they are applied: what is invalid, and what is valid and does not do what was meant (selects nothing, misspelt ports, egress without DNS, twins). Fails when it finds any.',
+    'Finds mistakes in policies before they are applied: what is invalid, and what is valid and does not do what was meant (selects nothing, misspelt labels and ports, egress without DNS, twins). Fails when it finds any.',
   options: {
-    ...CLUSTER_OPTIONS,
-    ...OUTPUT_OPTION,
     ...FILE_OPTION,
     offline: { type: 'boolean' },
+    ignore: { type: 'string' },
+    ...CLUSTER_OPTIONS,
+    ...OUTPUT_OPTION,
   },
   optionHelp: {
+    ...FILE_HELP,
+    offline: 'ask no cluster: policies are held against the pods and workloads in the files alone',
+    ignore: 'names of mistakes that are none to you, with commas: no-dns,twins',
     ...CLUSTER_HELP,
     ...OUTPUT_HELP,
-    ...FILE_HELP,
-    offline: 'ask no cluster: what needs its pods is not looked for',
   },
   positionals: [0, 0],
   run: async (_, options) => {
-    const proposed = readProposed(readManifests(filesOf(options['file'])));
-    const findings = [...invalid(proposed), ...(await mistakes(proposed, options))];
+    const ignored = ignoredOf(options['ignore']);
+    const manifests = readManifests(filesOf(options['file']));
+    const cluster = options['offline'] === true ? NO_CLUSTER : await readCluster(options);
+    const all = checkManifests(manifests, cluster);
+    const findings = all.filter(({ mistake }) => !ignored.has(mistake));
     print(options, findings, format);
     return findings.length === 0 ? EXIT.ok : EXIT.failed;
   },
 };
 
-function invalid({ problems }: ProposedPolicies): Finding[] {
-  return problems.map(({ at, policy, text }) => ({ policy, mistake: 'invalid', text: `${at}: ${text}` }));
-}
-
-async function mistakes(proposed: ProposedPolicies, options: Options): Promise<Finding[]> {
-  const { policies, clusterPolicies } = proposed;
-  const { pods, namespaces, policies: all } = withProposed(await around(options), proposed);
-  return checkPolicies(policies, clusterPolicies, { pods, namespaces, policies: all });
-}
-
-async function around(options: Options): Promise<PolicyInput> {
-  if (options['offline'] === true) return NO_CLUSTER;
+async function readCluster(options: Options): Promise<PolicyInput> {
   using client = openClusterClient(options);
   return (await readPolicyView(client)).input;
+}
+
+function ignoredOf(ignore: Options[string]): ReadonlySet<string> {
+  const names = typeof ignore === 'string' ? ignore.split(',') : [];
+  for (const name of names) {
+    if (MISTAKES.some((known) => known === name)) continue;
+    const nearest = nearestName(name, MISTAKES);
+    throw usageError(
+      `--ignore: ${JSON.stringify(name)} is no mistake that is looked for; ${nearest === undefined ? `there is ${MISTAKES.join(', ')}` : `did you mean ${nearest}?`}`,
+    );
+  }
+  return new Set(names);
 }
 
 function format(findings: readonly Finding[]): string {

@@ -2,62 +2,72 @@
 
 import type { RecentFlow } from '../../agent/recent-flows.ts';
 import { readPolicyView } from '../../cluster/policy-view.ts';
-import { readProposed, withProposed } from '../../cluster/proposed-policies.ts';
-import { FairleadError } from '../../errors/errors.ts';
+import { NOTHING_PROPOSED, readProposed, withProposed } from '../../cluster/proposed-policies.ts';
 import { readManifests } from '../../kube/manifests.ts';
 import { nameOf } from '../../policy/clause.ts';
 import { compile, type PolicyInput } from '../../policy/compile.ts';
 import { diffPolicies, type ReachChange } from '../../policy/diff.ts';
 import { changedFlows, type FlowChange } from '../../policy/flow-change.ts';
+import { hasNetwork } from '../../policy/population.ts';
 import { askAgent } from '../../status/ask.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
+import { DEFAULT_SOCKET } from '../status.ts';
 import { table } from '../table.ts';
 import { FILE_HELP, FILE_OPTION, filesOf } from './files.ts';
+import { gatherRows } from './rows.ts';
 
-type Differences = { changes: ReachChange[]; flows?: FlowChange[] };
+type NamedFlow = FlowChange & { sourcePod?: string; destinationPod?: string };
+type Differences = { changes: ReachChange[]; flows?: NamedFlow[] };
 
 export const policyDiffCommand: Command = {
   name: 'policy diff',
-  synopsis: '[-f FILE|DIRECTORY] [--without POLICIES] [--flows SOCKET] [--kubeconfig FILE] [-o json]',
+  synopsis:
+    '[-f FILE|DIRECTORY] [--without POLICIES] [--flows [--socket PATH]] [--exit-code] [--kubeconfig FILE] [-o json]',
   summary:
     'Which pods would reach which others, and at which ports, if policies were applied or removed: before and after, from the state of the cluster. Changes nothing.',
   options: {
-    ...CLUSTER_OPTIONS,
-    ...OUTPUT_OPTION,
     ...FILE_OPTION,
     without: { type: 'string' },
-    flows: { type: 'string' },
+    flows: { type: 'boolean' },
+    socket: { type: 'string' },
+    'exit-code': { type: 'boolean' },
+    ...CLUSTER_OPTIONS,
+    ...OUTPUT_OPTION,
   },
   optionHelp: {
-    ...CLUSTER_HELP,
-    ...OUTPUT_HELP,
     ...FILE_HELP,
     without:
       'policies as if they were deleted: NAMESPACE/NAME, or NAME of a cluster policy; several with commas',
-    flows: "an agent's socket: connections of its node, and what it denied lately, that would end otherwise",
+    flows:
+      'ask the agent of this node too: which of its connections, open or denied lately, would end otherwise',
+    socket: `the agent's socket (default ${DEFAULT_SOCKET})`,
+    'exit-code': 'fail where anything changes',
+    ...CLUSTER_HELP,
+    ...OUTPUT_HELP,
   },
   positionals: [0, 0],
   run: async (_, options) => {
-    const { file, without, flows } = options;
+    const { file, without, flows, socket } = options;
     if (file === undefined && without === undefined)
       throw usageError('policy diff needs -f FILE, or --without POLICIES');
+    if (socket !== undefined && flows !== true)
+      throw usageError('--socket is of whom --flows asks; write both');
+    const proposed = file === undefined ? NOTHING_PROPOSED : readProposed(readManifests(filesOf(file)));
     using client = openClusterClient(options);
-    const proposed =
-      file === undefined
-        ? { policies: [], clusterPolicies: [], problems: [] }
-        : readProposed(readManifests(filesOf(file)));
-    for (const { at, text } of proposed.problems)
-      process.stderr.write(`fairlead: ${at}: ${text}; what the policy selects would be closed\n`);
+    for (const { text } of proposed.problems) process.stderr.write(`fairlead: ${text}\n`);
     const { input } = await readPolicyView(client);
     const after = withProposed(input, proposed, gone(input, without));
     const differences: Differences = {
       changes: diffPolicies(input, after),
-      ...(typeof flows === 'string' ? { flows: await askFlows(flows, input, after) } : {}),
+      ...(flows === true
+        ? { flows: await askFlows(typeof socket === 'string' ? socket : DEFAULT_SOCKET, input, after) }
+        : {}),
     };
     print(options, differences, format);
-    return EXIT.ok;
+    const changed = differences.changes.length + (differences.flows?.length ?? 0) > 0;
+    return changed && options['exit-code'] === true ? EXIT.failed : EXIT.ok;
   },
 };
 
@@ -72,34 +82,52 @@ function gone({ policies, clusterPolicies }: PolicyInput, without: Options[strin
   return names;
 }
 
-async function askFlows(socket: string, before: PolicyInput, after: PolicyInput): Promise<FlowChange[]> {
-  const answer = (await askAgent(socket, '/flows')) as { flows: RecentFlow[] } | { error: string };
-  if ('error' in answer) throw new FairleadError('FL_AGENT', `--flows: ${answer.error}`);
-  return changedFlows(compile(before), compile(after), answer.flows);
+async function askFlows(socket: string, before: PolicyInput, after: PolicyInput): Promise<NamedFlow[]> {
+  const { flows } = (await askAgent(socket, '/flows')) as { flows: RecentFlow[] };
+  const names = new Map(
+    before.pods.filter(hasNetwork).flatMap((pod) => pod.podIPs.map((ip) => [ip, nameOf(pod)])),
+  );
+  return changedFlows(compile(before), compile(after), flows).map((change) => {
+    const [sourcePod, destinationPod] = [names.get(change.source), names.get(change.destination)];
+    return {
+      ...change,
+      ...(sourcePod === undefined ? {} : { sourcePod }),
+      ...(destinationPod === undefined ? {} : { destinationPod }),
+    };
+  });
 }
 
 function format({ changes, flows }: Differences): string {
-  const parts = [
-    changes.length === 0
-      ? 'Nothing changes: the same pods reach the same ports.\n'
-      : table(
-          ['FROM', 'TO', 'BEFORE', 'AFTER'],
-          changes.map(({ from, to, before, after }) => [from, to, before, after]),
-        ),
-  ];
-  if (flows !== undefined)
-    parts.push(
-      flows.length === 0
-        ? 'No connection of that node would end otherwise.\n'
-        : table(
-            ['SEEN LATELY', 'BEFORE', 'AFTER', 'BECAUSE'],
-            flows.map(({ protocol, source, destination, port, before, after, because }) => [
-              `${protocol} ${source} → ${destination}${port === undefined ? '' : ` port ${port}`}`,
-              before,
-              after,
-              because,
-            ]),
-          ),
-    );
+  const parts = [formatChanges(changes), ...(flows === undefined ? [] : [formatFlows(flows)])];
   return parts.join('\n');
+}
+
+/** By source or by destination, whichever makes fewer rows. */
+function formatChanges(changes: readonly ReachChange[]): string {
+  if (changes.length === 0) return 'Nothing changes: the same pods reach the same ports.\n';
+  const [byTarget, bySource] = (['to', 'from'] as const).map((end) =>
+    gatherRows(
+      changes,
+      (line) => [line[end], line.before, line.after],
+      (line) => line[end === 'to' ? 'from' : 'to'],
+    ),
+  );
+  return bySource!.length < byTarget!.length
+    ? table(['FROM', 'BEFORE', 'AFTER', 'TO'], bySource!)
+    : table(['TO', 'BEFORE', 'AFTER', 'FROM'], byTarget!);
+}
+
+function formatFlows(flows: readonly NamedFlow[]): string {
+  if (flows.length === 0) return 'No connection of that node would end otherwise.\n';
+  return table(
+    ['SEEN LATELY', 'BEFORE', 'AFTER', 'BECAUSE'],
+    flows.map(
+      ({ protocol, source, sourcePod, destination, destinationPod, port, before, after, because }) => [
+        `${protocol}${port === undefined ? '' : ` ${port}`} ${sourcePod ?? source} → ${destinationPod ?? destination}`,
+        before,
+        after,
+        because,
+      ],
+    ),
+  );
 }

@@ -1,17 +1,25 @@
 /** `fairlead policy matrix`. */
 import { readPolicyView } from '../../cluster/policy-view.ts';
-import { FairleadError } from '../../errors/errors.ts';
-import { crowdMatrix, type MatrixLine, matrixOf, type PodMatrix } from '../../policy/matrix.ts';
+import { describeError, FairleadError } from '../../errors/errors.ts';
+import type { PolicyInput } from '../../policy/compile.ts';
+import {
+  type CrowdLine,
+  crowdMatrix,
+  type MatrixLine,
+  matrixOf,
+  type PodMatrix,
+} from '../../policy/matrix.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
 import { table } from '../table.ts';
+import { gatherRows } from './rows.ts';
 
 export const policyMatrixCommand: Command = {
   name: 'policy matrix',
   synopsis: '[NAMESPACE/POD] [--kubeconfig FILE] [-o json]',
   summary:
-    'What reaches a pod and what it reaches, at which ports, as all policies together have it; without a pod, who reaches whom in the whole cluster. Pods of which policies say the same share a line.',
+    'What reaches a pod and what it reaches, at which ports, as all policies together have it; without a pod, who reaches whom in the whole cluster. Pods that policies do not tell apart share a line.',
   options: { ...CLUSTER_OPTIONS, ...OUTPUT_OPTION },
   optionHelp: { ...CLUSTER_HELP, ...OUTPUT_HELP },
   positionals: [0, 1],
@@ -19,29 +27,33 @@ export const policyMatrixCommand: Command = {
     using client = openClusterClient(options);
     const { input, problems } = await readPolicyView(client);
     for (const problem of problems) process.stderr.write(`fairlead: ${problem}\n`);
-    if (pod === undefined) {
-      print(options, crowdMatrix(input), (lines) =>
-        table(
-          ['FROM', 'TO', 'GETS THROUGH'],
-          lines.map(({ from, to, reach }) => [from, to, reach]),
-        ),
-      );
-      return EXIT.ok;
-    }
-    print(options, ask(input, pod), formatMatrix);
+    if (pod === undefined) print(options, crowdMatrix(input), formatCrowds);
+    else print(options, ask(input, pod), formatPod);
     return EXIT.ok;
   },
 };
 
-function ask(input: Parameters<typeof matrixOf>[0], pod: string): PodMatrix {
+function ask(input: PolicyInput, pod: string): PodMatrix {
   try {
-    return matrixOf(input, pod.includes('/') ? pod : `default/${pod}`);
+    return matrixOf(input, pod);
   } catch (error) {
-    throw new FairleadError('FL_USAGE', `policy matrix: ${(error as Error).message}`);
+    throw new FairleadError('FL_USAGE', `policy matrix: ${describeError(error)}`);
   }
 }
 
-function formatMatrix({ pod, ingress, egress }: PodMatrix): string {
+function formatCrowds(lines: readonly CrowdLine[]): string {
+  if (lines.length === 0) return 'There are no two pods.\n';
+  return table(
+    ['TO', 'GETS THROUGH', 'FROM'],
+    gatherRows(
+      lines,
+      ({ to, reach }) => [to, reach],
+      ({ from }) => from,
+    ),
+  );
+}
+
+function formatPod({ pod, ingress, egress }: PodMatrix): string {
   const rows = (lines: readonly MatrixLine[]) => lines.map(({ who, reach }) => [who, reach]);
   return `${table([`TO ${pod} FROM`, 'GETS THROUGH'], rows(ingress))}\n${table([`FROM ${pod} TO`, 'GETS THROUGH'], rows(egress))}`;
 }

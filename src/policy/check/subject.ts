@@ -1,30 +1,34 @@
 /** Whom a policy is about: nobody, or pods that no policy concerns. */
-import type { NetworkPolicy, Selector } from '../objects.ts';
+import { nearestName } from '../../config/nearest.ts';
 import { hasNetwork } from '../population.ts';
 import { meets } from '../selector.ts';
-import type { Finding, Surroundings } from './check.ts';
+import type { Checked, Mistake, Surroundings } from './check.ts';
+import { describeMiss, withCure } from './miss.ts';
+import { podsOf } from './selected.ts';
 
-/** @param policy with `namespaces` where it is about those of several. */
-export function findSubjectMistakes(
-  policy: NetworkPolicy & { namespaces?: Selector },
-  { pods, namespaces }: Surroundings,
-): Omit<Finding, 'policy'>[] {
-  if (pods.length === 0) return [];
-  const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
-  const meant = pods.filter(
-    ({ namespace, labels }) =>
-      meets(labels, policy.pods) &&
-      (policy.namespaces === undefined
-        ? namespace === policy.namespace
-        : meets(labelsOf.get(namespace) ?? {}, policy.namespaces)),
-  );
-  if (meant.length === 0)
-    return [
-      {
-        mistake: 'selects-nothing',
-        text: `selects no pod: ${describeNearMiss(policy, pods)}; correct podSelector, or create the policy together with its pods`,
-      },
-    ];
+export function findSubjectMistakes({ namespace, subject }: Checked, around: Surroundings): Mistake[] {
+  const { pods, complete } = around;
+  const within = podsOf({ ...subject, pods: [] }, namespace, around);
+  // Of pods that nobody told of nothing can be said.
+  if (!complete && within.length === 0) return [];
+  if (namespace !== undefined && within.length === 0 && subject.pods.length === 0)
+    return findNoNamespace(namespace, around);
+  const meant = within.filter(({ labels }) => meets(labels, subject.pods));
+  if (meant.length === 0) {
+    const elsewhere = pods.find(({ labels }) => subject.pods.length > 0 && meets(labels, subject.pods));
+    const reason =
+      within.length > 0
+        ? describeMiss(
+            subject.pods,
+            within.map(({ labels }) => labels),
+          )
+        : `${namespace === undefined ? 'no namespace that it means has' : `namespace ${namespace} has no`} pods`;
+    const cure =
+      namespace !== undefined && elsewhere !== undefined
+        ? `pods with these labels are in namespace ${elsewhere.namespace}: write metadata.namespace`
+        : 'correct the selector, or apply the policy together with its pods';
+    return [{ mistake: 'selects-nothing', text: `selects no pod: ${withCure(reason, cure)}` }];
+  }
   if (meant.every((pod) => pod.hostNetwork))
     return [
       {
@@ -34,17 +38,17 @@ export function findSubjectMistakes(
     ];
   return meant.some(hasNetwork)
     ? []
-    : [{ mistake: 'selects-nothing', text: 'selects pods alone that have ended' }];
+    : [{ mistake: 'selects-nothing', text: 'selects pods alone that have ended; correct the selector' }];
 }
 
-/** The label that keeps all pods of the namespace out. */
-function describeNearMiss(policy: NetworkPolicy, pods: Surroundings['pods']): string {
-  const own = pods.filter(({ namespace }) => namespace === policy.namespace);
-  if (own.length === 0) return `namespace ${policy.namespace} has no pods`;
-  const missing = policy.pods.find((requirement) => !own.some(({ labels }) => meets(labels, [requirement])));
-  if (missing === undefined) return 'no pod has all of the labels';
-  const values = [...new Set(own.flatMap(({ labels }) => labels[missing.key] ?? []))].slice(0, 5);
-  return values.length === 0
-    ? `no pod of ${policy.namespace} has a label ${missing.key}`
-    : `the label ${missing.key} has the values ${values.join(', ')} there`;
+/** A policy for all pods of a namespace is rightly there before them. */
+function findNoNamespace(namespace: string, { namespaces }: Surroundings): Mistake[] {
+  const names = namespaces.map(({ name }) => name);
+  if (names.includes(namespace)) return [];
+  const nearest = nearestName(namespace, names);
+  const cure =
+    nearest === undefined ? 'create it, or correct metadata.namespace' : `did you mean ${nearest}?`;
+  return [
+    { mistake: 'selects-nothing', text: `selects no pod: there is no namespace ${namespace}; ${cure}` },
+  ];
 }

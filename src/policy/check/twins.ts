@@ -3,31 +3,33 @@ import { nameOf } from '../clause.ts';
 import type { NetworkPolicy } from '../objects.ts';
 import type { Finding, Surroundings } from './check.ts';
 
-export function findTwins(policies: readonly NetworkPolicy[], around: Surroundings): Finding[] {
-  const bySpec = Map.groupBy(unique([...policies, ...around.policies]), contentOf);
+export function findTwins(policies: readonly NetworkPolicy[], { policies: all }: Surroundings): Finding[] {
   const checked = new Set(policies.map(nameOf));
-  return [...bySpec.values()].flatMap((same) =>
-    same
-      .filter((policy) => same.length > 1 && checked.has(nameOf(policy)))
-      .slice(0, 1)
-      .map((policy) => ({
+  return [...Map.groupBy(all, contentOf).values()].flatMap((same): Finding[] => {
+    const policy = same.find((one) => checked.has(nameOf(one)));
+    if (policy === undefined || same.length === 1) return [];
+    const others = same.filter((other) => other !== policy).map(nameOf);
+    return [
+      {
         policy: nameOf(policy),
         mistake: 'twins',
-        text: `says the same as ${same
-          .filter((other) => other !== policy)
-          .map(nameOf)
-          .join(', ')}; keep one of them`,
-      })),
-  );
+        text: `says the same as ${others.join(', ')}; keep one of them`,
+      },
+    ];
+  });
 }
 
-/** What is checked replaces what is in force under the same name. */
-function unique(policies: readonly NetworkPolicy[]): NetworkPolicy[] {
-  const byName = new Map<string, NetworkPolicy>();
-  for (const policy of policies) if (!byName.has(nameOf(policy))) byName.set(nameOf(policy), policy);
-  return [...byName.values()];
-}
-
+/** Neither the order of rules nor that of peers, ports and labels means anything. */
 function contentOf({ namespace, staged, pods, ingress, egress }: NetworkPolicy): string {
-  return JSON.stringify([namespace, staged, pods, ingress ?? null, egress ?? null]);
+  return canonical([namespace, String(staged), pods, ingress ?? 'open', egress ?? 'open']);
+}
+
+function canonical(value: unknown, depth = 0): string {
+  if (!Array.isArray(value)) {
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'none';
+    const fields = Object.entries(value).map(([name, one]) => `${name}:${canonical(one, depth + 1)}`);
+    return `{${fields.toSorted().join()}}`;
+  }
+  const items = value.map((item) => canonical(item, depth + 1));
+  return `[${(depth === 0 ? items : items.toSorted()).join()}]`;
 }
