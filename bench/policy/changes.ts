@@ -191,18 +191,21 @@ async function attachLocalPods(home: string): Promise<void> {
 }
 
 /** From the change at the API to the end of the last transaction that it causes. */
-async function timeChange({ api, transactions }: Setup, change: ApiChange): Promise<number> {
+async function timeChange({ api, transactions, socket }: Setup, change: ApiChange): Promise<number> {
+  const enforced = async () => JSON.stringify((await askStatus(socket)).policy?.enforced);
+  const before = await enforced();
   transactions.length = 0;
   const began = await api.change(change);
   const since = (moment: bigint) => Number(moment - began) / 1e6;
   const deadline = performance.now() + 20_000;
   while (
     transactions.length === 0 ||
-    Number(process.hrtime.bigint() - transactions.at(-1)!) / 1e6 < QUIET_MS
+    since(process.hrtime.bigint()) - since(transactions.at(-1)!) < QUIET_MS ||
+    (await enforced()) === before
   ) {
     if (performance.now() > deadline)
       throw new Error(`nothing changed in the kernel: ${JSON.stringify(change)}`);
-    await sleep(5);
+    await sleep(20);
   }
   return since(transactions.at(-1)!);
 }
