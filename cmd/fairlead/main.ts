@@ -16,6 +16,7 @@ import { labVerifyCommand } from '../../src/cli/lab/verify.ts';
 import { policyCheckCommand } from '../../src/cli/policy/check.ts';
 import { policyDiffCommand } from '../../src/cli/policy/diff.ts';
 import { policyMatrixCommand } from '../../src/cli/policy/matrix.ts';
+import { policyStatusCommand } from '../../src/cli/policy/status.ts';
 import { statusCommand } from '../../src/cli/status.ts';
 import { versionCommand } from '../../src/cli/version.ts';
 import { whyCommand } from '../../src/cli/why.ts';
@@ -29,6 +30,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   policyMatrixCommand,
   policyDiffCommand,
   policyCheckCommand,
+  policyStatusCommand,
   cleanupCommand,
   labUpCommand,
   labDownCommand,

@@ -63,4 +63,19 @@ int watch_start(int fd, watch_callback callback, void *context, struct watch **o
 /* Ends and joins the thread; no callback runs afterwards. */
 void watch_stop(struct watch *watch);
 
+/* echo.c */
+
+struct sockaddr;
+
+struct echo_answer {
+	uint32_t token;
+	int64_t nanoseconds; /* from sending to its arrival at the socket, however late it is read */
+};
+
+/* A socket that sends ICMP echoes and never blocks; a file descriptor or -errno. */
+int echo_open(int family);
+int echo_send(int fd, const struct sockaddr *to, size_t to_length, uint32_t token);
+/* 1: an answer; 0: there is none now; or -errno. */
+int echo_receive(int fd, struct echo_answer *out);
+
 #endif

@@ -29,4 +29,9 @@ napi_value transact_async(napi_env env, napi_callback_info info);
 /* watch-face.c */
 napi_value watch(napi_env env, napi_callback_info info);
 
+/* echo-face.c */
+napi_value open_echo(napi_env env, napi_callback_info info);
+napi_value send_echo(napi_env env, napi_callback_info info);
+napi_value receive_echoes(napi_env env, napi_callback_info info);
+
 #endif

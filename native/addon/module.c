@@ -92,7 +92,8 @@ static const struct {
 	{ "openNamespace", open_namespace }, { "closeFd", close_fd },
 	{ "openSocket", open_socket },	     { "transact", transact },
 	{ "transactAsync", transact_async }, { "watch", watch },
-	{ "peerCredentials", peer_credentials },
+	{ "peerCredentials", peer_credentials }, { "openEcho", open_echo },
+	{ "sendEcho", send_echo },	     { "receiveEchoes", receive_echoes },
 };
 
 NAPI_MODULE_INIT()

@@ -1,17 +1,23 @@
 /** The agent of one node: wires everything together, and ends in the reverse order. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type { AgentReporter } from '../cluster/agent-reporter.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
 import { openConntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
+import { rememberErrors } from '../log/last-error.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
 import { watchKernel } from '../netlink/monitor.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
+import { readInherited } from '../overlay/inherited.ts';
+import { TABLE } from '../overlay/node-table.ts';
+import { startProber } from '../probe/prober.ts';
+import { targetsOf } from '../probe/target.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { versionOf } from '../version.ts';
 import { listenForQuestions, listenForScrapes } from './api-server.ts';
@@ -28,6 +34,7 @@ import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
 import { PolicyEnforcer } from './policy-enforcer.ts';
 import { createQuestions } from './questions.ts';
+import { describeSelf } from './self-report.ts';
 import { describeAgent } from './status.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
@@ -47,7 +54,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   let configuration = readConfigurationFile(configurationFile);
   const logSettings = { ...configuration.log };
   const name = configuration.node.name || process.env['NODE_NAME'] || hostname();
-  const log = createLogger(logSettings).child({ node: name });
+  const errors = rememberErrors(createLogger(logSettings).child({ node: name }));
+  const { log } = errors;
   const { socketDirectory, stateDirectory } = configuration.paths;
 
   await using stack = new AsyncDisposableStack();
@@ -69,6 +77,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
 
   const nftables = stack.use(openNftables());
   const conntrack = stack.use(openConntrack());
+  const inherited = readInherited(await nftables.read(TABLE));
   const network = new NodeNetwork({
     name,
     configuration: () => configuration,
@@ -78,10 +87,11 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     table,
     removal,
     nextIndex,
-    trackedIps: () => (enforcer === undefined ? [] : enforcer.tracked),
+    trackedIps: () => enforcer?.tracked ?? [],
     forgetFlows: conntrack.forget,
     log,
     lastView: loadNodeView(stateDirectory),
+    inherited,
   });
   const enforcer: PolicyEnforcer | undefined =
     store.policies === undefined
@@ -93,10 +103,27 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           track: () => network.refreshFirewall(),
           conntrack,
           log,
+          tracked: inherited.tracked,
+          stateDirectory,
+          onForce: () => reporter?.look(),
         });
   stack.defer(() => enforcer?.stop());
   enforcer?.drops?.follow((denial) => store.denials?.tell(denial));
-  const metrics = createAgentMetrics(versionOf());
+  const prober = stack.use(startProber({ intervalSeconds: () => configuration.probes.intervalSeconds, log }));
+  const version = versionOf();
+  const metrics = createAgentMetrics(version);
+  const reporter: AgentReporter | undefined = store.reportAgent?.(() =>
+    describeSelf({
+      version,
+      network,
+      pods: table.live.size,
+      policies: enforcer?.status.enforced?.policies,
+      policyProblems: enforcer?.problems ?? [],
+      silent: prober.silent,
+      lastError: errors.last,
+    }),
+  );
+  stack.defer(() => reporter?.[Symbol.dispose]());
   let resyncedAt = performance.now();
   const runner = new Runner({
     task: async (reasons) => {
@@ -110,6 +137,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
         metrics.resynced(reasons, (resyncedAt - started) / 1000, succeeded);
       }
       enforcer?.podsChanged();
+      prober.aim(targetsOf(network.reached.overlay?.peers ?? []));
+      reporter?.look();
     },
     onError: (error, retryAfterMs) =>
       log.error('a resync did not reach all', { reason: describeError(error), retryAfterMs }),
@@ -150,7 +179,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     removal,
     nextIndex,
     readiness: () => network.readiness,
-    admit: () => enforcer?.admit() ?? Promise.resolve(),
+    admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
     hostPorts: createHostPorts({
       network,
       localIps: () => kernel.addresses().map(({ ip }) => ip),
@@ -183,13 +212,21 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       network,
       eventLoopDelay: eventLoop.read(),
       policy: enforcer?.status,
-      policyProblems: enforcer?.problems ?? [],
+      otherProblems: [
+        ...(enforcer?.problems ?? []),
+        ...(reporter?.problem === undefined ? [] : [reporter.problem]),
+      ],
+      prober,
+      lastError: errors.last,
+      version,
     });
   const questions = createQuestions({
     describe,
     policies: store.policies,
     enforcer,
     metrics,
+    prober,
+    errors,
     network,
     conntrack,
     sinceResyncMs: () => performance.now() - resyncedAt,

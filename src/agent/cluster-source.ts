@@ -1,5 +1,7 @@
 /** Where the agent takes the cluster's nodes from: a directory, or Kubernetes. */
 import { randomUUID } from 'node:crypto';
+import type { AgentReport } from '../cluster/agent-report.ts';
+import { type AgentReporter, reportAgent } from '../cluster/agent-reporter.ts';
 import { type DenialReporter, reportDenials } from '../cluster/denial-report.ts';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
@@ -7,14 +9,21 @@ import { Leadership } from '../cluster/leadership.ts';
 import { reportNode } from '../cluster/node-report.ts';
 import { openPolicySource, type PolicySource } from '../cluster/policy-source.ts';
 import { assignRanges } from '../cluster/range-assignment.ts';
+import { followServiceRanges } from '../cluster/service-ranges.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { KubeClient } from '../kube/client.ts';
 import { readAccess } from '../kube/credentials.ts';
+import { podNamespace } from '../kube/in-cluster.ts';
 import type { Logger } from '../log/logger.ts';
 
 /** The cluster's nodes, its policies where it can have any, and who tells it of what they deny. */
-export type ClusterSource = ClusterStore & { policies?: PolicySource; denials?: DenialReporter };
+export type ClusterSource = ClusterStore & {
+  policies?: PolicySource;
+  denials?: DenialReporter;
+  /** Tells the cluster from now on how the agent is, where it wants to know. @param report as it is at any time. */
+  reportAgent?(report: () => AgentReport): AgentReporter;
+};
 
 const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
 
@@ -41,6 +50,10 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     openKubeStore(client, { awaitRange: AWAIT_RANGE[cluster.assignRanges] }),
     (opened) => opened.close(),
   );
+  const listeners = new Set<() => void>();
+  const services = stack.use(
+    followServiceRanges(client, () => listeners.forEach((listener) => listener()), log),
+  );
   if (cluster.assignRanges === 'auto') {
     stack.use(
       assignRanges({
@@ -48,6 +61,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
         leadership: new Leadership({ client, ...LEASE, identity: `${name}_${randomUUID()}` }),
         podNetwork: () => configuration().podNetwork,
         prefixLengths: () => ({ 4: configuration().nodePrefixLength, 6: configuration().nodePrefixLength6 }),
+        serviceNetwork: () => [...configuration().cluster.serviceNetwork, ...services.ranges],
         log,
       }),
     );
@@ -76,11 +90,33 @@ export function openCluster(configuration: () => Configuration, name: string, lo
       return store.state;
     },
     awaitRange: AWAIT_RANGE[cluster.assignRanges],
-    watch: (onChange) => store.watch(onChange),
+    get serviceNetwork() {
+      return services.ranges;
+    },
+    watch: (onChange) => {
+      const watching = store.watch(onChange);
+      listeners.add(onChange);
+      return {
+        [Symbol.dispose]: () => {
+          listeners.delete(onChange);
+          watching[Symbol.dispose]();
+        },
+      };
+    },
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
     denials,
     report: (report) => reporter.report(report),
+    reportAgent: (report) =>
+      reportAgent({
+        client,
+        namespace: cluster.reportNamespace || podNamespace() || 'kube-system',
+        node: name,
+        uid: () => store.node(name)?.uid,
+        nodes: () => store.state.nodes.length,
+        report,
+        log,
+      }),
     close: () => open.dispose(),
   };
 }

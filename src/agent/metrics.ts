@@ -18,8 +18,12 @@ export type AgentMetrics = {
   /** Counts one call of the plugin. @param seconds how long it took. */
   called: (command: string, reply: CniReply, seconds: number) => void;
   resynced: (reasons: readonly string[], seconds: number, succeeded: boolean) => void;
-  /** @param counts of policies; none where there are none. */
-  all: (status: AgentStatus, counts: readonly PolicyCount[]) => Metric[];
+  /** @param counts of policies; none where there are none. @param logged messages by level. */
+  all: (
+    status: AgentStatus,
+    counts: readonly PolicyCount[],
+    logged: Readonly<Record<string, number>>,
+  ) => Metric[];
 };
 
 export function createAgentMetrics(version: string): AgentMetrics {
@@ -50,13 +54,19 @@ export function createAgentMetrics(version: string): AgentMetrics {
       for (const reason of reasons) resyncs.add({ reason, outcome: succeeded ? 'success' : 'failure' });
       resyncTimes.observe({}, seconds);
     },
-    all: (status, counts) => [
+    all: (status, counts, logged) => [
       calls.metric,
       callTimes.metric,
       resyncs.metric,
       resyncTimes.metric,
       ...describe(status),
       ...(status.policy === undefined ? [] : [policyPackets(counts)]),
+      {
+        name: 'fairlead_log_messages_total',
+        type: 'counter',
+        help: 'Messages of the log that something went wrong, by level.',
+        samples: () => Object.entries(logged).map(([level, value]) => ({ labels: { level }, value })),
+      },
       gauge('fairlead_build_info', 'Version of the agent; always 1.', [
         { labels: { version, node_version: process.version }, value: 1 },
       ]),
@@ -74,6 +84,9 @@ function describe(status: AgentStatus): Metric[] {
     const [family = '', name = ''] = mode.split(' ');
     return { labels: { family, mode: name }, value: group.length };
   });
+  const refusals = [...Map.groupBy(status.rangeRefusals, ({ cause }) => cause)].map(
+    ([cause, group]): Sample => ({ labels: { cause }, value: group.length }),
+  );
   const perRange = (value: (range: string) => number) =>
     ranges.map((range): Sample => ({ labels: { range }, value: value(range) }));
   return [
@@ -92,11 +105,15 @@ function describe(status: AgentStatus): Metric[] {
       'Addresses of a range of this node that pods have.',
       perRange((range) => usedIn(parseCidr(range), taken)),
     ),
-    gauge('fairlead_event_loop_delay_seconds', 'How late the agent was, since its start.', [
-      { labels: { quantile: '0.5' }, value: eventLoopDelay.p50 / 1000 },
-      { labels: { quantile: '0.99' }, value: eventLoopDelay.p99 / 1000 },
-      { labels: { quantile: '1' }, value: eventLoopDelay.max / 1000 },
-    ]),
+    gauge('fairlead_range_refusals', 'Ranges that are refused, and nodes that get none, by cause.', refusals),
+    {
+      ...gauge('fairlead_event_loop_delay_seconds', 'How late the agent was, since its start.', [
+        { labels: { quantile: '0.5' }, value: eventLoopDelay.p50 / 1000 },
+        { labels: { quantile: '0.99' }, value: eventLoopDelay.p99 / 1000 },
+        { labels: { quantile: '1' }, value: eventLoopDelay.max / 1000 },
+      ]),
+      type: 'summary',
+    },
     ...(policy === undefined
       ? []
       : [

@@ -1,6 +1,7 @@
 /** The node's part in the pod network: what the cluster says and what the kernel holds, brought together again and again. */
 import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
+import { judgeRanges, type RangeRefusal } from '../cluster/range-refusals.ts';
 import { type Accepted, acceptRanges } from '../cluster/ranges.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
@@ -11,8 +12,12 @@ import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
+import { type Link, MAIN_TABLE, type Route } from '../netlink/objects.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
+import { foreignRoutes } from '../overlay/foreign.ts';
+import { VXLAN_LINKS } from '../overlay/identity.ts';
+import { type Inherited, NOTHING_INHERITED } from '../overlay/inherited.ts';
 import { DOOMED_GROUP, describeAttachment, SHAPER_GROUP } from '../pod/attachment.ts';
 import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
@@ -20,7 +25,7 @@ import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { type ResyncResult, resync } from './resync.ts';
-import { ensureSysctls, nodeSysctls } from './sysctl.ts';
+import { ensureSysctls, nodeSysctls, rememberSettings } from './sysctl.ts';
 
 export type NodeNetworkOptions = {
   name: string;
@@ -31,16 +36,19 @@ export type NodeNetworkOptions = {
   table: AttachmentTable;
   removal: LinkRemoval;
   nextIndex: () => number;
-  /** Addresses of pods whose connections must be tracked; undefined while that may be any. */
-  trackedIps: () => readonly Ip[] | undefined;
+  /** Addresses of pods whose connections must be tracked. */
+  trackedIps: () => readonly Ip[];
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
   /** The last good view of an earlier run. */
   lastView: NodeView | undefined;
+  /** What the earlier run's firewall knew of the cluster: it counts until the cluster itself is known. */
+  inherited: Inherited;
 };
 
 export type Reached = Partial<ResyncResult> & {
   problems: readonly string[];
+  refusals: readonly RangeRefusal[];
   resync?: { at: string; milliseconds: number; operations: number; reasons: readonly string[] };
 };
 
@@ -48,15 +56,18 @@ export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
+  #inherited: Inherited;
+  #foreign: readonly Route[] | undefined;
   #refusal: string | undefined;
   #tunnelIndexes: readonly number[] = [];
-  #reached: Reached = { problems: [] };
+  #reached: Reached = { problems: [], refusals: [] };
   /** What the firewall is to be, for the latest resync's view of the cluster. */
   #firewallInput: () => FirewallInput | undefined = () => undefined;
 
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
     this.#view = options.lastView;
+    this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
   }
 
@@ -112,13 +123,23 @@ export class NodeNetwork {
     const configuration = this.#options.configuration();
     const links = kernel.links();
     this.#readAttachments(links);
-    for (const { name: sysctl, value, was } of ensureSysctls(
-      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
-    )) {
+    const changed = ensureSysctls(nodeSysctls(configuration.podNetwork.map(cidrFamily)));
+    for (const { name: sysctl, value, was } of changed)
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
-    }
-    const accepted = acceptRanges(store.state.nodes, configuration.podNetwork);
-    const self = await this.#ownRecord(accepted, configuration);
+    const serviceNetwork = [...configuration.cluster.serviceNetwork, ...(store.serviceNetwork ?? [])];
+    const accepted = acceptRanges(store.state.nodes, configuration.podNetwork, serviceNetwork);
+    const self = await this.#ownRecord(accepted, configuration, serviceNetwork);
+    const refusals = judgeRanges({
+      name,
+      nodes: store.state.nodes,
+      accepted,
+      podNetwork: configuration.podNetwork,
+      serviceNetwork,
+      prefixLengths: prefixLengthsOf(configuration),
+      assigns: store.awaitRange === undefined || configuration.cluster.assignRanges === 'auto',
+      foreign: this.#foreignRoutes(links, configuration, reasons),
+      linkNames: new Map(links.map((link) => [link.index, link.name])),
+    });
     const result = resync({
       kernel,
       // Those that wait for their deletion count no more.
@@ -129,13 +150,19 @@ export class NodeNetwork {
       settings: configuration,
       freeIndex: this.#options.nextIndex,
     });
-    this.#tunnelIndexes = (result.overlay?.state.links ?? []).flatMap(({ index }) => index ?? []);
-    this.#decideReadiness(accepted, self, result, configuration);
-    this.#firewallInput = () => this.#planFirewall(accepted, result, configuration);
+    rememberSettings(configuration.paths.stateDirectory, [...changed, ...result.loosened]);
+    // Without a plan the tunnel stays as it is.
+    this.#tunnelIndexes = (
+      result.overlay?.state.links ??
+      links.filter((link) => link.name === VXLAN_LINKS[4] || link.name === VXLAN_LINKS[6])
+    ).flatMap(({ index }) => index ?? []);
+    if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
+    this.#decideReadiness(refusals, self, result, configuration);
+    this.#firewallInput = () => this.#planFirewall(accepted, configuration);
     const firewall = await this.#firewall.ensure(this.#firewallInput());
     const problems = [
       ...store.state.problems,
-      ...accepted.refused.map(({ reason }) => reason),
+      ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
       ...(result.overlay?.peers ?? []).flatMap(({ paths }) =>
         paths.flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
@@ -144,14 +171,30 @@ export class NodeNetwork {
       ...firewall,
       ...strandedPods(table.live.values(), this.#view?.ranges),
     ];
-    const { readiness } = this;
-    store.report?.({
-      ready: readiness.ready,
-      message: readiness.ready ? `pods of ${readiness.view.ranges.join(', ')} are reached` : readiness.reason,
-      problems,
-    });
-    this.#report(problems, { ...result, problems }, started, reasons);
+    if (self !== undefined) store.report?.({ ...this.#pathState(result, links, firewall), problems });
+    this.#report(problems, { ...result, problems, refusals }, started, reasons);
     if (result.reached.failures.length > 0 || firewall.length > 0) throw new Error(problems.join('; '));
+  }
+
+  /** Whether pods of this node are reached: more than that new ones may start, for which the last good view is enough. */
+  #pathState(
+    { underlays, problem, reached }: ResyncResult,
+    links: readonly Link[],
+    firewall: readonly string[],
+  ): { ready: boolean; message: string } {
+    const { readiness } = this;
+    if (!readiness.ready) return { ready: false, message: readiness.reason };
+    const dead = underlays.find(
+      ({ linkIndex }) => links.find(({ index }) => index === linkIndex)?.running !== true,
+    );
+    const fault =
+      problem ??
+      (dead === undefined
+        ? (reached.failures[0]?.error.message ?? firewall[0])
+        : `${dead.linkName}, which holds the node's address ${dead.address}, has no carrier; look at the cable, the switch and the link's state`);
+    return fault === undefined
+      ? { ready: true, message: `pods of ${readiness.view.ranges.join(', ')} are reached` }
+      : { ready: false, message: fault };
   }
 
   #readAttachments(links: Parameters<typeof readLinks>[1]): void {
@@ -176,7 +219,11 @@ export class NodeNetwork {
   }
 
   /** The node's own record, with a range that it claims for itself where the cluster gave it none. */
-  async #ownRecord(accepted: Accepted, configuration: Configuration): Promise<ClusterNode | undefined> {
+  async #ownRecord(
+    accepted: Accepted,
+    configuration: Configuration,
+    serviceNetwork: readonly Cidr[],
+  ): Promise<ClusterNode | undefined> {
     const { name, store, log } = this.#options;
     const record = store.state.nodes.find((node) => node.name === name);
     const self = accepted.nodes.find((node) => node.name === name);
@@ -184,26 +231,42 @@ export class NodeNetwork {
     const { addresses } = configuration.node;
     const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
     if (record.podCidrs.length > 0 || store.awaitRange !== undefined) return addressed;
-    const ranges = await claimFreeRanges(store, record, configuration.podNetwork, {
-      4: configuration.nodePrefixLength,
-      6: configuration.nodePrefixLength6,
-    });
-    log.info('the cluster assigned no range; claimed one', { ranges });
+    const ranges = await claimFreeRanges(
+      store,
+      record,
+      configuration.podNetwork,
+      prefixLengthsOf(configuration),
+      serviceNetwork,
+    );
+    if (ranges !== undefined) log.info('the cluster assigned no range; claimed one', { ranges });
     return ranges === undefined ? addressed : { ...addressed, podCidrs: ranges };
   }
 
+  /** Routes of others into the pod network; what happens in the cluster alone changes none of them. */
+  #foreignRoutes(
+    links: readonly Link[],
+    { podNetwork }: Configuration,
+    reasons: readonly string[],
+  ): readonly Route[] {
+    const untouched = reasons.every((reason) => reason === 'cluster' || reason === 'ports');
+    if (this.#foreign !== undefined && untouched) return this.#foreign;
+    const loopback = links.find((link) => link.loopback)?.index ?? 1;
+    this.#foreign = foreignRoutes(this.#options.kernel.routes({ table: MAIN_TABLE }), podNetwork, loopback);
+    return this.#foreign;
+  }
+
   #decideReadiness(
-    accepted: Accepted,
+    refusals: readonly RangeRefusal[],
     self: ClusterNode | undefined,
     { overlay, problem, underlays }: ResyncResult,
-    { mtu, podNetwork, paths }: Configuration,
+    { mtu, paths }: Configuration,
   ): void {
-    const refused = accepted.refused.find(({ node }) => node === this.#options.name);
+    const own = refusals.filter(({ node }) => node === this.#options.name);
+    const conflict = own.find(({ cause }) => cause === 'route');
     if (self !== undefined && self.podCidrs.length === 0) {
-      this.#refusal =
-        refused?.reason ??
-        this.#options.store.awaitRange ??
-        `no free range is left in ${podNetwork.join(', ')}; remove nodes that are gone, or enlarge podNetwork`;
+      this.#refusal = own[0]?.reason ?? this.#options.store.awaitRange ?? 'this node has no range yet';
+    } else if (conflict !== undefined) {
+      this.#refusal = conflict.reason;
     } else if (problem === undefined) {
       this.#refusal = undefined;
     }
@@ -220,18 +283,13 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  #planFirewall(
-    accepted: Accepted,
-    { overlay }: ResyncResult,
-    configuration: Configuration,
-  ): FirewallInput | undefined {
+  #planFirewall(accepted: Accepted, configuration: Configuration): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
-    const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
+    const tunnelled = this.#tunnelIndexes.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
-    const isolated = this.#options.trackedIps();
-    const tracked = isolated ?? [];
+    const tracked = this.#options.trackedIps();
     const translates = masquerade.enabled || hasPorts || tracked.length > 0;
     // IPv6 has no reverse path filter but that of the table.
     if (ranges.length === 0 || !(translates || ranges.some((range) => cidrFamily(range) === 6)))
@@ -240,10 +298,10 @@ export class NodeNetwork {
       ranges,
       podNetwork,
       nodes: accepted.nodes,
-      exclude: masquerade.exclude,
+      exclude: [...masquerade.exclude, ...this.#inherited.inside],
       masquerade: masquerade.enabled,
       tracked,
-      conntrack: isolated === undefined ? 'always' : conntrack,
+      conntrack,
       ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
       ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
     };
@@ -265,6 +323,10 @@ export class NodeNetwork {
       resync: { at: new Date().toISOString(), milliseconds, operations, reasons },
     };
   }
+}
+
+function prefixLengthsOf({ nodePrefixLength, nodePrefixLength6 }: Configuration) {
+  return { 4: nodePrefixLength, 6: nodePrefixLength6 } as const;
 }
 
 /** Pods whose node has another range now: others do not find them any more. */

@@ -2,9 +2,11 @@
 import type { PolicySource } from '../cluster/policy-source.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
+import type { ErrorMemory } from '../log/last-error.ts';
 import { renderMetrics } from '../metrics/registry.ts';
 import { type Known as KnownEnds, mayBeService } from '../policy/ends.ts';
 import { type Explanation, explainFlow } from '../policy/why.ts';
+import type { Prober } from '../probe/prober.ts';
 import type { Questions } from './api-server.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeNetwork } from './node-network.ts';
@@ -17,6 +19,8 @@ export type Known = {
   policies: PolicySource | undefined;
   enforcer: PolicyEnforcer | undefined;
   metrics: AgentMetrics;
+  prober: Prober;
+  errors: ErrorMemory;
   network: NodeNetwork;
   conntrack: Conntrack;
   sinceResyncMs: () => number;
@@ -29,14 +33,17 @@ const COUNT_MS = 1000;
 const OVERDUE = 3;
 
 export function createQuestions(known: Known): Questions {
-  const { describe, policies, enforcer, metrics, network, conntrack } = known;
+  const { describe, policies, enforcer, metrics, prober, errors, network, conntrack } = known;
   return {
     status: describe,
     why: async (query) => JSON.stringify(await explain(policies, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
     flows: async () => JSON.stringify({ flows: await recentFlows(conntrack, enforcer?.drops?.latest ?? []) }),
     followDrops: (onLine) => followDrops(enforcer, onLine),
-    metrics: async () => renderMetrics(metrics.all(describe(), (await enforcer?.counts()) ?? [])),
+    metrics: async () => {
+      const counts = (await enforcer?.counts()) ?? [];
+      return renderMetrics([...metrics.all(describe(), counts, errors.counts), ...prober.metrics()]);
+    },
     health: () => {
       const silent = known.sinceResyncMs() / 1000;
       return silent > OVERDUE * known.resyncSeconds()

@@ -17,6 +17,7 @@ import { readOwnState } from '../reconcile/own.ts';
 import { EMPTY_STATE, mergeStates, type NetworkState } from '../reconcile/state.ts';
 import type { LiveAttachment } from './attachments.ts';
 import { planShapers } from './shapers.ts';
+import type { Changed } from './sysctl.ts';
 
 export type ResyncInput = {
   kernel: Kernel;
@@ -34,6 +35,8 @@ export type ResyncResult = {
   underlays: readonly Underlay[];
   overlay?: OverlayPlan;
   reached: Reached;
+  /** Reverse path filters that were loosened. */
+  loosened: readonly Changed[];
   /** Why the overlay could not be planned; the pods of the node itself are kept right all the same. */
   problem?: string;
 };
@@ -61,7 +64,12 @@ export function resync(input: ResyncInput): ResyncResult {
       pods,
       onLinks(actual, new Set(input.attachments.map(({ linkIndex }) => linkIndex))),
     );
-    return { underlays, reached: applyOperations(kernel, operations), problem: explain(self) };
+    return {
+      underlays,
+      reached: applyOperations(kernel, operations),
+      loosened: [],
+      problem: explain(self),
+    };
   }
   const tunnelIndex = (family: IpFamily) =>
     links.find(({ name }) => name === VXLAN_LINKS[family])?.index ?? input.freeIndex();
@@ -75,12 +83,13 @@ export function resync(input: ResyncInput): ResyncResult {
     loopbackIndex: links.find(({ loopback }) => loopback)?.index ?? 1,
   });
   const reached = applyOperations(kernel, diffStates(mergeStates(overlay.state, pods), actual));
+  const loosenings = planReversePath(
+    [...underlays.map(({ linkIndex }) => linkIndex), tunnelIndexes[4]],
+    kernel.networkConfigurations(),
+  );
   const loosened = applyOperations(
     kernel,
-    planReversePath(
-      [...underlays.map(({ linkIndex }) => linkIndex), tunnelIndexes[4]],
-      kernel.networkConfigurations(),
-    ),
+    loosenings.map(({ operation }) => operation),
   );
   return {
     underlays,
@@ -89,6 +98,12 @@ export function resync(input: ResyncInput): ResyncResult {
       applied: reached.applied + loosened.applied,
       failures: [...reached.failures, ...loosened.failures],
     },
+    // The tunnel's is gone with it.
+    loosened: loosenings.flatMap(({ linkIndex, was, now }) => {
+      const link = underlays.find((underlay) => underlay.linkIndex === linkIndex);
+      const name = `net/ipv4/conf/${link?.linkName}/rp_filter`;
+      return link === undefined ? [] : [{ name, value: String(now), was: String(was) }];
+    }),
   };
 }
 

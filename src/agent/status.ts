@@ -1,15 +1,32 @@
 /** What the agent tells about itself: decided, reached, and what stands in the way. */
 import type { IpFamily } from '../ip/ip.ts';
+import type { LoggedError } from '../log/last-error.ts';
 import type { Path } from '../overlay/path.ts';
 import { hostLinkName, type PodName } from '../pod/attachment.ts';
+import type { Prober } from '../probe/prober.ts';
+import { timeOf } from '../probe/problems.ts';
+import type { Reach } from '../probe/rounds.ts';
 import type { AttachmentTable } from './attachments.ts';
 import type { EventLoopDelay } from './event-loop.ts';
 import type { NodeNetwork, Reached } from './node-network.ts';
 import type { Readiness } from './node-view.ts';
 import type { PolicyEnforcer } from './policy-enforcer.ts';
 
+/** What came of the probes on one path. Times are RFC 3339. */
+export type PathProbes = {
+  answers: boolean;
+  sent: number;
+  lost: number;
+  /** Of the last answer. */
+  rttSeconds?: number;
+  answeredAt?: string;
+  /** Absent while it answers. */
+  silentSince?: string;
+};
+
 export type AgentStatus = {
   node: string;
+  version: string;
   pid: number;
   /** RFC 3339. */
   startedAt: string;
@@ -21,7 +38,7 @@ export type AgentStatus = {
     internalIps: readonly string[];
     ranges: readonly string[];
     /** By the family of the peer's pods. */
-    paths: readonly { family: IpFamily; path: Path }[];
+    paths: readonly { family: IpFamily; path: Path; probes?: PathProbes }[];
   }[];
   attachments: readonly {
     network: string;
@@ -33,6 +50,10 @@ export type AgentStatus = {
   }[];
   /** What is wrong now, one sentence each with cause and cure; empty when all is well. */
   problems: readonly string[];
+  /** Ranges that are refused, and nodes that get none: all of them are among the problems too. */
+  rangeRefusals: Reached['refusals'];
+  /** The last thing that went wrong since the start, though it may be mended. */
+  lastError?: LoggedError;
   lastResync?: Reached['resync'];
   eventLoopDelay: EventLoopDelay;
   /** Absent where the source of the cluster's nodes has no policies. */
@@ -41,28 +62,38 @@ export type AgentStatus = {
 
 export type StatusInput = {
   name: string;
+  version: string;
   startedAt: string;
   backend: string;
   table: AttachmentTable;
   network: NodeNetwork;
   eventLoopDelay: EventLoopDelay;
   policy: PolicyEnforcer['status'] | undefined;
-  policyProblems: readonly string[];
+  /** Of policies, and of telling the cluster. */
+  otherProblems: readonly string[];
+  prober: Pick<Prober, 'reaches' | 'silent' | 'problems'>;
+  lastError: LoggedError | undefined;
 };
 
 export function describeAgent({
   name,
+  version,
   startedAt,
   backend,
   table,
   network,
   eventLoopDelay,
   policy,
-  policyProblems,
+  otherProblems,
+  prober,
+  lastError,
 }: StatusInput): AgentStatus {
-  const { underlays, overlay, problems, resync } = network.reached;
+  const probes = new Map(prober.reaches.map((reach) => [keyOf(reach.target), reach]));
+  const silent = new Set(prober.silent);
+  const { underlays, overlay, problems, refusals, resync } = network.reached;
   return {
     node: name,
+    version,
     pid: process.pid,
     startedAt,
     readiness: network.readiness,
@@ -72,7 +103,10 @@ export function describeAgent({
       name: peer.name,
       internalIps: peer.internalIps,
       ranges: peer.podCidrs,
-      paths,
+      paths: paths.map((one) => {
+        const reach = probes.get(keyOf({ peer: peer.name, family: one.family }));
+        return reach === undefined ? one : { ...one, probes: describeReach(reach, !silent.has(reach)) };
+      }),
     })),
     attachments: [...table.live.values()].map((attachment) => ({
       network: attachment.network,
@@ -82,9 +116,29 @@ export function describeAgent({
       interface: hostLinkName(attachment),
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
-    problems: [...problems, ...policyProblems],
+    problems: [...problems, ...otherProblems, ...prober.problems],
+    rangeRefusals: refusals,
     eventLoopDelay,
     ...(policy === undefined ? {} : { policy }),
+    ...(lastError === undefined ? {} : { lastError }),
     ...(resync === undefined ? {} : { lastResync: resync }),
+  };
+}
+
+function keyOf({ peer, family }: { peer: string; family: IpFamily }): string {
+  return `${peer} ${family}`;
+}
+
+function describeReach(
+  { sent, lost, rttSeconds, answeredAt, silentSince }: Reach,
+  answers: boolean,
+): PathProbes {
+  return {
+    answers,
+    sent,
+    lost,
+    ...(rttSeconds === undefined ? {} : { rttSeconds }),
+    ...(answeredAt === undefined ? {} : { answeredAt: timeOf(answeredAt) }),
+    ...(answers || silentSince === undefined ? {} : { silentSince: timeOf(silentSince) }),
   };
 }

@@ -1,73 +1,53 @@
-/** Publishes how this node's agent is: on change, and every few minutes as a sign of life. */
-import { isStatus } from '../kube/api-error.ts';
-import type { KubeClient } from '../kube/client.ts';
-import { leasePath } from '../kube/kinds/lease.ts';
-import type { Logger } from '../log/logger.ts';
-import { Runner } from '../reconcile/runner.ts';
-import { AGENT_NAMESPACE, agentLeaseName, leaseOfAgent } from './agent-record.ts';
+/** What an agent says of itself to whoever asks the cluster. Nothing is decided from it. */
 import type { NodeReport } from './store.ts';
 
 export type AgentReport = NodeReport & {
   version: string;
   /** Digest of the policies in force; absent while none are known. */
   policies?: string;
+  /** Ranges of its pods. */
+  ranges: readonly string[];
+  /** Of pods, in bytes; absent while there are none. */
+  mtu?: number;
+  pods: number;
+  /** How many paths to other nodes there are of each mode. */
+  paths: Readonly<Record<string, number>>;
+  /** Paths to other nodes that do not answer, and some of these nodes' names. */
+  silent: { count: number; peers: readonly string[] };
+  /** The last thing that went wrong, though it may be mended. `at` is RFC 3339. */
+  lastError?: { at: string; text: string };
 };
 
-export type AgentReporter = { tell(report: Partial<AgentReport>): void; [Symbol.dispose](): void };
+/** Characters of one text, and items of one list: the record of one node must stay small in a cluster of 5,000. */
+const LONGEST_TEXT = 300;
+const MOST_ITEMS = 5;
 
-export type AgentReporterOptions = {
-  client: KubeClient;
-  node: string;
-  version: string;
-  /** How many nodes the cluster has: when a policy changes they all report. */
-  nodes: () => number;
-  log: Logger;
-  /** Seconds between signs of life. */
-  renewSeconds?: number;
-};
+/**
+ * What is told as soon as it changes. All else goes along: if it were news, every pod that starts, and every node that
+ * joins, would make the whole cluster write.
+ */
+export function newsOf({ version, ready, message, problems, policies, ranges, mtu }: AgentReport): string {
+  return JSON.stringify([version, ready, message, problems, policies, ranges, mtu]);
+}
 
-const RENEW_SECONDS = 300;
-/** Reports of the whole cluster that the API server is to take each second. */
-const REPORTS_PER_SECOND = 100;
-const LEAST_MS = 50;
-
-export function reportAgent(options: AgentReporterOptions): AgentReporter {
-  const { client, node, version, nodes, log, renewSeconds = RENEW_SECONDS } = options;
-  let report: AgentReport = { version, ready: false, message: 'it has just started', problems: [] };
-  const runner = new Runner({
-    task: () => publish(client, node, report, renewSeconds),
-    onError: (error, retryAfterMs) =>
-      log.warn('the cluster could not be told how this agent is', { reason: error, retryAfterMs }),
-    periodMs: renewSeconds * 1000,
-  });
+export function shortened(report: AgentReport): AgentReport {
+  const { message, problems, ranges, silent, lastError } = report;
   return {
-    tell: (changes) => {
-      const next = { ...report, ...changes };
-      if (JSON.stringify(next) === JSON.stringify(report)) return;
-      report = next;
-      const spreadMs = (nodes() / REPORTS_PER_SECOND) * 1000;
-      runner.trigger('report', LEAST_MS + Math.random() * spreadMs);
-    },
-    [Symbol.dispose]: () => void runner.stop(),
+    ...report,
+    message: cut(message),
+    problems: few(problems),
+    ranges: ranges.slice(0, MOST_ITEMS),
+    silent: { ...silent, peers: silent.peers.slice(0, MOST_ITEMS) },
+    ...(lastError === undefined ? {} : { lastError: { ...lastError, text: cut(lastError.text) } }),
   };
 }
 
-async function publish(
-  client: KubeClient,
-  node: string,
-  report: AgentReport,
-  renewSeconds: number,
-): Promise<void> {
-  const body = leaseOfAgent(node, report, renewSeconds, new Date());
-  try {
-    await client.json({
-      method: 'PATCH',
-      path: leasePath(AGENT_NAMESPACE, agentLeaseName(node)),
-      contentType: 'application/merge-patch+json',
-      body,
-    });
-  } catch (error) {
-    if (!isStatus(error, 404)) throw error;
-    await client.json({ method: 'POST', path: leasePath(AGENT_NAMESPACE), body });
-  }
+function few(problems: readonly string[]): string[] {
+  const shown = problems.slice(0, MOST_ITEMS).map(cut);
+  const more = problems.length - shown.length;
+  return more > 0 ? [...shown, `${more} more problems; 'fairlead status' on the node lists them`] : shown;
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text;
 }

@@ -9,13 +9,13 @@ import { SERVICE_KIND, type Service } from '../kube/kinds/service.ts';
 import { readKind } from '../kube/read-kind.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { PolicyInput } from '../policy/compile.ts';
-import { digestVersions } from '../policy/digest.ts';
+import { digestPolicies, digestVersions } from '../policy/digest.ts';
 import type { ClusterPolicy } from '../policy/objects.ts';
 import type { KubeStore } from './kube-store.ts';
 
 export type PolicyState = PolicyInput & {
   pods: readonly Pod[];
-  /** Digests of the versions that it is made from: see {@link digestVersions}. */
+  /** Digests of what it is made from: see policy/digest.ts. */
   versions: PolicyVersions;
 };
 
@@ -41,14 +41,20 @@ const PATIENCE_MS = 3000;
 export function openPolicySource(client: KubeClient, store: KubeStore): PolicySource {
   const listeners = new Set<() => void>();
   let state: PolicyState | undefined;
+  /** Pods change all the time; policies stay. */
+  let digest: string | undefined;
   const onChange = () => {
     state = undefined;
     for (const listener of listeners) listener();
   };
+  const onPolicyChange = () => {
+    digest = undefined;
+    onChange();
+  };
   const pods = new Reflector({ client, kind: POD_KIND, onChange });
   const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange });
-  const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange });
-  const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange });
+  const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange: onPolicyChange });
+  const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange: onPolicyChange });
   const all = [pods, namespaces, policies, clusterPolicies];
   // Nodes change all the time; few policies mean any.
   const nodes = store.watch(() => {
@@ -57,12 +63,14 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
   return {
     get state() {
       if (!all.every(({ complete }) => complete)) return undefined;
+      digest ??= digestPolicies([...policies.objects.values(), ...clusterPolicies.objects.values()]);
       state ??= stateOf(
         [...pods.objects.values()],
         [...namespaces.objects.values()],
         [...policies.objects.values()],
         [...clusterPolicies.objects.values()],
         [...store.nodes()],
+        digest,
       );
       return state;
     },
@@ -93,8 +101,9 @@ function stateOf(
   policies: readonly PolicyObject[],
   clusterPolicies: readonly ClusterPolicyObject[],
   nodes: readonly KubeNode[],
+  digest: string,
 ): PolicyState {
-  let [policiesDigest, podsDigest]: (string | undefined)[] = [];
+  let podsDigest: string | undefined;
   return {
     pods,
     namespaces,
@@ -102,9 +111,7 @@ function stateOf(
     clusterPolicies: clusterPolicies.map(({ policy }) => policy),
     nodes,
     versions: {
-      get policies() {
-        return (policiesDigest ??= digestVersions([...policies, ...clusterPolicies]));
-      },
+      policies: digest,
       get pods() {
         return (podsDigest ??= digestVersions([...pods, ...namespaces]));
       },

@@ -7,7 +7,7 @@ import { NODE_KIND } from '../kube/kinds/node.ts';
 import { POD_KIND } from '../kube/kinds/pod.ts';
 import { readKind } from '../kube/read-kind.ts';
 import type { PolicyInput } from '../policy/compile.ts';
-import { digestVersions } from '../policy/digest.ts';
+import { digestPolicies } from '../policy/digest.ts';
 
 export type PolicyView = { input: PolicyInput; problems: readonly string[] };
 
@@ -38,5 +38,5 @@ export async function readPoliciesDigest(client: KubeClient): Promise<string> {
     readKind(client, NETWORK_POLICY_KIND),
     readKind(client, CLUSTER_POLICY_KIND),
   ]);
-  return digestVersions([...policies.objects, ...clusterPolicies.objects]);
+  return digestPolicies([...policies.objects, ...clusterPolicies.objects]);
 }

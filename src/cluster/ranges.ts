@@ -14,7 +14,13 @@ import { capacityOf } from '../ipam/allocate.ts';
 import type { ClusterNode } from './node.ts';
 
 /** A range that is not routed, and one sentence that says why and what to do. */
-export type RefusedRange = { node: string; range: Cidr; holder?: string; reason: string };
+export type RefusedRange = {
+  node: string;
+  range: Cidr;
+  cause: 'outside' | 'size' | 'services' | 'node';
+  holder?: string;
+  reason: string;
+};
 
 export type Accepted = {
   /** All nodes, each with those of its ranges that are its alone. */
@@ -25,13 +31,18 @@ export type Accepted = {
 /**
  * Of two nodes that claim overlapping ranges the one that joined first keeps its claim; the other's is refused, on
  * every node, and both are named. Everything else goes on.
+ * @param serviceNetwork where services have their addresses, as far as it is known.
  */
-export function acceptRanges(nodes: readonly ClusterNode[], podNetwork: readonly Cidr[]): Accepted {
+export function acceptRanges(
+  nodes: readonly ClusterNode[],
+  podNetwork: readonly Cidr[],
+  serviceNetwork: readonly Cidr[] = [],
+): Accepted {
   const held = createHolders(nodes.flatMap(({ podCidrs }) => podCidrs));
   const refused: RefusedRange[] = [];
   const accepted = nodes.toSorted(byClaim).map((node) => {
     const podCidrs = node.podCidrs.filter((range) => {
-      const refusal = refuse(node, range, podNetwork, held);
+      const refusal = refuse(node, range, { podNetwork, serviceNetwork }, held);
       if (refusal === undefined) held.add(range, node);
       else refused.push(refusal);
       return refusal === undefined;
@@ -58,16 +69,21 @@ export function freeRange(
 function refuse(
   node: ClusterNode,
   range: Cidr,
-  podNetwork: readonly Cidr[],
+  { podNetwork, serviceNetwork }: { podNetwork: readonly Cidr[]; serviceNetwork: readonly Cidr[] },
   held: Holders,
 ): RefusedRange | undefined {
   if (!podNetwork.some((network) => cidrContainsCidr(network, range))) {
     const reason = `node ${node.name} claims ${range}, which is outside the pod network ${podNetwork.join(', ')}; correct the range of the node or podNetwork`;
-    return { node: node.name, range, reason };
+    return { node: node.name, range, cause: 'outside', reason };
   }
   if (capacityOf(range) === 0) {
     const reason = `node ${node.name} claims ${range}, which has no room for a pod; give it a range of /${cidrFamily(range) === 4 ? 30 : 126} or larger, not /${cidrPrefixLength(range)}`;
-    return { node: node.name, range, reason };
+    return { node: node.name, range, cause: 'size', reason };
+  }
+  const services = serviceNetwork.find((network) => cidrsOverlap(network, range));
+  if (services !== undefined) {
+    const reason = `node ${node.name} claims ${range}, which overlaps ${services}, where services have their addresses; give the node another range, or correct cluster.serviceNetwork`;
+    return { node: node.name, range, cause: 'services', reason };
   }
   const holder = held.overlapping(range);
   if (holder === undefined) return undefined;
@@ -76,7 +92,7 @@ function refuse(
       ? `node ${node.name} claims ${range} and ${holder.range}, which overlap; keep one of them`
       : `node ${node.name} claims ${range}, which overlaps ${holder.range} of node ${holder.node.name}, who joined first; ` +
         `give node ${node.name} another range`;
-  return { node: node.name, range, holder: holder.node.name, reason };
+  return { node: node.name, range, cause: 'node', holder: holder.node.name, reason };
 }
 
 type Holder = { range: Cidr; node: ClusterNode };

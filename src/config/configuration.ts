@@ -22,11 +22,14 @@ export type Configuration = {
     directory: string;
     kubeconfig: string;
     startupTaint: string;
+    reportNamespace: string;
     assignRanges: 'auto' | 'never';
+    serviceNetwork: readonly Cidr[];
   };
   paths: { socketDirectory: string; stateDirectory: string };
   resyncSeconds: number;
   policy: { events: boolean };
+  probes: { intervalSeconds: number };
   metrics: { address: string };
   log: LogSettings;
 };

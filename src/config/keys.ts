@@ -145,12 +145,28 @@ export const KEYS: readonly Key[] = [
     reload: 'live',
   },
   {
+    path: 'cluster.reportNamespace',
+    type: 'text',
+    pattern: '^$|^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+    patternHint: 'use the name of a namespace: lower-case letters, digits and dashes',
+    default: '',
+    doc: 'Namespace of the leases (`fairlead-agent-NODE`) by which the agents tell how they are. Empty: that of the pod that the agent runs in, else kube-system.',
+    reload: { restart: SOURCE },
+  },
+  {
     path: 'cluster.assignRanges',
     type: 'choice',
     of: ['auto', 'never'],
     default: 'auto',
     doc: 'Whether Fairlead gives nodes of Kubernetes their ranges. `auto` does for those that nobody else gave one within ten seconds, one agent for all of them; kube-controller-manager with `--allocate-node-cidrs` is faster than that.',
     reload: { restart: SOURCE },
+  },
+  {
+    path: 'cluster.serviceNetwork',
+    type: 'ranges',
+    default: [],
+    doc: 'Where services have their addresses, as in `--service-cluster-ip-range` of the API server: no node gets a range there, and one that has it is refused. ServiceCIDR objects of the cluster say the same by themselves.',
+    reload: 'live',
   },
   {
     path: 'cluster.directory',
@@ -170,7 +186,7 @@ export const KEYS: readonly Key[] = [
     path: 'paths.stateDirectory',
     type: 'text',
     default: '/var/lib/fairlead',
-    doc: 'Directory of what the kernel cannot hold: the last good view of the node, and DELs that wait for the agent.',
+    doc: 'Directory of what the kernel cannot hold: the last good view of the node, which namespaces have policies, and DELs that wait for the agent.',
     reload: { restart: SOCKETS },
   },
   {
@@ -187,6 +203,15 @@ export const KEYS: readonly Key[] = [
     type: 'boolean',
     default: false,
     doc: 'Whether a pod whose packets a policy denies gets an Event that says so, with the policy and how often, written at most once a minute.',
+    reload: 'live',
+  },
+  {
+    path: 'probes.intervalSeconds',
+    type: 'integer',
+    minimum: 0,
+    maximum: 3600,
+    default: 10,
+    doc: 'Seconds in which every other node is probed once, by an ICMP echo on the path that packets to its pods take; a node sends at most 50 of them per second, so that of more than 50 nodes per second of the interval each has its turn later. 0: no probes.',
     reload: 'live',
   },
   {

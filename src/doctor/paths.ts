@@ -7,6 +7,7 @@ import { type Cidr, cidrFamily, parseCidr } from '../ip/cidr.ts';
 import type { IpFamily } from '../ip/ip.ts';
 import { gatewayOf } from '../ipam/allocate.ts';
 import type { Path } from '../overlay/path.ts';
+import { cureOfSilence, nameOfPath } from '../overlay/silence.ts';
 import { broken, type Finding, fine } from './finding.ts';
 
 export type PeerRange = { peer: string; range: Cidr; path: Path };
@@ -69,17 +70,8 @@ export function judgePath(
   if (path.mode === 'none') return broken(what, path.reason, 'as it says');
   const of = (kind: Probe['kind']) => answers.find((answer) => answer.kind === kind);
   const [echo, full, datagram] = [of('echo'), of('full'), of('datagram')];
-  const through =
-    path.mode === 'vxlan' ? `the VXLAN tunnel to ${path.endpoint}` : `the route via ${path.gateway}`;
-  if (echo?.ok !== true) {
-    return broken(
-      what,
-      `no answer through ${through}`,
-      path.mode === 'vxlan'
-        ? `let UDP to vxlan.port pass between the nodes, and look whether the agent of ${peer} runs (fairlead status there)`
-        : `look whether the agent of ${peer} runs, and whether something between filters addresses of pods; backend vxlan needs no such leave`,
-    );
-  }
+  const through = nameOfPath(path);
+  if (echo?.ok !== true) return broken(what, `no answer through ${through}`, cureOfSilence(peer, path));
   if (full?.ok !== true) {
     const fits = full?.mtu === undefined ? 'nobody says what fits' : `${full.mtu} bytes fit`;
     return broken(

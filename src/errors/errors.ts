@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   FL_CLUSTER_DIRECTORY: 'the directory of the node records cannot be used',
   FL_CONNTRACK: 'the kernel does not forget connections',
   FL_DROPS: 'the kernel does not report denied packets',
+  FL_PROBE: 'the kernel does not let the agent probe other nodes',
   FL_CONFIGURATION: 'the configuration file has mistakes',
   FL_FRAME: 'bytes on the agent socket are not a request',
   FL_NFT: 'nft refused a ruleset or cannot be run',

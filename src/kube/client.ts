@@ -41,6 +41,8 @@ export class KubeClient {
   readonly #access: KubeAccess;
   readonly #agent: InstanceType<typeof HttpAgent>;
   readonly #credentials: () => Credentials;
+  /** Milliseconds by which the server's clock is ahead of ours. */
+  #aheadMs = 0;
 
   /** @throws FairleadError where the credentials cannot be used. */
   constructor(access: KubeAccess) {
@@ -66,10 +68,17 @@ export class KubeClient {
     const what = this.describe(request);
     const response = await this.#send(request, what);
     const status = response.statusCode ?? 0;
+    const date = Date.parse(response.headers.date ?? '');
+    if (!Number.isNaN(date)) this.#aheadMs = date - Date.now();
     if (status >= 200 && status < 300) return chunks(what, response);
     const body = await readStart(chunks(what, response), LARGEST_REFUSAL);
     const message = body === '' ? (response.statusMessage ?? '') : body;
     throw refusal(what, status, message, response.headers['retry-after'], this.#access.origin);
+  }
+
+  /** Now, by the clock of the server as far as it told (`Date`, to the second); that of a laptop may be wrong. */
+  get serverTimeMs(): number {
+    return Date.now() + this.#aheadMs;
   }
 
   describe({ method = 'GET', path }: ApiRequest): string {

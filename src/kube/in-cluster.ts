@@ -1,4 +1,5 @@
 /** Access to the API from inside a pod: the environment that every container gets, and its service account's files. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FairleadError } from '../errors/errors.ts';
 import type { KubeAccess } from './access.ts';
@@ -37,4 +38,13 @@ export function inClusterAccess(
     ca: { file: join(folder, 'ca.crt') },
     token: { file: join(folder, 'token') },
   };
+}
+
+/** @returns that of the pod that this runs in; undefined outside of pods. */
+export function podNamespace(folder: string = SERVICE_ACCOUNT): string | undefined {
+  try {
+    return readFileSync(join(folder, 'namespace'), 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -6,7 +6,7 @@ export type Sample = { labels?: Labels; value: number };
 
 export type Metric = {
   name: string;
-  type: 'counter' | 'gauge' | 'histogram';
+  type: 'counter' | 'gauge' | 'histogram' | 'summary';
   /** One sentence: what is counted, in which unit. */
   help: string;
   /** Asked at every scrape. */

@@ -25,6 +25,12 @@ export type Native = {
   watch(fd: number, callback: (datagram: Buffer | null) => void): () => void;
   /** SO_PEERCRED of a connected unix socket. */
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
+  /** Opens a socket for ICMP echoes; EPERM or EACCES without CAP_NET_RAW and outside of net.ipv4.ping_group_range. */
+  openEcho(family: 4 | 6): number;
+  /** @param address 4 or 16 bytes. @param token 32 bits, which the answer brings back. */
+  sendEcho(fd: number, address: Buffer, token: number): void;
+  /** Answers that have arrived since, with the time between sending and arrival, however late this is called. */
+  receiveEchoes(fd: number): { token: number; seconds: number }[];
 };
 
 /** `interrupted`: what was dumped changed meanwhile, so the dump may lack objects or hold one twice. */
@@ -39,6 +45,9 @@ const FUNCTIONS: readonly (keyof Native)[] = [
   'transactAsync',
   'watch',
   'peerCredentials',
+  'openEcho',
+  'sendEcho',
+  'receiveEchoes',
 ];
 
 export const native: Native = load();

@@ -2,6 +2,21 @@
 
 export type Versioned = { uid: string; resourceVersion: string };
 
+/**
+ * Of policies, by what makes a difference: a label, or a status that somebody writes, is no other generation.
+ * `generation` counts changes of the spec (ObjectMeta); staging is an annotation.
+ */
+export function digestPolicies(
+  objects: Iterable<{ uid: string; generation: number; policy: { staged: boolean } }>,
+): string {
+  return digestVersions(
+    Iterator.from(objects).map(({ uid, generation, policy: { staged } }) => ({
+      uid,
+      resourceVersion: `${generation}${staged ? ' staged' : ''}`,
+    })),
+  );
+}
+
 /** 16 hexadecimal digits: a sum of hashes (FNV-1a, twice 32 bits), so that twenty thousand objects cost milliseconds. */
 export function digestVersions(objects: Iterable<Versioned>): string {
   let [low, high] = [0, 0];

@@ -1,5 +1,5 @@
 /** An agent's status for people: what it serves, how it reaches whom, and what is wrong. */
-import type { AgentStatus } from '../agent/status.ts';
+import type { AgentStatus, PathProbes } from '../agent/status.ts';
 import { table } from '../cli/table.ts';
 import type { Path } from '../overlay/path.ts';
 
@@ -7,10 +7,11 @@ import type { Path } from '../overlay/path.ts';
 const MOST_LISTED = 20;
 
 export function formatStatus(status: AgentStatus): string {
-  const { node, pid, startedAt, readiness, backend, underlays, peers, attachments, problems } = status;
+  const { node, version, pid, startedAt, readiness, backend, underlays, peers, attachments, problems } =
+    status;
   const view = readiness.ready ? readiness.view : undefined;
   const facts: [string, string][] = [
-    ['node', `${node}  (agent ${pid}, since ${startedAt})`],
+    ['node', `${node}  (fairlead ${version}, agent ${pid}, since ${startedAt})`],
     [
       'pods',
       readiness.ready ? `can start; ${attachments.length} attached` : `cannot start: ${readiness.reason}`,
@@ -22,7 +23,9 @@ export function formatStatus(status: AgentStatus): string {
       underlays.map((one) => `${one.interface} ${one.address} (MTU ${one.mtu})`).join(', ') || '-',
     ],
     ['backend', `${backend}: ${countPaths(status)}`],
+    ['policies', describePolicies(status)],
     ['last resync', describeResync(status)],
+    ['last error', describeError(status)],
     [
       'event loop',
       `at most ${status.eventLoopDelay.max} ms late, 99 % within ${status.eventLoopDelay.p99} ms`,
@@ -30,7 +33,7 @@ export function formatStatus(status: AgentStatus): string {
   ];
   const width = Math.max(...facts.map(([name]) => name.length));
   const lines = facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`);
-  const rows = peers
+  const rows = silentFirst(peers)
     .slice(0, MOST_LISTED)
     .flatMap(({ name, internalIps, ranges, paths }) =>
       (paths.length === 0 ? [undefined] : paths).map((one) => [
@@ -38,9 +41,11 @@ export function formatStatus(status: AgentStatus): string {
         internalIps.join(' ') || '-',
         ranges.join(' ') || '-',
         one === undefined ? 'no range yet' : describePath(one.path),
+        describeProbes(one?.probes),
       ]),
     );
-  const listed = rows.length === 0 ? [] : ['', table(['PEER', 'ADDRESS', 'RANGES', 'PATH'], rows).trimEnd()];
+  const listed =
+    rows.length === 0 ? [] : ['', table(['PEER', 'ADDRESS', 'RANGES', 'PATH', 'ANSWER'], rows).trimEnd()];
   const more =
     peers.length > MOST_LISTED ? [`… and ${peers.length - MOST_LISTED} more; -o json has all`] : [];
   const wrong =
@@ -58,6 +63,32 @@ export function describePath(path: Path): string {
     case 'none':
       return `none: ${path.reason}`;
   }
+}
+
+function silentFirst(peers: AgentStatus['peers']): AgentStatus['peers'] {
+  const answers = ({ paths }: AgentStatus['peers'][number]) =>
+    paths.every(({ probes }) => probes?.answers !== false);
+  return peers.toSorted((a, b) => Number(answers(a)) - Number(answers(b)));
+}
+
+/** As in `0.31 ms at 12:00:59`. */
+function describeProbes(probes: PathProbes | undefined): string {
+  if (probes === undefined) return '-';
+  const { answers, rttSeconds, answeredAt, silentSince } = probes;
+  if (!answers) return `none since ${silentSince}`;
+  if (answeredAt === undefined) return 'none yet';
+  const took = rttSeconds === undefined ? '' : `${(rttSeconds * 1000).toFixed(2)} ms `;
+  return `${took}at ${answeredAt.slice(11, 19)}`;
+}
+
+function describePolicies({ policy }: AgentStatus): string {
+  if (policy === undefined) return 'none: the nodes come from a directory';
+  if (policy.enforced === undefined) return policy.synced ? 'not in force yet' : 'not known yet';
+  return `${policy.policies} in force, generation ${policy.enforced.policies}, ${policy.isolated} pods isolated`;
+}
+
+function describeError({ lastError }: AgentStatus): string {
+  return lastError === undefined ? 'none' : `${lastError.at}  ${lastError.text}`;
 }
 
 function countPaths({ peers }: AgentStatus): string {

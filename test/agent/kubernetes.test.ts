@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -12,8 +12,8 @@ import { until } from '../until.ts';
 
 const FAKE_API = join(import.meta.dirname, '../kube/serve-fake-api.ts');
 
-test('an agent takes its nodes from Kubernetes, gives itself a range there, and goes on when the API is gone', async () => {
-  using stack = new DisposableStack();
+/** A node, and an agent on it that takes all from a fake API beside it. @param mode see serve-fake-api.ts. */
+async function start(stack: DisposableStack, mode = '') {
   const directory = mkdtempSync(join(tmpdir(), 'flt-agent-'));
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   const node = stack.use(createNamespace());
@@ -22,15 +22,17 @@ test('an agent takes its nodes from Kubernetes, gives itself a range there, and 
   node.exec('ip', 'link', 'set', 'wire', 'up');
   node.exec('ip', 'addr', 'add', '192.168.1.2/24', 'dev', 'eth0');
   node.exec('ip', 'link', 'set', 'eth0', 'up');
+  const log = openSync(join(directory, 'agent.log'), 'a');
+  stack.defer(() => closeSync(log));
   const inside = (...command: string[]): ChildProcess => {
     const child = spawn('nsenter', [`--net=${node.path}`, '--', ...command], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', log],
     });
     stack.defer(() => void child.kill('SIGKILL'));
     return child;
   };
 
-  const api = inside(process.execPath, FAKE_API);
+  const api = inside(process.execPath, FAKE_API, mode);
   const [port] = (await once(api.stdout!, 'data')) as [Buffer];
   const kubeconfig = join(directory, 'kubeconfig');
   writeFileSync(
@@ -47,10 +49,17 @@ clusters: [{name: c, cluster: {server: "http://127.0.0.1:${String(port).trim()}"
 cluster: { source: kubernetes, kubeconfig: ${kubeconfig} }
 paths: { socketDirectory: ${directory}, stateDirectory: ${directory} }
 resyncSeconds: 1
+probes: { intervalSeconds: 0 }
 `,
   );
   inside(FAIRLEAD, 'agent', '--config', configuration);
   const ask = () => askStatus(join(directory, 'api.sock')).catch(() => undefined);
+  return { node, api, ask, log: () => readFileSync(join(directory, 'agent.log'), 'utf8') };
+}
+
+test('an agent takes its nodes from Kubernetes, gives itself a range there, and goes on when the API is gone', async () => {
+  using stack = new DisposableStack();
+  const { node, api, ask } = await start(stack);
   let waited = '';
   await until('the agent has a range and takes pods', async () => {
     const status = await ask();
@@ -86,4 +95,27 @@ resyncSeconds: 1
   );
   assert.equal((await ask())?.readiness.ready, true);
   assert.match(route(), /via 192\.168\.1\.3/);
+});
+
+test('without the right to tell how it is an agent says so once, and does its work', async () => {
+  using stack = new DisposableStack();
+  const { ask, log } = await start(stack, 'without-reports');
+  const denied = async () =>
+    ((await ask())?.problems ?? []).filter((text) =>
+      text.startsWith('the cluster is not told how this agent is'),
+    );
+  await until('it is said', async () => (await denied()).length > 0);
+  const [problem, ...others] = await denied();
+  assert.match(
+    problem!,
+    /PATCH .*\/leases\/fairlead-agent-node-1: 403 .*; give the account of the agent the rights/,
+  );
+  assert.deepEqual(others, []);
+  await until('it takes pods', async () => (await ask())?.readiness.ready === true);
+  assert.equal(
+    log()
+      .split('\n')
+      .filter((line) => line.includes('the cluster is not told')).length,
+    1,
+  );
 });

@@ -1,7 +1,6 @@
 /** Metrics and health of a real agent, at its socket and at an address. */
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeNode } from '../../src/cluster/directory-store.ts';
@@ -12,27 +11,14 @@ import { addPod } from '../../src/lab/pods.ts';
 import { clusterDirectory, nodePaths } from '../../src/lab/state.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
+import { scrape, valueOf as valueAt } from './scrape.ts';
 
 const plan = await startLab({ nodes: 3, subnets: 2, pods: 1 });
 const node = plan.nodes[0]!;
 const paths = nodePaths(plan.options.name, node.name);
 
-function get(path: string): Promise<{ status: number; body: string }> {
-  return new Promise((resolve, reject) => {
-    const question = request({ socketPath: paths.apiSocket, path }, (response) => {
-      let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => (body += text));
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
-    });
-    question.on('error', reject).end();
-  });
-}
-
-async function valueOf(series: string): Promise<number> {
-  const { body } = await get('/metrics');
-  const line = body.split('\n').find((text) => text.startsWith(`${series} `));
-  return Number(line?.slice(series.length + 1));
-}
+const get = (path: string) => scrape(paths.apiSocket, path);
+const valueOf = (series: string) => valueAt(paths.apiSocket, series);
 
 test('what happened and what there is', async () => {
   const before = await valueOf('fairlead_cni_requests_total{command="ADD",code="0"}');

@@ -1,7 +1,6 @@
 /** What policies did, told: cluster policies in tiers, staged ones, denied packets as they happen, counts. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { request } from 'node:http';
 import { test } from 'node:test';
 import type { Denial } from '../../src/drops/denial.ts';
 import { clientOf } from '../../src/lab/client.ts';
@@ -9,6 +8,7 @@ import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import { askAgent } from '../../src/status/ask.ts';
 import { reach } from '../agent/reach.ts';
+import { scrape } from '../agent/scrape.ts';
 import { until } from '../until.ts';
 import { fairlead, startLab } from './fixture.ts';
 
@@ -47,20 +47,9 @@ const enforced = (count: number) =>
     return policy.policies === count;
   });
 
-function metrics(): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const question = request({ socketPath: socket, path: '/metrics' }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      response.on('end', () => resolve(text));
-    });
-    question.on('error', reject).end();
-  });
-}
-
 async function packetsOf(policy: string, verdict: string): Promise<number> {
   const start = `fairlead_policy_packets_total{policy="${policy}",direction="ingress",verdict="${verdict}"}`;
-  const line = (await metrics()).split('\n').find((one) => one.startsWith(start));
+  const line = (await scrape(socket, '/metrics')).body.split('\n').find((one) => one.startsWith(start));
   return Number(line?.split(' ').at(-1) ?? 0);
 }
 

@@ -1,9 +1,9 @@
 /** A ClusterNetworkPolicy (policy.networking.k8s.io/v1alpha2). One with a mistake is kept: what it means is closed. */
 import type { ClusterPolicy } from '../../policy/objects.ts';
 import { parseClusterPolicy } from '../../policy/parse-cluster-policy.ts';
-import { type Kind, type KubeObject, readMetadata, type Trimmed } from './object.ts';
+import { generationOf, type Kind, type KubeObject, readMetadata, type Trimmed } from './object.ts';
 
-export type ClusterPolicyObject = KubeObject & { policy: ClusterPolicy };
+export type ClusterPolicyObject = KubeObject & { generation: number; policy: ClusterPolicy };
 
 export const CLUSTER_POLICY_KIND: Kind<ClusterPolicyObject> = {
   name: 'clusternetworkpolicy',
@@ -15,10 +15,10 @@ export const CLUSTER_POLICY_KIND: Kind<ClusterPolicyObject> = {
 export function trimClusterPolicy(value: unknown): Trimmed<ClusterPolicyObject> {
   const read = readMetadata(value);
   if ('problem' in read) return read;
-  const { name, uid, resourceVersion } = read;
+  const { name, uid, resourceVersion, metadata } = read;
   const { policy, problem } = parseClusterPolicy(name, value);
   return {
-    object: { name, uid, resourceVersion, policy },
+    object: { name, uid, resourceVersion, generation: generationOf(metadata), policy },
     ...(problem === undefined ? {} : { problem }),
   };
 }

@@ -1,9 +1,9 @@
 /** A NetworkPolicy (networking.k8s.io/v1). One with a mistake is kept: what it selects is closed until it is mended. */
 import type { NetworkPolicy } from '../../policy/objects.ts';
 import { parseNetworkPolicy } from '../../policy/parse-network-policy.ts';
-import { type Kind, type KubeObject, readMetadata, type Trimmed } from './object.ts';
+import { generationOf, type Kind, type KubeObject, readMetadata, type Trimmed } from './object.ts';
 
-export type PolicyObject = KubeObject & { namespace: string; policy: NetworkPolicy };
+export type PolicyObject = KubeObject & { namespace: string; generation: number; policy: NetworkPolicy };
 
 export const NETWORK_POLICY_KIND: Kind<PolicyObject> = {
   name: 'networkpolicy',
@@ -14,11 +14,11 @@ export const NETWORK_POLICY_KIND: Kind<PolicyObject> = {
 export function trimNetworkPolicy(value: unknown): Trimmed<PolicyObject> {
   const read = readMetadata(value);
   if ('problem' in read) return read;
-  const { namespace, name, uid, resourceVersion } = read;
+  const { namespace, name, uid, resourceVersion, metadata } = read;
   if (namespace === undefined) return { problem: 'metadata.namespace: is missing' };
   const { policy, problem } = parseNetworkPolicy(namespace, name, value);
   return {
-    object: { namespace, name, uid, resourceVersion, policy },
+    object: { namespace, name, uid, resourceVersion, generation: generationOf(metadata), policy },
     ...(problem === undefined ? {} : { problem }),
   };
 }

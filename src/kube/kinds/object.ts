@@ -61,6 +61,12 @@ export function readMetadata(value: unknown): (KubeObject & { metadata: Fields }
   return { ...scope, name, uid, resourceVersion, metadata };
 }
 
+/** How often what the object asks for was changed; 0 where nobody counts. */
+export function generationOf(metadata: Fields): number {
+  const generation = fieldAt(metadata, 'generation');
+  return typeof generation === 'number' && Number.isSafeInteger(generation) ? generation : 0;
+}
+
 /** @returns the key of an object among those of its kind, `default/web-0`; undefined where it has no name. */
 export function keyOf(value: unknown): string | undefined {
   if (!isFields(value)) return undefined;

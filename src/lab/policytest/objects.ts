@@ -1,5 +1,6 @@
 /** Brings manifests into the lab's API, and waits until they are in force. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readPoliciesDigest } from '../../cluster/policy-view.ts';
 import { FairleadError } from '../../errors/errors.ts';
 import { isStatus } from '../../kube/api-error.ts';
 import type { KubeClient } from '../../kube/client.ts';
@@ -60,11 +61,8 @@ export async function awaitForce(plan: LabPlan, client: KubeClient): Promise<voi
     return pods.every((pod) => textAt(fieldsAt(pod, 'status'), 'phase') === 'Running');
   });
   await waitFor('the policies do not come into force', async () => {
-    const [policies, pods] = [
-      [...(await list(client, 'NetworkPolicy')), ...(await list(client, 'ClusterNetworkPolicy'))],
-      [...(await list(client, 'Pod')), ...(await list(client, 'Namespace'))],
-    ];
-    const wanted = { policies: digestOf(policies), pods: digestOf(pods) };
+    const pods = [...(await list(client, 'Pod')), ...(await list(client, 'Namespace'))];
+    const wanted = { policies: await readPoliciesDigest(client), pods: digestOf(pods) };
     const reached = await Promise.all(
       plan.nodes.map(async ({ name }) => {
         const { policy } = await askStatus(nodePaths(plan.options.name, name).apiSocket);

@@ -1,0 +1,24 @@
+/** Whom to probe: of every peer one address per family, on the path that packets to its pods take. */
+import { cidrFamily } from '../ip/cidr.ts';
+import type { Ip, IpFamily } from '../ip/ip.ts';
+import { gatewayOf } from '../ipam/allocate.ts';
+import type { PeerPaths } from '../overlay/plan.ts';
+import type { OpenPath } from '../overlay/silence.ts';
+
+export type Target = {
+  peer: string;
+  family: IpFamily;
+  /** The first address of the peer's range, which is on its loopback: its kernel answers, whether its agent runs or not. */
+  address: Ip;
+  path: OpenPath;
+};
+
+export function targetsOf(peers: readonly PeerPaths[]): Target[] {
+  return peers.flatMap(({ peer, paths }) =>
+    paths.flatMap(({ family, path }): Target[] => {
+      const range = peer.podCidrs.find((cidr) => cidrFamily(cidr) === family);
+      if (range === undefined || path.mode === 'none') return [];
+      return [{ peer: peer.name, family, address: gatewayOf(range), path }];
+    }),
+  );
+}
