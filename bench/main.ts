@@ -5,11 +5,12 @@ import { agent } from './agent/agent.ts';
 import { bandwidth } from './bandwidth/bandwidth.ts';
 import { cni } from './cni/cni.ts';
 import { datapath } from './datapath/datapath.ts';
+import { policy } from './policy/policy.ts';
 import { preview } from './preview/preview.ts';
 import { save, toJson, toTable } from './shared/report.ts';
 import { storm } from './storm/storm.ts';
 
-const BENCHES = [cni, datapath, agent, bandwidth, storm, preview];
+const BENCHES = [cni, datapath, policy, agent, bandwidth, storm, preview];
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name] = positionals;

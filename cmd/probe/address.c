@@ -16,6 +16,21 @@ void format_address(const struct sockaddr_storage *address, char *text, size_t s
 		inet_ntop(AF_INET6, &v6->sin6_addr, text, (socklen_t)size);
 }
 
+bool parse_address(const char *text, uint16_t port, struct sockaddr_storage *address)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
+	*address = (struct sockaddr_storage){ 0 };
+	if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		return true;
+	}
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(port);
+	return inet_pton(AF_INET6, text, &v6->sin6_addr) == 1;
+}
+
 uint16_t port_of(const struct sockaddr_storage *address)
 {
 	return ntohs(address->ss_family == AF_INET ? ((const struct sockaddr_in *)address)->sin_port :

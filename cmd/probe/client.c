@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "probe.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,20 +27,10 @@ static bool parse_target(const char *line, struct target *target)
 	if (sscanf(line, "%63s %7s %45s %u %llu %7s %d", target->id, target->protocol, address, &port, &size, fragment,
 		   &target->timeout_ms) != 7 || port > 65535 || target->timeout_ms <= 0)
 		return false;
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&target->address;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&target->address;
-	bool icmp = strcmp(target->protocol, "icmp") == 0;
-	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(icmp ? 0 : (uint16_t)port);
-		target->address_length = sizeof(*v4);
-	} else if (inet_pton(AF_INET6, address, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons((uint16_t)port);
-		target->address_length = sizeof(*v6);
-	} else {
+	bool icmp = strcmp(target->protocol, "icmp") == 0 && strchr(address, ':') == NULL;
+	if (!parse_address(address, icmp ? 0 : (uint16_t)port, &target->address))
 		return false;
-	}
+	target->address_length = target->address.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	target->size = size;
 	target->dont_fragment = strcmp(fragment, "df") == 0;
 	return true;

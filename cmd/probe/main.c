@@ -12,7 +12,8 @@
 static int usage(void)
 {
 	fprintf(stderr, "usage: fairlead-probe serve --name NAME [--netns PATH] [--bind ADDRESS] [--ports tcp/80,udp/53]\n"
-			"       fairlead-probe client [--netns PATH]   (targets on standard input)\n");
+			"       fairlead-probe client [--netns PATH]   (targets on standard input)\n"
+			"       fairlead-probe volley PATH=NODE_ADDRESS…   (connections on standard input)\n");
 	return 2;
 }
 
@@ -46,6 +47,8 @@ int main(int argc, char **argv)
 		else if (option != 's' || !enter(optarg))
 			return usage();
 	}
+	if (optind + 1 < argc && strcmp(argv[optind], "volley") == 0)
+		return fire_volleys(argv + optind + 1, argc - optind - 1);
 	if (optind + 1 != argc || strpbrk(name, "\"\\\n") != NULL)
 		return usage();
 	if (strcmp(argv[optind], "serve") == 0)

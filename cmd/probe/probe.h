@@ -17,6 +17,7 @@ enum { PORT_ANSWER = 8080, PORT_STREAM = 8081, PORT_ECHO_LOG = 8082, LINE = 1024
 /* Text of an address without its port; IPv4 addresses of a dual-stack socket as IPv4. */
 void format_address(const struct sockaddr_storage *address, char *text, size_t size);
 uint16_t port_of(const struct sockaddr_storage *address);
+bool parse_address(const char *text, uint16_t port, struct sockaddr_storage *address);
 
 /* FNV-1a, 64 bits, continued from an earlier value. */
 uint64_t checksum(uint64_t value, const uint8_t *bytes, size_t length);
@@ -30,6 +31,12 @@ uint16_t internet_checksum(const void *bytes, size_t length);
  * tcp/80,udp/53, or NULL.
  */
 int serve(const char *name, const char *bind_text, const char *ports);
+
+/*
+ * volley.c: connections on standard input, one a line, "." fires them; one line of figures on standard output for each
+ * volley. pods: PATH=ADDRESS, the namespace of each and an IPv4 address of its node.
+ */
+int fire_volleys(char **pods, int pod_count);
 
 /* client.c: one target a line on standard input, one answer a line on standard output. */
 int client(void);
@@ -60,6 +67,8 @@ void probe_icmp(const struct target *target, struct outcome *out);
 void probe_sctp(const struct target *target, struct outcome *out);
 /* Whether there was a packet at all. */
 bool answer_sctp(int fd);
+/* Ports and tag as they stand in the packet. Returns its length. */
+size_t write_sctp_init(uint8_t *at, uint16_t source, uint16_t destination, uint32_t tag);
 void probe_stream(const struct target *target, struct outcome *out);
 
 /* probe.c: what they share. */
@@ -69,5 +78,28 @@ void fail_errno(struct outcome *out, const char *what);
 bool read_answer(int fd, struct outcome *out);
 void read_path_error(int fd, struct outcome *out);
 int64_t now_micros(void);
+
+/* shot.c: the first packet of a connection. What is not ours has tags below. */
+enum { FIRST_TAG = 20000, MOST_SHOTS = 4000 };
+
+struct shot {
+	int source_pod, destination_pod;
+	int protocol; /* IPPROTO_… */
+	struct sockaddr_storage from, to;
+	uint16_t tag, sequence; /* port of the client, or identifier of an echo */
+	bool arrived, answered;
+};
+
+struct seen {
+	int protocol;
+	struct sockaddr_storage from, to;
+	uint16_t tag, sequence, port; /* port of the server, 0 for ICMP */
+	bool answer;
+};
+
+bool parse_shot(const char *line, int pods, struct shot *shot);
+size_t write_shot(const struct shot *shot, uint8_t *packet);
+bool read_seen(const uint8_t *bytes, size_t length, struct seen *seen);
+bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
 #endif

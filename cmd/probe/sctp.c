@@ -92,6 +92,24 @@ static bool await_abort(int fd, const struct init *request, const struct target 
 	return false;
 }
 
+size_t write_sctp_init(uint8_t *at, uint16_t source, uint16_t destination, uint32_t tag)
+{
+	struct init request = {
+		.common = { .source = source,
+			    .destination = destination,
+			    .type = CHUNK_INIT,
+			    .length = htons(sizeof(request) - 12) },
+		.tag = tag,
+		.window = htonl(65536),
+		.outbound = htons(1),
+		.inbound = htons(1),
+		.first = htonl(1),
+	};
+	request.common.checksum = crc32c((const uint8_t *)&request, sizeof(request));
+	memcpy(at, &request, sizeof(request));
+	return sizeof(request);
+}
+
 void probe_sctp(const struct target *target, struct outcome *out)
 {
 	static uint16_t counter;
@@ -99,18 +117,9 @@ void probe_sctp(const struct target *target, struct outcome *out)
 	struct target raw = *target;
 	/* A raw socket of IPv6 takes the port for a protocol. */
 	((struct sockaddr_in6 *)&raw.address)->sin6_port = 0;
-	struct init request = {
-		.common = { .source = htons((uint16_t)(32768 + (getpid() * 131 + number) % 28000)),
-			    .destination = htons(port_of(&target->address)),
-			    .type = CHUNK_INIT,
-			    .length = htons(sizeof(request) - 12) },
-		.tag = htonl((uint32_t)getpid() << 16 | number),
-		.window = htonl(65536),
-		.outbound = htons(1),
-		.inbound = htons(1),
-		.first = htonl(1),
-	};
-	request.common.checksum = crc32c((const uint8_t *)&request, sizeof(request));
+	struct init request;
+	write_sctp_init((uint8_t *)&request, htons((uint16_t)(32768 + (getpid() * 131 + number) % 28000)),
+			htons(port_of(&target->address)), htonl((uint32_t)getpid() << 16 | number));
 	int fd = open_socket(&raw, SOCK_RAW, IPPROTO_SCTP, out);
 	if (fd < 0)
 		return;

@@ -17,6 +17,8 @@ import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Runner } from '../reconcile/runner.ts';
+import { inTurns } from '../reconcile/turns.ts';
+import type { Work } from '../reconcile/work.ts';
 import type { AttachmentTable } from './attachments.ts';
 import {
   loadPolicyScope,
@@ -73,6 +75,8 @@ export class PolicyEnforcer {
     this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
     this.#runner = new Runner({
       task: () => this.#enforce(),
+      // Whoever tells of changes gathers them already.
+      delayMs: 0,
       onError: (error, retryAfterMs) =>
         options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
     });
@@ -178,23 +182,22 @@ export class PolicyEnforcer {
     if (state === undefined) return;
     const before = this.#compiled;
     const live = [...table.live.values()];
-    const compiled = this.#compiler.compile(state, live);
+    const compiled = await inTurns(this.#compiler.compile(state, live));
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
     // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
-    const grows = tracked.some((ip) => !this.#tracked.includes(ip));
-    const [former, union] = [this.#tracked, [...new Set([...this.#tracked, ...tracked])]];
-    if (grows) {
-      this.#tracked = union;
+    const former = this.#tracked;
+    if (hasMore(tracked, former)) {
+      this.#tracked = [...new Set([...former, ...tracked])];
       await track();
     }
-    await this.#keeper.ensure(() => {
-      const { table: wanted, outcomes } = this.#renderer.render(compiled);
+    await this.#keeper.ensure(async () => {
+      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(compiled));
       this.#outcomes = outcomes;
       return compiled.pods.length === 0 ? undefined : wanted;
     });
     this.#compiled = compiled;
     this.#tracked = tracked;
-    if (former.some((ip) => !tracked.includes(ip))) await track();
+    if (hasMore(former, tracked)) await track();
     if (!sameRulings(before, compiled)) {
       const cut = await cutForbidden(compiled, conntrack);
       this.#cut += cut;
@@ -209,6 +212,11 @@ export class PolicyEnforcer {
 
 const NOTHING: PolicyInput = { pods: [], namespaces: [], policies: [], clusterPolicies: [], nodes: [] };
 
+function hasMore(ips: readonly Ip[], than: readonly Ip[]): boolean {
+  const known = new Set(than);
+  return ips.some((ip) => !known.has(ip));
+}
+
 /** A ruling that no change has touched is the same object again. */
 function sameRulings(a: Compiled, b: Compiled): boolean {
   return (
@@ -222,13 +230,20 @@ function sameRulings(a: Compiled, b: Compiled): boolean {
 
 /** Of the connections that were let through once, those that would not be now. @returns how many there were. */
 async function cutForbidden(compiled: Compiled, conntrack: Conntrack): Promise<number> {
-  const own = compiled.byIp;
-  const forbidden = (await conntrack.list()).filter(
-    (connection) =>
-      (own.has(connection.source) || own.has(connection.target)) && !isAllowed(compiled, connection),
-  );
+  const forbidden = await inTurns(findForbidden(compiled, await conntrack.list()));
   await conntrack.cut(forbidden);
   return forbidden.length;
+}
+
+function* findForbidden(compiled: Compiled, connections: readonly Connection[]): Work<Connection[]> {
+  const own = compiled.byIp;
+  const forbidden: Connection[] = [];
+  for (const connection of connections) {
+    if (!own.has(connection.source) && !own.has(connection.target)) continue;
+    if (!isAllowed(compiled, connection)) forbidden.push(connection);
+    yield;
+  }
+  return forbidden;
 }
 
 function isAllowed(compiled: Compiled, { protocol, source, target, targetPort }: Connection): boolean {

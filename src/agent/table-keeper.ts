@@ -6,14 +6,17 @@ import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables, TableName } from '../nftables/nft.ts';
 import type { Table } from '../nftables/objects.ts';
 
-/** Milliseconds after our own change in which a change by others may already be part of what we read back. */
+/** Milliseconds after our own change, or our reading, in which a change by others may already be part of what we read. */
 const DOUBT_MS = 200;
+/** Milliseconds without a change after which it is read: a listing of 50,000 elements costs more than a change of one. */
+const QUIET_MS = 500;
 
 type Applied = {
   /** Absent where none is wanted. */
   table?: Table;
-  /** How the kernel reported the table right after; absent when it was not asked since. */
+  /** How the kernel reported the table afterwards; absent when it was not asked since. */
   reported?: string;
+  /** When it was applied, or read last. */
   at: number;
 };
 
@@ -27,6 +30,7 @@ export class TableKeeper {
   #running: Promise<void> | undefined;
   #trusted = false;
   #doubtful = false;
+  #reading: NodeJS.Timeout | undefined;
 
   constructor(nftables: Nftables, name: TableName, log: Logger) {
     this.#nftables = nftables;
@@ -72,7 +76,7 @@ export class TableKeeper {
     const table = this.#applied?.table;
     if (table === undefined || !holdsSets(table, changes)) return false;
     this.#nftables.change(this.#name, changes);
-    this.#applied = { table: changeElements(table, changes), at: performance.now() };
+    this.#apply(changeElements(table, changes));
     return true;
   }
 
@@ -111,9 +115,23 @@ export class TableKeeper {
       }
     }
     await this.#bring(table, changes, trusted);
+    this.#apply(table);
+  }
+
+  #apply(table: Table): void {
+    this.#applied = { table, at: performance.now() };
+    clearTimeout(this.#reading);
+    this.#reading = setTimeout(() => void this.#read().catch(() => undefined), QUIET_MS);
+    this.#reading.unref();
+  }
+
+  /** What others change is compared with it. Without it, a change of theirs costs a reload; nobody waits for it. */
+  async #read(): Promise<void> {
+    const applied = this.#applied;
+    if (applied === undefined || !this.#trusted) return;
     const reported = await this.#nftables.read(this.#name);
-    if (reported === undefined) throw new Error('the nftables table was deleted as soon as it was there');
-    this.#applied = { table, reported, at: performance.now() };
+    if (this.#applied !== applied || !this.#trusted || reported === undefined) return;
+    this.#applied = { ...applied, reported, at: performance.now() };
   }
 
   /** A node or a pod that joins or leaves is one element more or less: no need to load the table anew. */

@@ -103,6 +103,7 @@ function stateOf(
   nodes: readonly KubeNode[],
   digest: string,
 ): PolicyState {
+  let podsDigest: string | undefined;
   return {
     pods,
     namespaces,
@@ -112,7 +113,7 @@ function stateOf(
     versions: {
       policies: digest,
       get pods() {
-        return digestVersions([...pods, ...namespaces]);
+        return (podsDigest ??= digestVersions([...pods, ...namespaces]));
       },
     },
   };

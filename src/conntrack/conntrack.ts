@@ -3,6 +3,7 @@ import { FairleadError } from '../errors/errors.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
+import { inTurns } from '../reconcile/turns.ts';
 import { encodeFlush, type FlowFilter } from './flush.ts';
 import { type Connection, encodeCuts, encodeList, readList } from './list.ts';
 
@@ -37,7 +38,7 @@ export function openConntrack(namespace?: NetworkNamespace): Conntrack {
       for (const filter of filters)
         check((await open().transactAsync(encodeFlush(filter))).replies, `connections of ${filter.protocol}`);
     },
-    list: async () => readList((await open().transactAsync(encodeList())).replies),
+    list: async () => inTurns(readList((await open().transactAsync(encodeList())).replies)),
     cut: async (connections) => {
       for (let start = 0; start < connections.length; start += AT_ONCE) {
         const some = connections.slice(start, start + AT_ONCE);

@@ -23,7 +23,7 @@ export type ReflectorTimes = {
   watchIdleMs: number;
   /** Milliseconds without a byte of a list. */
   listIdleMs: number;
-  /** Milliseconds in which changes are gathered into one call. */
+  /** Milliseconds at least between two calls: the first change is told at once, those that follow together. */
   settleMs: number;
   /** Milliseconds after which it is looked for a kind that was not installed. */
   absentMs: number;
@@ -66,6 +66,7 @@ export class Reflector<T extends KubeObject> {
   /** Whether the latest failure was that the version is too old. */
   #expired = false;
   #timer: NodeJS.Timeout | undefined;
+  #toldAt = -Infinity;
   #stateChanged = false;
 
   constructor(options: ReflectorOptions<T>) {
@@ -227,13 +228,15 @@ export class Reflector<T extends KubeObject> {
 
   /** Half a first list is nobody's business, but that it fails is. */
   #settle(): void {
-    this.#timer ??= setTimeout(() => {
+    const tell = () => {
       this.#timer = undefined;
       const changes = this.#complete ? this.#collection.takeChanges() : undefined;
       if (changes === undefined && !this.#stateChanged) return;
       this.#stateChanged = false;
+      this.#toldAt = performance.now();
       this.#options.onChange(changes ?? new Map());
-    }, this.#times.settleMs);
+    };
+    this.#timer ??= setTimeout(tell, Math.max(0, this.#toldAt + this.#times.settleMs - performance.now()));
   }
 }
 

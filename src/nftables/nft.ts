@@ -4,20 +4,22 @@ import { FairleadError } from '../errors/errors.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
+import { inTurns } from '../reconcile/turns.ts';
 import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
-import { amendTable, deleteTable, replaceTable } from './transaction.ts';
+import { deleteTable, replaceTable } from './transaction.ts';
+import { amendTable, type Inventory, refillTable } from './transition.ts';
 
 export type TableName = Pick<Table, 'family' | 'name'>;
 
 export type Nftables = {
   /** Process ids of this process and of its latest runs of nft: see {@link watchRulesets}. */
   readonly pids: ReadonlySet<number>;
-  /** Makes the kernel's table this one, in one transaction. */
+  /** Makes the kernel's table this one, whatever it is; packets meet the one or the other. */
   replace(table: Table): Promise<void>;
   /**
-   * From one table to another in one transaction, by what differs alone: the rest is not touched, and counts on.
-   * @throws FairleadError when the kernel's table is not what it is taken for: then nothing was changed.
+   * From one table to another by what differs alone: the rest is not touched, and counts on.
+   * @throws FairleadError when the kernel's table is not what it is taken for: then packets meet what they met before.
    */
   amend(before: Table, after: Table): Promise<void>;
   /** What its counters have counted, by name; none where there is no such table. */
@@ -64,10 +66,28 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     for (const pid of pids) if (pids.size > KEPT_PIDS && pid !== process.pid) pids.delete(pid);
     return output;
   };
+  const commit = async (transactions: readonly string[]) => {
+    for (const text of transactions) await nft(['-f', '-'], text);
+  };
+  const inventory = async ({ family, name }: TableName): Promise<Inventory | undefined> => {
+    try {
+      return readInventory(await nft(['-j', '-t', 'list', 'table', family, name]));
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  };
   return {
     pids,
-    replace: async (table) => void (await nft(['-f', '-'], replaceTable(table))),
-    amend: async (before, after) => void (await nft(['-f', '-'], amendTable(before, after))),
+    replace: async (table) => {
+      try {
+        await commit(await inTurns(refillTable(await inventory(table), table)));
+      } catch {
+        // What somebody made of another kind under our names gives way at once.
+        await commit([replaceTable(table)]);
+      }
+    },
+    amend: async (before, after) => commit(await inTurns(amendTable(before, after))),
     counts: async ({ family, name }) => {
       try {
         return readCounts(await nft(['-j', 'list', 'counters', 'table', family, name]));
@@ -111,6 +131,25 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
 
 function isAbsent(error: unknown): boolean {
   return error instanceof FairleadError && /No such file or directory/.test(error.message);
+}
+
+type Named = { name: string };
+
+/** From what `nft -j -t list table` prints (libnftables-json(5)). */
+export function readInventory(listing: string): Inventory {
+  const { nftables = [] } = JSON.parse(listing) as {
+    nftables?: { counter?: Named; set?: Named; map?: Named; chain?: Named & { hook?: string } }[];
+  };
+  return {
+    counters: nftables.flatMap(({ counter }) => counter?.name ?? []),
+    sets: nftables.flatMap(({ set, map }): Inventory['sets'] => {
+      if (set !== undefined) return [{ name: set.name }];
+      return map === undefined ? [] : [{ name: map.name, value: 'verdict' }];
+    }),
+    chains: nftables.flatMap(({ chain }) =>
+      chain === undefined ? [] : [{ name: chain.name, called: chain.hook !== undefined }],
+    ),
+  };
 }
 
 /** From what `nft -j list counters` prints (libnftables-json(5)). */

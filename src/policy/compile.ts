@@ -3,6 +3,7 @@
  * compiler that is asked again gives the same objects for what no change has touched.
  */
 import type { Ip } from '../ip/ip.ts';
+import { finish, type Work } from '../reconcile/work.ts';
 import { type Clause, nameOf, networkClauses, tierClauses } from './clause.ts';
 import {
   type ClusterPolicy,
@@ -40,19 +41,19 @@ export type Compiler = {
    * @param isOurs which pods are compiled: those of this node, or all of them to explain any.
    * @returns what is valid until the next call.
    */
-  compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Compiled;
+  compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Work<Compiled>;
 };
 
 export function compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Compiled {
-  return openCompiler().compile(input, isOurs);
+  return finish(openCompiler().compile(input, isOurs));
 }
 
 export function openCompiler(): Compiler {
   const census = openCensus();
   let before = new Map<string, Ruling>();
   return {
-    compile: (input, isOurs = () => true) => {
-      const population = census.take(input.pods, input.namespaces);
+    *compile(input, isOurs = () => true) {
+      const population = yield* census.take(input.pods, input.namespaces);
       const bind = openBinder(population, input.nodes);
       const rulings = new Map<string, Ruling>();
       const rule = (draft: Draft): Ruling => {
@@ -69,8 +70,10 @@ export function openCompiler(): Compiler {
       const byNamespace = Map.groupBy(input.policies, ({ namespace }) => namespace);
       const tiers = sortByPriority(input.clusterPolicies);
       const said = new Map<Identity, Partial<Record<Direction, Ruling>>>();
-      const pods = input.pods.flatMap((pod): CompiledPod[] => {
-        if (!isOurs(pod) || !hasNetwork(pod)) return [];
+      const pods: CompiledPod[] = [];
+      for (const pod of input.pods) {
+        if (!isOurs(pod) || !hasNetwork(pod)) continue;
+        yield;
         const identity = population.identityOf(pod)!;
         let directions = said.get(identity);
         if (directions === undefined) {
@@ -89,8 +92,8 @@ export function openCompiler(): Compiler {
           );
           said.set(identity, directions);
         }
-        return Object.keys(directions).length === 0 ? [] : [{ pod, ...directions }];
-      });
+        if (Object.keys(directions).length > 0) pods.push({ pod, ...directions });
+      }
       before = rulings;
       return { pods, byIp: indexByIp(pods), population };
     },

@@ -3,6 +3,7 @@
  * that the cluster has not told of at all may be selected by any policy: until it is known, those allow it nothing.
  */
 import type { Ip } from '../ip/ip.ts';
+import type { Work } from '../reconcile/work.ts';
 import { nameOf } from './clause.ts';
 import { type Compiled, type CompiledPod, indexByIp, openCompiler, type PolicyInput } from './compile.ts';
 import { DIRECTIONS, type Direction, type PolicyPod } from './objects.ts';
@@ -12,14 +13,14 @@ import { meets } from './selector.ts';
 /** One interface of a pod of this node; without a pod it is nobody's that a policy could mean. */
 export type Attached = { pod?: { namespace: string; name: string }; ips: readonly Ip[] };
 
-export type NodeCompiler = { compile(state: PolicyInput, attached: readonly Attached[]): Compiled };
+export type NodeCompiler = { compile(state: PolicyInput, attached: readonly Attached[]): Work<Compiled> };
 
 export function openNodeCompiler(): NodeCompiler {
   const compiler = openCompiler();
   /** Pods of the cluster with the addresses that they have here; the same objects as long as those stay. */
   let placed = new Map<PolicyPod, PolicyPod>();
   return {
-    compile: (state, attached) => {
+    *compile(state, attached) {
       const own = ownPods(attached);
       const here = new Set<PolicyPod>();
       const before = placed;
@@ -37,7 +38,8 @@ export function openNodeCompiler(): NodeCompiler {
         here.add(now);
         return now;
       });
-      const compiled = compiler.compile({ ...state, pods }, (pod) => here.has(pod));
+      yield;
+      const compiled = yield* compiler.compile({ ...state, pods }, (pod) => here.has(pod));
       const unknown = [...own].flatMap(([namespace, named]) =>
         [...named].flatMap(([name, { ips, known }]) => (known ? [] : close(state, { namespace, name, ips }))),
       );

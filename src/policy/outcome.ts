@@ -60,13 +60,20 @@ export function openOutcomes(ruling: Ruling): (matching: readonly Clause[]) => O
   };
 }
 
+/** Sets of each pod's address with itself: one that reaches itself by a service leaves its namespace for that. */
+export const ITSELF = { 4: 'itself4', 6: 'itself6' } as const;
+const TO_ITSELF: readonly Rule[] = [
+  { match: `ip saddr . ip daddr @${ITSELF[4]} accept` },
+  { match: `ip6 saddr . ip6 daddr @${ITSELF[6]} accept` },
+];
+
 /** The packet returns to where the other side's policies are asked, or ends here. */
 export function renderOutcome({ name, allowed, proposed }: Outcome): Chain {
   const report: Rule = {
     match: `${LOG_LIMIT} log prefix "${LOG_PREFIX}${name}" group ${LOG_GROUP} snaplen ${SNAP_LENGTH}`,
   };
   const counted: Rule = { match: `counter name "${name}" ${allowed ? 'return' : 'drop'}` };
-  return { name, rules: allowed && proposed === undefined ? [counted] : [report, counted] };
+  return { name, rules: allowed && proposed === undefined ? [counted] : [...TO_ITSELF, report, counted] };
 }
 
 function wordOf({ allowed }: Verdict): string {

@@ -52,6 +52,56 @@ test('a policy with a mistake is named with field and cure, and allows nothing t
       /has 20001 items; keep at most 20000/,
     ],
     [{ podSelector: {}, policyTypes: ['Sideways'] }, /policyTypes: "Sideways" is unknown/],
+    [{ podSelector: {}, policyTypes: 'Ingress' }, /policyTypes: "Ingress" is not a list/],
+    [{ podSelector: {}, ingress: {} }, /spec\.ingress: .* is not a list/],
+    [{ podSelector: {}, ingress: [7] }, /ingress\[0\]: 7 is not a rule/],
+    [{ podSelector: {}, egress: [{ to: 'all' }] }, /egress\[0\]\.to: "all" is not a list/],
+    [rule({ ports: [443] }), /ports\[0\]: 443 is not a port/],
+    [rule({ ports: [{ port: 65_536 }] }), /port: 65536 is not a port; write 1 to 65535/],
+    [rule({ ports: [{ port: 1.5 }] }), /port: 1\.5 is not a port/],
+    [rule({ ports: [{ port: -1 }] }), /port: -1 is not a port/],
+    [rule({ ports: [{ port: {} }] }), /port: \{\} is neither a number nor a name/],
+    [rule({ ports: [{ port: 80, endPort: 65_536 }] }), /endPort: 65536 does not end a range/],
+    [rule({ ports: [{ endPort: 80 }] }), /endPort: 80 does not end a range/],
+    [rule({ ports: [{ protocol: 'tcp' }] }), /protocol: "tcp" is unknown/],
+    [rule({ from: [{ ipBlock: { cidr: '10.0.0.0' } }] }), /cidr: "10\.0\.0\.0" is not an IP range/],
+    [rule({ from: [{ ipBlock: { cidr: 'fd00::/129' } }] }), /cidr: "fd00::\/129" is not an IP range/],
+    [rule({ from: [{ ipBlock: {} }] }), /ipBlock\.cidr: .* is not an IP range/],
+    [
+      rule({ from: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['fd00::/64'] } }] }),
+      /except\[0\]: fd00::\/64 is not within 10\.0\.0\.0\/8/,
+    ],
+    [
+      rule({ from: [{ ipBlock: { cidr: '10.0.0.0/8', except: '10.1.0.0/16' } }] }),
+      /except: "10\.1\.0\.0\/16" is not a list/,
+    ],
+    [rule({ from: [{ podSelector: [] }] }), /podSelector: .* is not a selector; write \{\}/],
+    [
+      rule({ from: [{ podSelector: { matchLabels: { a: 1 } } }] }),
+      /podSelector\.matchLabels: "a": 1 is not a text; quote it/,
+    ],
+    [
+      rule({
+        from: [{ podSelector: { matchExpressions: [{ key: 'a', operator: 'Exists', values: ['b'] }] } }],
+      }),
+      /values: Exists takes none/,
+    ],
+    [
+      rule({ from: [{ podSelector: { matchExpressions: [{ operator: 'Exists' }] } }] }),
+      /key: .* is not the key of a label/,
+    ],
+    [
+      rule({
+        from: [
+          {
+            podSelector: {
+              matchExpressions: Array.from({ length: 1001 }, () => ({ key: 'a', operator: 'Exists' })),
+            },
+          },
+        ],
+      }),
+      /has 1001 requirements; keep at most 1000/,
+    ],
   ];
   for (const [spec, text] of cases) {
     const { policy, problem } = parse(spec);
@@ -76,6 +126,19 @@ test('ten thousand peers are read', () => {
   const { policy, problem } = parse({ podSelector: {}, ingress: [{ from }] });
   assert.equal(problem, undefined);
   assert.equal(policy.ingress?.[0]?.peers?.length, 10_000);
+});
+
+test('what only looks odd is read: blocks of a family that the cluster has not, labels that nobody can have', () => {
+  for (const peer of [
+    { ipBlock: { cidr: 'fd00::/8', except: ['fd00:1::/32'] } },
+    { ipBlock: { cidr: '10.1.2.3/8' } },
+    { podSelector: { matchLabels: { app: 'x'.repeat(1_000_000) } } },
+    { namespaceSelector: {}, podSelector: {} },
+  ]) {
+    const { policy, problem } = parse({ podSelector: {}, ingress: [{ from: [peer] }] });
+    assert.equal(problem, undefined);
+    assert.equal(policy.ingress?.[0]?.peers?.length, 1);
+  }
 });
 
 test('whatever comes is a policy, with or without a problem', () => {

@@ -4,6 +4,8 @@
  * so that whatever was derived from it can be kept.
  */
 import type { Ip } from '../ip/ip.ts';
+import { finish, type Work } from '../reconcile/work.ts';
+import { openIndex } from './label-index.ts';
 import type { Labels, PodPeer, PolicyNamespace, PolicyPod } from './objects.ts';
 import { meets } from './selector.ts';
 
@@ -30,7 +32,7 @@ export type Population = {
 
 export type Census = {
   /** @returns the population as it is now; the one before is of no use any more. */
-  take(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Population;
+  take(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Work<Population>;
 };
 
 /** Pods of one identity. */
@@ -43,6 +45,7 @@ export function openCensus(): Census {
   /** Whose an address is; while two pods have it, the one whose name comes last: the same on every node. */
   const owners = new Map<Ip, PolicyPod[]>();
   const selections = new Map<string, Members>();
+  const index = openIndex<Group>();
   let asked = new Set<string>();
   let labelsOf = new Map<string, Labels>();
 
@@ -58,6 +61,7 @@ export function openCensus(): Census {
       const { namespace, labels, ports } = pod;
       group = { key, identity: { namespace, labels, ports, ips: [] }, pods: new Set(), stale: true };
       groups.set(key, group);
+      index.add(group, group.identity);
       for (const members of selections.values()) if (members.holds(group)) members.groups.add(group);
     }
     group.pods.add(pod);
@@ -91,7 +95,9 @@ export function openCensus(): Census {
       const ips = [...group.pods].flatMap((pod) => pod.podIPs.filter((ip) => ownerOf(ip) === pod));
       group.identity = { ...group.identity, ips };
       group.stale = false;
-      if (group.pods.size === 0) groups.delete(group.key);
+      if (group.pods.size > 0) continue;
+      groups.delete(group.key);
+      index.remove(group, group.identity);
     }
     for (const members of selections.values()) {
       for (const group of changed) {
@@ -121,10 +127,14 @@ export function openCensus(): Census {
       }
     }
   };
-  const select = (key: string, holds: (group: Group) => boolean): Selection => {
+  const select = (
+    key: string,
+    holds: (group: Group) => boolean,
+    among: () => Iterable<Group> = () => groups.values(),
+  ): Selection => {
     let members = selections.get(key);
     if (members === undefined) {
-      const held = new Set([...groups.values()].filter(holds));
+      const held = new Set([...among()].filter(holds));
       members = { selection: selectionOf(key, held), groups: held, holds, stale: false };
       selections.set(key, members);
     }
@@ -150,25 +160,33 @@ export function openCensus(): Census {
           (namespaces === undefined
             ? namespace === ownNamespace
             : meets(population.namespaceLabels(namespace), namespaces)),
+        () => index.find(pods, namespaces === undefined ? ownNamespace : undefined) ?? groups.values(),
       ),
   };
   return {
-    take: (pods, namespaces) => {
+    *take(pods, namespaces) {
       // What nobody asked for last time is a policy's that is gone.
       for (const key of selections.keys()) if (!asked.has(key)) selections.delete(key);
       asked = new Set();
       relabel(namespaces);
       const present = new Set(pods.filter(hasNetwork));
+      yield;
       for (const [pod, group] of groupOfPod) if (!present.has(pod)) leave(pod, group);
-      for (const pod of present) if (!groupOfPod.has(pod)) enter(pod);
+      yield;
+      for (const pod of present) {
+        if (groupOfPod.has(pod)) continue;
+        enter(pod);
+        yield;
+      }
       renew();
+      yield;
       return population;
     },
   };
 }
 
 export function populate(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Population {
-  return openCensus().take(pods, namespaces);
+  return finish(openCensus().take(pods, namespaces));
 }
 
 /** Whether it has addresses of its own, and still has them. */

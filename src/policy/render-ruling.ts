@@ -42,11 +42,7 @@ export function renderRuling(ruling: Ruling, former?: RenderedRuling): RenderedR
       ...addressMap(`${name}-peers${family}`, family),
       elements: singles[family].map(keeper(former, `${name}-peers${family}`)),
     },
-    {
-      ...addressMap(`${name}-blocks${family}`, family),
-      interval: true,
-      elements: blockElements(segments[family], family, goals, anybody),
-    },
+    blockMap(name, family, blockElements(segments[family], family, goals, anybody)),
   ]).filter(({ elements }) => elements.length > 0);
   const lookups = sets.map((set) => ({
     match: `${IP[set.key[0] === 'ipv6_addr' ? 6 : 4]} ${OTHER[ruling.direction]} vmap @${set.name}`,
@@ -130,6 +126,12 @@ function renderDestiny(direction: string, { entries, otherwise }: PortTable<Outc
   const sets = [map('single', false), map('ranges', true)].filter(({ elements }) => elements.length > 0);
   const lookups = sets.map((set) => ({ match: `meta l4proto . th dport vmap @${set.name}` }));
   return { chain: { name, rules: [...lookups, { match: formatGoal(verdictOf(otherwise)) }] }, sets };
+}
+
+/** Named by what is in it: what changes within a map of ranges takes effect later than all else of a transaction. */
+function blockMap(ruling: string, family: IpFamily, elements: Element[]): NftSet {
+  const name = `${ruling}-blocks${family}-${digestText(JSON.stringify(elements))}`;
+  return { ...addressMap(name, family), interval: true, elements };
 }
 
 function addressMap(name: string, family: IpFamily) {

@@ -6,9 +6,10 @@
  */
 import { type IpFamily, ipFamily } from '../ip/ip.ts';
 import type { Chain, Element, NftSet, Table } from '../nftables/objects.ts';
+import { finish, type Work } from '../reconcile/work.ts';
 import type { Compiled } from './compile.ts';
 import { DIRECTIONS, type Direction } from './objects.ts';
-import { type Outcome, renderOutcome } from './outcome.ts';
+import { ITSELF, type Outcome, renderOutcome } from './outcome.ts';
 import { type Destiny, type RenderedRuling, renderRuling } from './render-ruling.ts';
 import type { Ruling } from './ruling.ts';
 
@@ -26,16 +27,16 @@ const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
 const OWN = { ingress: 'daddr', egress: 'saddr' } as const;
 
 export function renderTable(compiled: Pick<Compiled, 'pods'>): Table {
-  return openRenderer().render(compiled).table;
+  return finish(openRenderer().render(compiled)).table;
 }
 
-export type Renderer = { render(compiled: Pick<Compiled, 'pods'>): Rendered };
+export type Renderer = { render(compiled: Pick<Compiled, 'pods'>): Work<Rendered> };
 
 /** Rulings that were rendered the last time are not looked into again. */
 export function openRenderer(): Renderer {
   let before = new Map<string, { ruling: Ruling; rendered: RenderedRuling }>();
   return {
-    render: ({ pods }) => {
+    *render({ pods }) {
       const now: typeof before = new Map();
       const renderOnce = (ruling: Ruling): RenderedRuling => {
         const done = now.get(ruling.key) ?? before.get(ruling.key);
@@ -43,7 +44,7 @@ export function openRenderer(): Renderer {
         now.set(ruling.key, { ruling, rendered });
         return rendered;
       };
-      const dispatched = dispatchPods(pods, renderOnce);
+      const dispatched = yield* dispatchPods(pods, renderOnce);
       before = now;
       return assemble(
         [...now.values()].map(({ rendered }) => rendered),
@@ -53,14 +54,15 @@ export function openRenderer(): Renderer {
   };
 }
 
-/** Maps from a pod's address to what is said about it. */
-function dispatchPods(pods: Compiled['pods'], rendered: (ruling: Ruling) => RenderedRuling): NftSet[] {
+/** Maps from a pod's address to what is said about it, and sets of who talks to itself. */
+function* dispatchPods(pods: Compiled['pods'], rendered: (ruling: Ruling) => RenderedRuling): Work<NftSet[]> {
   const elements = new Map<string, Element[]>();
   for (const compiled of pods) {
     for (const direction of DIRECTIONS) {
       const ruling = compiled[direction];
       if (ruling === undefined) continue;
       const { chain } = rendered(ruling);
+      yield;
       for (const ip of compiled.pod.podIPs) {
         const name = dispatchName(direction, ipFamily(ip));
         const own = elements.get(name) ?? [];
@@ -69,12 +71,22 @@ function dispatchPods(pods: Compiled['pods'], rendered: (ruling: Ruling) => Rend
       }
     }
   }
-  return DIRECTIONS.flatMap((direction) =>
+  const dispatch = DIRECTIONS.flatMap((direction) =>
     FAMILIES.map((family): NftSet => {
       const name = dispatchName(direction, family);
       return { name, key: [ADDRESS[family]], value: 'verdict', elements: elements.get(name) ?? [] };
     }),
   );
+  return [...dispatch, ...FAMILIES.map((family) => itselfSet(pods, family))];
+}
+
+function itselfSet(pods: Compiled['pods'], family: IpFamily): NftSet {
+  const ips = pods.flatMap(({ pod }) => pod.podIPs.filter((ip) => ipFamily(ip) === family));
+  return {
+    name: ITSELF[family],
+    key: [ADDRESS[family], ADDRESS[family]],
+    elements: [...new Set(ips)].map((ip) => ({ key: [ip, ip] })),
+  };
 }
 
 function assemble(rendered: readonly RenderedRuling[], dispatched: readonly NftSet[]): Rendered {

@@ -195,6 +195,7 @@ test('connections that a new policy forbids are cut, those that it allows go on'
   friend.end();
   foe.end();
   await remove('only');
+  await until('no pod is isolated', async () => (await status()).policy?.isolated === 0);
 });
 
 test('a ping that a new policy forbids is cut too', async () => {

@@ -6,39 +6,40 @@ import { parseIp } from '../../src/ip/ip.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { evaluate } from '../../src/policy/evaluate.ts';
 import { oracleAllows } from './oracle.ts';
+import { casesOf, inBatches } from './seeds.ts';
 import { inputOf, PORTS, worlds } from './worlds.ts';
 
-const CASES = Number(process.env['FAIRLEAD_POLICY_CASES'] ?? 300);
-const SEED = process.env['FAIRLEAD_POLICY_SEED'];
+const CASES = casesOf('FAIRLEAD_POLICY_CASES', 300);
 
-test(`${CASES} random clusters: evaluator and oracle agree on every flow`, () => {
-  fc.assert(
-    fc.property(worlds(7), (world) => {
-      const compiled = compile(inputOf(world));
-      const outside = ['203.0.113.9', '192.168.1.2', '2001:db8::9'];
-      const addresses = [...world.pods.flatMap(({ ips }) => ips), ...outside];
-      for (const source of addresses) {
-        for (const destination of addresses) {
-          if (source.includes(':') !== destination.includes(':')) continue;
-          for (const protocol of ['TCP', 'UDP', 'SCTP', 'ICMP'] as const) {
-            for (const port of protocol === 'ICMP' ? [0] : PORTS) {
-              const flow = {
-                source: parseIp(source),
-                destination: parseIp(destination),
-                protocol,
-                ...(protocol === 'ICMP' ? {} : { port }),
-              };
-              const verdict = evaluate(compiled, flow);
-              const wanted = oracleAllows(world, source, destination, protocol, port);
-              if (verdict.allowed !== wanted)
-                assert.fail(
-                  `${JSON.stringify(flow)}: ${JSON.stringify(verdict)}, the documentation says ${wanted}`,
-                );
+test(`${CASES} random clusters: evaluator and oracle agree on every flow`, (t) =>
+  inBatches(t, CASES, (parameters) =>
+    fc.assert(
+      fc.property(worlds(7), (world) => {
+        const compiled = compile(inputOf(world));
+        const outside = ['203.0.113.9', '192.168.1.2', '2001:db8::9'];
+        const addresses = [...world.pods.flatMap(({ ips }) => ips), ...outside];
+        for (const source of addresses) {
+          for (const destination of addresses) {
+            if (source.includes(':') !== destination.includes(':')) continue;
+            for (const protocol of ['TCP', 'UDP', 'SCTP', 'ICMP'] as const) {
+              for (const port of protocol === 'ICMP' ? [0] : PORTS) {
+                const flow = {
+                  source: parseIp(source),
+                  destination: parseIp(destination),
+                  protocol,
+                  ...(protocol === 'ICMP' ? {} : { port }),
+                };
+                const verdict = evaluate(compiled, flow);
+                const wanted = oracleAllows(world, source, destination, protocol, port);
+                if (verdict.allowed !== wanted)
+                  assert.fail(
+                    `${JSON.stringify(flow)}: ${JSON.stringify(verdict)}, the documentation says ${wanted}`,
+                  );
+              }
             }
           }
         }
-      }
-    }),
-    { numRuns: CASES, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
-  );
-});
+      }),
+      parameters,
+    ),
+  ));

@@ -9,31 +9,33 @@ import { compile, openCompiler } from '../../src/policy/compile.ts';
 import type { PolicyPod } from '../../src/policy/objects.ts';
 import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
 import { openRenderer, renderTable } from '../../src/policy/render.ts';
+import { finish } from '../../src/reconcile/work.ts';
+import { casesOf, inBatches } from './seeds.ts';
 import { histories } from './worlds.ts';
 
-const CASES = Number(process.env['FAIRLEAD_POLICY_CASES'] ?? 300);
-const SEED = process.env['FAIRLEAD_POLICY_SEED'];
+const CASES = casesOf('FAIRLEAD_POLICY_CASES', 300);
 
-test(`${CASES} random histories: incremental equals full`, () => {
-  fc.assert(
-    fc.property(histories(6), (history) => {
-      const compiler = openCompiler();
-      const renderer = openRenderer();
-      for (const input of history) {
-        const { table } = renderer.render(compiler.compile(input));
-        assert.deepEqual(sorted(table), sorted(renderTable(compile(input))));
-      }
-    }),
-    { numRuns: CASES, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
-  );
-});
+test(`${CASES} random histories: incremental equals full`, (t) =>
+  inBatches(t, CASES, (parameters) =>
+    fc.assert(
+      fc.property(histories(6), (history) => {
+        const compiler = openCompiler();
+        const renderer = openRenderer();
+        for (const input of history) {
+          const { table } = finish(renderer.render(finish(compiler.compile(input))));
+          assert.deepEqual(sorted(table), sorted(renderTable(compile(input))));
+        }
+      }),
+      parameters,
+    ),
+  ));
 
 test('what no change has touched is the same object', () => {
   fc.assert(
     fc.property(histories(6), ([input]) => {
       const compiler = openCompiler();
-      const before = compiler.compile(input!);
-      const again = compiler.compile({ ...input!, pods: [...input!.pods] });
+      const before = finish(compiler.compile(input!));
+      const again = finish(compiler.compile({ ...input!, pods: [...input!.pods] }));
       for (const [index, { ingress, egress }] of before.pods.entries()) {
         assert.equal(again.pods[index]!.ingress, ingress);
         assert.equal(again.pods[index]!.egress, egress);
@@ -60,10 +62,14 @@ test('a pod that comes among others like it is one element more', () => {
   });
   const web = pod('web-1', '10.244.0.2');
   const render = (...pods: PolicyPod[]) =>
-    renderer.render(
-      compiler.compile(
-        { pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] },
-        (one) => one === web,
+    finish(
+      renderer.render(
+        finish(
+          compiler.compile(
+            { pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] },
+            (one) => one === web,
+          ),
+        ),
       ),
     ).table;
   const one = pod('client-1', '10.244.0.3');
