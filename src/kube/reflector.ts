@@ -23,7 +23,7 @@ export type ReflectorTimes = {
   watchIdleMs: number;
   /** Milliseconds without a byte of a list. */
   listIdleMs: number;
-  /** Milliseconds in which changes are gathered into one call. */
+  /** Milliseconds between two calls, in which changes are gathered; the first after a while is told at once. */
   settleMs: number;
   /** Milliseconds after which it is looked for a kind that was not installed. */
   absentMs: number;
@@ -64,6 +64,8 @@ export class Reflector<T extends KubeObject> {
   #pageSize: number | undefined;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** When a call was made last, on the clock of `performance`. */
+  #toldAt = 0;
   #stateChanged = false;
 
   constructor(options: ReflectorOptions<T>) {
@@ -220,13 +222,17 @@ export class Reflector<T extends KubeObject> {
 
   /** Half a first list is nobody's business, but that it fails is. */
   #settle(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      const changes = this.#complete ? this.#collection.takeChanges() : undefined;
-      if (changes === undefined && !this.#stateChanged) return;
-      this.#stateChanged = false;
-      this.#options.onChange(changes ?? new Map());
-    }, this.#times.settleMs);
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#toldAt = performance.now();
+        const changes = this.#complete ? this.#collection.takeChanges() : undefined;
+        if (changes === undefined && !this.#stateChanged) return;
+        this.#stateChanged = false;
+        this.#options.onChange(changes ?? new Map());
+      },
+      Math.max(0, this.#toldAt + this.#times.settleMs - performance.now()),
+    );
   }
 }
 
