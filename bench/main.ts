@@ -6,10 +6,11 @@ import { bandwidth } from './bandwidth/bandwidth.ts';
 import { cni } from './cni/cni.ts';
 import { datapath } from './datapath/datapath.ts';
 import { preview } from './preview/preview.ts';
+import { scale } from './scale/scale.ts';
 import { save, toJson, toTable } from './shared/report.ts';
 import { storm } from './storm/storm.ts';
 
-const BENCHES = [cni, datapath, agent, bandwidth, storm, preview];
+const BENCHES = [cni, datapath, agent, bandwidth, storm, preview, scale];
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name] = positionals;
