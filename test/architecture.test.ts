@@ -29,6 +29,8 @@ const PURE_FILES = new Set([
   'src/conntrack/list.ts',
   'src/reconcile/diff.ts',
   'src/reconcile/identity.ts',
+  'src/reconcile/parts.ts',
+  'src/reconcile/steps.ts',
   'src/reconcile/state.ts',
   'src/netlink/message.ts',
   'src/netlink/attribute.ts',

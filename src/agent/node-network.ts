@@ -1,7 +1,7 @@
 /** The node's part in the pod network: what the cluster says and what the kernel holds, brought together again and again. */
 import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
-import { type Accepted, acceptRanges } from '../cluster/ranges.ts';
+import { type Accepted, createRangeAcceptance } from '../cluster/range-acceptance.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
@@ -10,16 +10,20 @@ import { udpFlowsOf } from '../hostport/plan.ts';
 import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
-import type { Kernel } from '../netlink/kernel.ts';
+import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
+import type { Link } from '../netlink/objects.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
-import { DOOMED_GROUP, describeAttachment, SHAPER_GROUP } from '../pod/attachment.ts';
+import type { PeerPaths } from '../overlay/plan.ts';
+import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
+import { Runner } from '../reconcile/runner.ts';
+import { inTurns } from '../reconcile/turns.ts';
 import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
-import { type ResyncResult, resync } from './resync.ts';
+import { Resync, type ResyncResult } from './resync.ts';
 import { ensureSysctls, nodeSysctls } from './sysctl.ts';
 
 export type NodeNetworkOptions = {
@@ -44,20 +48,40 @@ export type Reached = Partial<ResyncResult> & {
   resync?: { at: string; milliseconds: number; operations: number; reasons: readonly string[] };
 };
 
+/** Reasons of a resync that reads everything: nobody said what may have changed, or something was not reached. */
+const READS_ALL: ReadonlySet<string> = new Set(['start', 'period', 'retry', 'configuration']);
+
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
+  readonly #resync: Resync;
+  readonly #acceptRanges = createRangeAcceptance();
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #refusal: string | undefined;
-  #tunnelIndexes: readonly number[] = [];
   #reached: Reached = { problems: [] };
+  #firewallProblems: readonly string[] = [];
+  #told: ReadonlySet<string> = new Set();
+  readonly #firewallRunner: Runner;
   /** What the firewall is to be, for the latest resync's view of the cluster. */
   #firewallInput: () => FirewallInput | undefined = () => undefined;
 
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
+    this.#resync = new Resync(options.kernel, options.nextIndex);
     this.#view = options.lastView;
     this.#firewall = new Firewall(options.nftables, options.log);
+    this.#firewallRunner = new Runner({
+      task: async () => {
+        this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+        this.#tell();
+        if (this.#firewallProblems.length > 0) throw new Error(this.#firewallProblems.join('; '));
+      },
+      onError: (error, retryAfterMs) =>
+        options.log.error('the firewall is not as it shall be', {
+          reason: describeError(error),
+          retryAfterMs,
+        }),
+    });
   }
 
   get readiness(): Readiness {
@@ -67,17 +91,12 @@ export class NodeNetwork {
   }
 
   get reached(): Reached {
-    return this.#reached;
+    return { ...this.#reached, problems: [...this.#reached.problems, ...this.#firewallProblems] };
   }
 
-  /** Whether an interface is the tunnel's or a pod's: everything on it is ours to keep right. */
-  owns(linkIndex: number): boolean {
-    const { table, kernel } = this.#options;
-    const pods = [...table.live.values()];
-    if (this.#tunnelIndexes.includes(linkIndex) || pods.some((pod) => pod.linkIndex === linkIndex))
-      return true;
-    const shapes = pods.some(({ bandwidth }) => bandwidth?.egress !== undefined);
-    return shapes && kernel.link(linkIndex)?.group === SHAPER_GROUP;
+  /** Somebody else changed something of the kernel's. @returns whether it may be ours, so that a resync is due. */
+  notice(event: KernelEvent): boolean {
+    return this.#resync.notice(event, this.#options.table.live);
   }
 
   /** Changes when somebody begins or ceases to translate addresses without telling. */
@@ -97,8 +116,7 @@ export class NodeNetwork {
 
   /** Brings the firewall to what it shall be now, without waiting for a resync. */
   async refreshFirewall(): Promise<void> {
-    const problems = await this.#firewall.ensure(this.#firewallInput());
-    if (problems.length > 0) throw new Error(problems.join('; '));
+    await this.#firewallRunner.runNow('refresh');
   }
 
   firewallHolds(elements: readonly ElementChange[]): boolean {
@@ -107,54 +125,75 @@ export class NodeNetwork {
 
   /** One resync. Rejects when something could not be reached, after all else was. */
   async resync(reasons: readonly string[]): Promise<void> {
-    const { kernel, table, log, store, name } = this.#options;
+    const { table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
-    const links = kernel.links();
-    this.#readAttachments(links);
     for (const { name: sysctl, value, was } of ensureSysctls(
       nodeSysctls(configuration.podNetwork.map(cidrFamily)),
     )) {
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
     }
-    const accepted = acceptRanges(store.state.nodes, configuration.podNetwork);
+    const accepted = await inTurns(this.#acceptRanges(store.state.nodes, configuration.podNetwork));
     const self = await this.#ownRecord(accepted, configuration);
-    const result = resync({
-      kernel,
-      // Those that wait for their deletion count no more.
-      links: links.filter(({ index }) => !table.doomed.has(index)),
+    if (reasons.some((reason) => READS_ALL.has(reason))) this.#resync.doubtAll();
+    const result = await this.#resync.run({
       self,
       peers: accepted.nodes.filter((node) => node.name !== name),
-      attachments: [...table.live.values()],
+      attachments: (links) => {
+        if (links !== undefined) this.#readAttachments(links);
+        return [...table.live.values()];
+      },
+      isDoomed: (index) => table.doomed.has(index),
       settings: configuration,
-      freeIndex: this.#options.nextIndex,
     });
-    this.#tunnelIndexes = (result.overlay?.state.links ?? []).flatMap(({ index }) => index ?? []);
+    // Its table takes longer than all else, and a node that joins or leaves is one address more or less in it.
+    const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
     this.#decideReadiness(accepted, self, result, configuration);
     this.#firewallInput = () => this.#planFirewall(accepted, result, configuration);
-    const firewall = await this.#firewall.ensure(this.#firewallInput());
+    if (firewallLater) this.#firewallRunner.trigger('cluster');
+    else this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+    const failed = result.reached.failures.map(({ error }) => error.message);
     const problems = [
       ...store.state.problems,
       ...accepted.refused.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
-      ...(result.overlay?.peers ?? []).flatMap(({ paths }) =>
-        paths.flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
-      ),
-      ...result.reached.failures.map(({ error }) => error.message),
-      ...firewall,
+      ...unreachedPeers(result.overlay?.peers ?? []),
+      ...failed,
       ...strandedPods(table.live.values(), this.#view?.ranges),
     ];
+    const milliseconds = Math.round((performance.now() - started) * 100) / 100;
+    const operations = result.reached.applied;
+    const fields = { reasons, operations, milliseconds };
+    if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
+    else log.debug('the kernel holds what it should', fields);
+    this.#reached = { ...result, problems, resync: { at: new Date().toISOString(), ...fields } };
+    this.#tell();
+    const unreached = [...failed, ...(firewallLater ? [] : this.#firewallProblems)];
+    if (unreached.length > 0) throw new Error(unreached.join('; '));
+  }
+
+  /** Ends what runs by itself. */
+  stop(): Promise<void> {
+    return this.#firewallRunner.stop();
+  }
+
+  /** Tells log and cluster how the node is, as far as that is news. */
+  #tell(): void {
+    const { log, store } = this.#options;
+    const { problems } = this.reached;
+    const [now, before] = [new Set(problems), this.#told];
+    for (const problem of now) if (!before.has(problem)) log.warn(problem);
+    for (const problem of before) if (!now.has(problem)) log.info('no longer a problem', { problem });
+    this.#told = now;
     const { readiness } = this;
     store.report?.({
       ready: readiness.ready,
       message: readiness.ready ? `pods of ${readiness.view.ranges.join(', ')} are reached` : readiness.reason,
       problems,
     });
-    this.#report(problems, { ...result, problems }, started, reasons);
-    if (result.reached.failures.length > 0 || firewall.length > 0) throw new Error(problems.join('; '));
   }
 
-  #readAttachments(links: Parameters<typeof readLinks>[1]): void {
+  #readAttachments(links: readonly Link[]): void {
     const { kernel, table, removal, log } = this.#options;
     const { vanished, garbage } = readLinks(table, links);
     for (const attachment of vanished) {
@@ -227,7 +266,7 @@ export class NodeNetwork {
   ): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
-    const tunnelled = overlay !== undefined && overlay.state.links.length > 0;
+    const tunnelled = overlay !== undefined && overlay.own.links.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
     const tracked = this.#options.trackedIps();
@@ -247,23 +286,14 @@ export class NodeNetwork {
       ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
     };
   }
+}
 
-  #report(problems: readonly string[], reached: Reached, started: number, reasons: readonly string[]): void {
-    const { log } = this.#options;
-    const milliseconds = Math.round((performance.now() - started) * 100) / 100;
-    const operations = reached.reached?.applied ?? 0;
-    const fresh = problems.filter((problem) => !this.#reached.problems.includes(problem));
-    for (const problem of fresh) log.warn(problem);
-    const mended = this.#reached.problems.filter((problem) => !problems.includes(problem));
-    for (const problem of mended) log.info('no longer a problem', { problem });
-    const fields = { reasons, operations, milliseconds };
-    if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
-    else log.debug('the kernel holds what it should', fields);
-    this.#reached = {
-      ...reached,
-      resync: { at: new Date().toISOString(), milliseconds, operations, reasons },
-    };
-  }
+/** Of thousands of peers most are reached: no list is made for each. */
+function unreachedPeers(peers: readonly PeerPaths[]): string[] {
+  const reasons: string[] = [];
+  for (const { paths } of peers)
+    for (const { path } of paths) if (path.mode === 'none') reasons.push(path.reason);
+  return reasons;
 }
 
 /** Pods whose node has another range now: others do not find them any more. */
