@@ -11,7 +11,7 @@ die() { say "$*"; exit 1; }
 # What each Debian package is needed for stands in docs/dependencies.md.
 PACKAGES="gcc libc6-dev make musl-tools iproute2 nftables util-linux tcpdump"
 # Only tests and benchmarks use these.
-TEST_PACKAGES="clang libclang-rt-dev containernetworking-plugins iptables containerd runc podman busybox-static openssl kubernetes-client"
+TEST_PACKAGES="clang libclang-rt-dev containernetworking-plugins iptables containerd runc podman busybox-static openssl ethtool kubernetes-client"
 
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 

@@ -14,6 +14,8 @@ import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
+import { readInherited } from '../overlay/inherited.ts';
+import { TABLE } from '../overlay/node-table.ts';
 import { startProber } from '../probe/prober.ts';
 import { targetsOf } from '../probe/target.ts';
 import { Runner } from '../reconcile/runner.ts';
@@ -75,6 +77,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
 
   const nftables = stack.use(openNftables());
   const conntrack = stack.use(openConntrack());
+  const inherited = readInherited(await nftables.read(TABLE));
   const network = new NodeNetwork({
     name,
     configuration: () => configuration,
@@ -88,6 +91,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     forgetFlows: conntrack.forget,
     log,
     lastView: loadNodeView(stateDirectory),
+    inherited,
   });
   stack.defer(() => network.stop());
   const enforcer: PolicyEnforcer | undefined =
@@ -100,6 +104,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           track: () => network.refreshFirewall(),
           conntrack,
           log,
+          tracked: inherited.tracked,
+          stateDirectory,
           onForce: () => reporter?.look(),
         });
   stack.defer(() => enforcer?.stop());
@@ -173,7 +179,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     removal,
     nextIndex,
     readiness: () => network.readiness,
-    admit: () => enforcer?.admit() ?? Promise.resolve(),
+    admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
     hostPorts: createHostPorts({
       network,
       localIps: () => kernel.addresses().map(({ ip }) => ip),

@@ -138,7 +138,7 @@ function refuseTakenPorts({ portMappings }: AttachRequest, table: AttachmentTabl
   );
 }
 
-/** One address per range of the node: the one asked for, or the next free one. */
+/** One address per family: the one asked for, or the next free one, from the first range that has one. */
 function chooseAddresses(request: AttachRequest, table: AttachmentTable, view: NodeView): Ip[] {
   const taken = takenAddresses(table);
   for (const ip of request.ips) {
@@ -157,19 +157,23 @@ function chooseAddresses(request: AttachRequest, table: AttachmentTable, view: N
       );
     }
   }
-  return view.ranges.map((range) => {
-    const requested = request.ips.find((ip) => ipFamily(ip) === cidrFamily(range));
+  return [...Map.groupBy(view.ranges, cidrFamily)].map(([family, ranges]) => {
+    const requested = request.ips.find((ip) => ipFamily(ip) === family);
     if (requested !== undefined) return requested;
-    const allocation = allocate(range, taken, table.history);
-    if (allocation.outcome === 'exhausted') {
-      throw new CniError(
-        'NOT_AVAILABLE',
-        `no free address in ${range}: ${allocation.used} of ${capacityOf(range)} are used; ` +
-          'delete pods on this node or give it a larger range',
-      );
+    const tries = ranges.map((range) => ({ range, allocation: allocate(range, taken, table.history) }));
+    for (const { allocation } of tries) {
+      if (allocation.outcome === 'exhausted') continue;
+      table.history = allocation.history;
+      return allocation.ip;
     }
-    table.history = allocation.history;
-    return allocation.ip;
+    const used = tries.map(
+      ({ range, allocation }) =>
+        `${range}: ${allocation.outcome === 'exhausted' ? allocation.used : 0} of ${capacityOf(range)} are used`,
+    );
+    throw new CniError(
+      'NOT_AVAILABLE',
+      `no free address in ${used.join(', ')}; delete pods on this node or give it a larger range`,
+    );
   });
 }
 

@@ -9,6 +9,7 @@ import { Leadership } from '../cluster/leadership.ts';
 import { reportNode } from '../cluster/node-report.ts';
 import { openPolicySource, type PolicySource } from '../cluster/policy-source.ts';
 import { assignRanges } from '../cluster/range-assignment.ts';
+import { followServiceRanges } from '../cluster/service-ranges.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { KubeClient } from '../kube/client.ts';
@@ -49,6 +50,10 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     openKubeStore(client, { awaitRange: AWAIT_RANGE[cluster.assignRanges] }),
     (opened) => opened.close(),
   );
+  const listeners = new Set<() => void>();
+  const services = stack.use(
+    followServiceRanges(client, () => listeners.forEach((listener) => listener()), log),
+  );
   if (cluster.assignRanges === 'auto') {
     stack.use(
       assignRanges({
@@ -56,6 +61,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
         leadership: new Leadership({ client, ...LEASE, identity: `${name}_${randomUUID()}` }),
         podNetwork: () => configuration().podNetwork,
         prefixLengths: () => ({ 4: configuration().nodePrefixLength, 6: configuration().nodePrefixLength6 }),
+        serviceNetwork: () => [...configuration().cluster.serviceNetwork, ...services.ranges],
         log,
       }),
     );
@@ -84,7 +90,19 @@ export function openCluster(configuration: () => Configuration, name: string, lo
       return store.state;
     },
     awaitRange: AWAIT_RANGE[cluster.assignRanges],
-    watch: (onChange) => store.watch(onChange),
+    get serviceNetwork() {
+      return services.ranges;
+    },
+    watch: (onChange) => {
+      const watching = store.watch(onChange);
+      listeners.add(onChange);
+      return {
+        [Symbol.dispose]: () => {
+          listeners.delete(onChange);
+          watching[Symbol.dispose]();
+        },
+      };
+    },
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
     denials,

@@ -32,8 +32,8 @@ export type CniContext = {
   readiness: () => Readiness;
   nextIndex: () => number;
   hostPorts: HostPorts;
-  /** Resolves when the policies are in force for every pod that is attached. */
-  admit: () => Promise<void>;
+  /** Resolves when the policies are in force for every pod that is attached, the one that asks among them. */
+  admit: (attachment: Attachment) => Promise<void>;
 };
 
 type RequestOf<C extends CniRequest['command']> = Extract<CniRequest, { command: C }>;
@@ -106,7 +106,7 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   const { attachment, mac, gateways, mtu } = attached;
   for (const notice of attached.notices) context.log.warn(notice, { what: describeAttachment(attachment) });
   const stages = [
-    ['the policies for the pod cannot be brought into force', context.admit],
+    ['the policies for the pod cannot be brought into force', () => context.admit(attachment)],
     ['the ports of the pod cannot be opened', () => context.hostPorts.open(attachment)],
   ] as const;
   for (const [failure, reach] of stages) {
@@ -114,6 +114,7 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
       await reach();
     } catch (error) {
       await withdraw(attachment, context);
+      if (error instanceof CniError) throw error;
       throw new CniError('KERNEL_REFUSED', `${failure}: ${describeError(error)}`);
     }
   }

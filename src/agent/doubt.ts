@@ -3,7 +3,7 @@
  * when the cluster changes: with 5,000 peers that is what a comparison takes longest for.
  */
 import type { KernelEvent } from '../netlink/kernel.ts';
-import type { FdbEntry, Neighbor } from '../netlink/objects.ts';
+import type { FdbEntry, Neighbor, Route } from '../netlink/objects.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL } from '../overlay/identity.ts';
 import { sameFields } from '../reconcile/identity.ts';
 
@@ -26,6 +26,8 @@ export type OwnLinks = {
   tunnels: ReadonlySet<number>;
   isPod: (linkIndex: number) => boolean;
   isShaper: (linkIndex: number) => boolean;
+  /** Whether somebody else's route leads where pods are. */
+  isForeign: (route: Route) => boolean;
   /** What a tunnel's neighbor or forwarding entry was read or written as last; undefined where there was none. */
   known: (entry: Neighbor | FdbEntry) => Neighbor | FdbEntry | undefined;
 };
@@ -42,7 +44,7 @@ export function doubtAfter(event: KernelEvent, own: OwnLinks): Doubt | undefined
     case 'netconf':
       return { ...NO_DOUBT, links: true };
     case 'route':
-      return isPlacedAsOurs(event) ? ALL_DOUBT : undefined;
+      return isPlacedAsOurs(event.route) || own.isForeign(event.route) ? ALL_DOUBT : undefined;
     case 'link':
     case 'address':
       return doubtOfLink(event.linkIndex, own);
@@ -66,7 +68,7 @@ export function bothDoubts(a: Doubt, b: Doubt): Doubt {
 }
 
 /** One that takes the place of ours has the metric of ours, whoever it is of (fib_table_insert, NLM_F_REPLACE). */
-function isPlacedAsOurs({ protocol, metric }: KernelEvent & { kind: 'route' }): boolean {
+function isPlacedAsOurs({ protocol, metric }: Route): boolean {
   return protocol === ROUTE_PROTOCOL || metric === ROUTE_METRIC || metric === ROUTE_METRIC + 1;
 }
 

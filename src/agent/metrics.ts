@@ -84,6 +84,9 @@ function describe(status: AgentStatus): Metric[] {
     const [family = '', name = ''] = mode.split(' ');
     return { labels: { family, mode: name }, value: group.length };
   });
+  const refusals = [...Map.groupBy(status.rangeRefusals, ({ cause }) => cause)].map(
+    ([cause, group]): Sample => ({ labels: { cause }, value: group.length }),
+  );
   const perRange = (value: (range: string) => number) =>
     ranges.map((range): Sample => ({ labels: { range }, value: value(range) }));
   return [
@@ -102,6 +105,7 @@ function describe(status: AgentStatus): Metric[] {
       'Addresses of a range of this node that pods have.',
       perRange((range) => usedIn(parseCidr(range), taken)),
     ),
+    gauge('fairlead_range_refusals', 'Ranges that are refused, and nodes that get none, by cause.', refusals),
     {
       ...gauge('fairlead_event_loop_delay_seconds', 'How late the agent was, since its start.', [
         { labels: { quantile: '0.5' }, value: eventLoopDelay.p50 / 1000 },

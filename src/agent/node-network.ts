@@ -2,6 +2,7 @@
 import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Accepted, createRangeAcceptance } from '../cluster/range-acceptance.ts';
+import { judgeRanges, type RangeRefusal } from '../cluster/range-refusals.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
@@ -14,6 +15,8 @@ import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
+import { VXLAN_LINKS } from '../overlay/identity.ts';
+import { type Inherited, NOTHING_INHERITED } from '../overlay/inherited.ts';
 import type { PeerPaths } from '../overlay/plan.ts';
 import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
 import { Runner } from '../reconcile/runner.ts';
@@ -24,7 +27,7 @@ import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { Resync, type ResyncResult } from './resync.ts';
-import { ensureSysctls, nodeSysctls } from './sysctl.ts';
+import { ensureSysctls, nodeSysctls, rememberSettings } from './sysctl.ts';
 
 export type NodeNetworkOptions = {
   name: string;
@@ -41,10 +44,13 @@ export type NodeNetworkOptions = {
   log: Logger;
   /** The last good view of an earlier run. */
   lastView: NodeView | undefined;
+  /** What the earlier run's firewall knew of the cluster: it counts until the cluster itself is known. */
+  inherited: Inherited;
 };
 
 export type Reached = Partial<ResyncResult> & {
   problems: readonly string[];
+  refusals: readonly RangeRefusal[];
   resync?: { at: string; milliseconds: number; operations: number; reasons: readonly string[] };
 };
 
@@ -57,8 +63,11 @@ export class NodeNetwork {
   readonly #acceptRanges = createRangeAcceptance();
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
+  #inherited: Inherited;
+  #isTunnelled = false;
+  #isKnown = false;
   #refusal: string | undefined;
-  #reached: Reached = { problems: [] };
+  #reached: Reached = { problems: [], refusals: [] };
   #firewallProblems: readonly string[] = [];
   #told: ReadonlySet<string> = new Set();
   readonly #firewallRunner: Runner;
@@ -69,6 +78,7 @@ export class NodeNetwork {
     this.#options = options;
     this.#resync = new Resync(options.kernel, options.nextIndex);
     this.#view = options.lastView;
+    this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
     this.#firewallRunner = new Runner({
       task: async () => {
@@ -128,13 +138,13 @@ export class NodeNetwork {
     const { table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
-    for (const { name: sysctl, value, was } of ensureSysctls(
-      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
-    )) {
+    const changed = ensureSysctls(nodeSysctls(configuration.podNetwork.map(cidrFamily)));
+    for (const { name: sysctl, value, was } of changed)
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
-    }
-    const accepted = await inTurns(this.#acceptRanges(store.state.nodes, configuration.podNetwork));
-    const self = await this.#ownRecord(accepted, configuration);
+    const { podNetwork } = configuration;
+    const serviceNetwork = [...configuration.cluster.serviceNetwork, ...(store.serviceNetwork ?? [])];
+    const accepted = await inTurns(this.#acceptRanges(store.state.nodes, { podNetwork, serviceNetwork }));
+    const self = await this.#ownRecord(accepted, configuration, serviceNetwork);
     if (reasons.some((reason) => READS_ALL.has(reason))) this.#resync.doubtAll();
     const result = await this.#resync.run({
       self,
@@ -146,16 +156,33 @@ export class NodeNetwork {
       isDoomed: (index) => table.doomed.has(index),
       settings: configuration,
     });
+    const refusals = judgeRanges({
+      name,
+      nodes: store.state.nodes,
+      accepted,
+      podNetwork,
+      serviceNetwork,
+      prefixLengths: prefixLengthsOf(configuration),
+      assigns: store.awaitRange === undefined || configuration.cluster.assignRanges === 'auto',
+      foreign: result.foreign,
+      linkNames: new Map(result.links.map((link) => [link.index, link.name])),
+    });
+    rememberSettings(configuration.paths.stateDirectory, [...changed, ...result.loosened]);
+    // Without a plan the tunnel stays as it is.
+    const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
+    this.#isTunnelled = tunnels.length > 0;
+    if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
     // Its table takes longer than all else, and a node that joins or leaves is one address more or less in it.
     const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
-    this.#decideReadiness(accepted, self, result, configuration);
-    this.#firewallInput = () => this.#planFirewall(accepted, result, configuration);
+    this.#decideReadiness(refusals, self, result, configuration);
+    this.#isKnown = self !== undefined;
+    this.#firewallInput = () => this.#planFirewall(accepted, configuration);
     if (firewallLater) this.#firewallRunner.trigger('cluster');
     else this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
     const failed = result.reached.failures.map(({ error }) => error.message);
     const problems = [
       ...store.state.problems,
-      ...accepted.refused.map(({ reason }) => reason),
+      ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
       ...unreachedPeers(result.overlay?.peers ?? []),
       ...failed,
@@ -166,7 +193,7 @@ export class NodeNetwork {
     const fields = { reasons, operations, milliseconds };
     if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
     else log.debug('the kernel holds what it should', fields);
-    this.#reached = { ...result, problems, resync: { at: new Date().toISOString(), ...fields } };
+    this.#reached = { ...result, problems, refusals, resync: { at: new Date().toISOString(), ...fields } };
     this.#tell();
     const unreached = [...failed, ...(firewallLater ? [] : this.#firewallProblems)];
     if (unreached.length > 0) throw new Error(unreached.join('; '));
@@ -185,12 +212,25 @@ export class NodeNetwork {
     for (const problem of now) if (!before.has(problem)) log.warn(problem);
     for (const problem of before) if (!now.has(problem)) log.info('no longer a problem', { problem });
     this.#told = now;
+    if (this.#isKnown) store.report?.({ ...this.#pathState(), problems });
+  }
+
+  /** Whether pods of this node are reached: more than that new ones may start, for which the last good view is enough. */
+  #pathState(): { ready: boolean; message: string } {
     const { readiness } = this;
-    store.report?.({
-      ready: readiness.ready,
-      message: readiness.ready ? `pods of ${readiness.view.ranges.join(', ')} are reached` : readiness.reason,
-      problems,
-    });
+    if (!readiness.ready) return { ready: false, message: readiness.reason };
+    const { underlays = [], links = [], problem, reached } = this.#reached;
+    const dead = underlays.find(
+      ({ linkIndex }) => links.find(({ index }) => index === linkIndex)?.running !== true,
+    );
+    const fault =
+      problem ??
+      (dead === undefined
+        ? (reached?.failures[0]?.error.message ?? this.#firewallProblems[0])
+        : `${dead.linkName}, which holds the node's address ${dead.address}, has no carrier; look at the cable, the switch and the link's state`);
+    return fault === undefined
+      ? { ready: true, message: `pods of ${readiness.view.ranges.join(', ')} are reached` }
+      : { ready: false, message: fault };
   }
 
   #readAttachments(links: readonly Link[]): void {
@@ -215,7 +255,11 @@ export class NodeNetwork {
   }
 
   /** The node's own record, with a range that it claims for itself where the cluster gave it none. */
-  async #ownRecord(accepted: Accepted, configuration: Configuration): Promise<ClusterNode | undefined> {
+  async #ownRecord(
+    accepted: Accepted,
+    configuration: Configuration,
+    serviceNetwork: readonly Cidr[],
+  ): Promise<ClusterNode | undefined> {
     const { name, store, log } = this.#options;
     const record = store.state.nodes.find((node) => node.name === name);
     const self = accepted.nodes.find((node) => node.name === name);
@@ -223,26 +267,29 @@ export class NodeNetwork {
     const { addresses } = configuration.node;
     const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
     if (record.podCidrs.length > 0 || store.awaitRange !== undefined) return addressed;
-    const ranges = await claimFreeRanges(store, record, configuration.podNetwork, {
-      4: configuration.nodePrefixLength,
-      6: configuration.nodePrefixLength6,
-    });
-    log.info('the cluster assigned no range; claimed one', { ranges });
+    const ranges = await claimFreeRanges(
+      store,
+      record,
+      configuration.podNetwork,
+      prefixLengthsOf(configuration),
+      serviceNetwork,
+    );
+    if (ranges !== undefined) log.info('the cluster assigned no range; claimed one', { ranges });
     return ranges === undefined ? addressed : { ...addressed, podCidrs: ranges };
   }
 
   #decideReadiness(
-    accepted: Accepted,
+    refusals: readonly RangeRefusal[],
     self: ClusterNode | undefined,
     { overlay, problem, underlays }: ResyncResult,
-    { mtu, podNetwork, paths }: Configuration,
+    { mtu, paths }: Configuration,
   ): void {
-    const refused = accepted.refused.find(({ node }) => node === this.#options.name);
+    const own = refusals.filter(({ node }) => node === this.#options.name);
+    const conflict = own.find(({ cause }) => cause === 'route');
     if (self !== undefined && self.podCidrs.length === 0) {
-      this.#refusal =
-        refused?.reason ??
-        this.#options.store.awaitRange ??
-        `no free range is left in ${podNetwork.join(', ')}; remove nodes that are gone, or enlarge podNetwork`;
+      this.#refusal = own[0]?.reason ?? this.#options.store.awaitRange ?? 'this node has no range yet';
+    } else if (conflict !== undefined) {
+      this.#refusal = conflict.reason;
     } else if (problem === undefined) {
       this.#refusal = undefined;
     }
@@ -259,14 +306,9 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  #planFirewall(
-    accepted: Accepted,
-    { overlay }: ResyncResult,
-    configuration: Configuration,
-  ): FirewallInput | undefined {
+  #planFirewall(accepted: Accepted, configuration: Configuration): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
-    const tunnelled = overlay !== undefined && overlay.own.links.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
     const tracked = this.#options.trackedIps();
@@ -278,14 +320,22 @@ export class NodeNetwork {
       ranges,
       podNetwork,
       nodes: accepted.nodes,
-      exclude: masquerade.exclude,
+      exclude: [...masquerade.exclude, ...this.#inherited.inside],
       masquerade: masquerade.enabled,
       tracked,
       conntrack,
       ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
-      ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
+      ...(this.#isTunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
     };
   }
+}
+
+function isTunnel({ name }: Link): boolean {
+  return name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6];
+}
+
+function prefixLengthsOf({ nodePrefixLength, nodePrefixLength6 }: Configuration) {
+  return { 4: nodePrefixLength, 6: nodePrefixLength6 } as const;
 }
 
 /** Of thousands of peers most are reached: no list is made for each. */

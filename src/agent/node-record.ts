@@ -7,11 +7,15 @@ import type { NodeView } from './node-view.ts';
 
 const FILE = 'node.json';
 
-/** Writes by rename: a crash leaves the old record or the new one. */
 export function saveNodeView(directory: string, view: NodeView): void {
+  writeStateFile(directory, FILE, view);
+}
+
+/** Writes by rename: a crash leaves the old record or the new one. */
+export function writeStateFile(directory: string, name: string, content: unknown): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, FILE);
-  writeFileSync(`${path}.new`, `${JSON.stringify(view)}\n`, { mode: 0o600 });
+  const path = join(directory, name);
+  writeFileSync(`${path}.new`, `${JSON.stringify(content)}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 

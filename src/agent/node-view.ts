@@ -3,7 +3,7 @@ import type { Cidr } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 
 export type NodeView = {
-  /** The node's own ranges, at most one per family, IPv4 first. */
+  /** The node's own ranges; of several of a family the first that has an address left gives it. */
   ranges: readonly Cidr[];
   /** The node's own addresses. */
   nodeIps: readonly Ip[];

@@ -1,5 +1,7 @@
 /** Brings the cluster's policies into force for the pods of this node, before they start and ever after. */
+import { isDeepStrictEqual } from 'node:util';
 import type { PolicySource, PolicyState } from '../cluster/policy-source.ts';
+import { CniError } from '../cni/errors.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import type { Connection } from '../conntrack/list.ts';
 import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
@@ -7,6 +9,7 @@ import { describeError } from '../errors/errors.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
+import type { PodName } from '../pod/attachment.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import { openNodeCompiler } from '../policy/node.ts';
@@ -15,6 +18,13 @@ import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Runner } from '../reconcile/runner.ts';
 import type { AttachmentTable } from './attachments.ts';
+import {
+  loadPolicyScope,
+  mayBeSelected,
+  type PolicyScope,
+  savePolicyScope,
+  scopeOf,
+} from './policy-record.ts';
 import { TableKeeper } from './table-keeper.ts';
 
 export type PolicyEnforcerOptions = {
@@ -25,6 +35,10 @@ export type PolicyEnforcerOptions = {
   track: () => Promise<void>;
   conntrack: Conntrack;
   log: Logger;
+  /** Addresses whose connections an earlier agent had tracked: its policies are in force until ours are. */
+  tracked: readonly Ip[];
+  /** Where it is kept which namespaces have policies. */
+  stateDirectory: string;
   /** Called when what is in force is of a new state of the cluster. */
   onForce?: (state: PolicyState) => void;
   /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
@@ -45,14 +59,17 @@ export class PolicyEnforcer {
   #outcomes: ReadonlyMap<string, Outcome> = new Map();
   #blind: string | undefined;
   #inForce: PolicyState | undefined;
+  #scope: PolicyScope | undefined;
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
-  #tracked: readonly Ip[] = [];
+  #tracked: readonly Ip[];
   /** How many connections were cut because a policy forbids them now. */
   #cut = 0;
 
   constructor(options: PolicyEnforcerOptions) {
     this.#options = options;
+    this.#tracked = options.tracked;
+    this.#scope = loadPolicyScope(options.stateDirectory);
     this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
     this.#runner = new Runner({
       task: () => this.#enforce(),
@@ -108,12 +125,22 @@ export class PolicyEnforcer {
     this.#runner.trigger('pods');
   }
 
-  /** Resolves when the policies are in force for all pods that are attached now. */
-  async admit(): Promise<void> {
+  /**
+   * Resolves when the policies are in force for all pods that are attached now.
+   * @param pod the one that asks.
+   * @throws CniError to try again, where no policy was read yet and some may select it.
+   */
+  async admit(pod: PodName | undefined): Promise<void> {
     const { source, patienceMs = PATIENCE_MS } = this.#options;
     const deadline = performance.now() + patienceMs;
     while (source.state === undefined && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
+    if (source.state === undefined && mayBeSelected(this.#scope, pod?.namespace))
+      throw new CniError(
+        'TRY_AGAIN',
+        `which network policies select pods of namespace ${pod?.namespace} is not known, since the API has not answered ` +
+          'since the agent started: look why it does not; until then such a pod could do what is forbidden, and does not start',
+      );
     await this.#runner.runNow('pods');
   }
 
@@ -136,6 +163,12 @@ export class PolicyEnforcer {
       this.#blind = describeError(error);
       return undefined;
     }
+  }
+
+  #remember(scope: PolicyScope): void {
+    if (isDeepStrictEqual(scope, this.#scope)) return;
+    this.#scope = scope;
+    savePolicyScope(this.#options.stateDirectory, scope);
   }
 
   async #enforce(): Promise<void> {
@@ -169,6 +202,7 @@ export class PolicyEnforcer {
     }
     if (this.#inForce === state) return;
     this.#inForce = state;
+    this.#remember(scopeOf(state));
     this.#options.onForce?.(state);
   }
 }

@@ -172,6 +172,17 @@ const EVENTS: { [name: string]: (world: World, at: number) => void } = {
           }) as const,
       ),
     ),
+  "another's route into the pod network comes or goes": (world, at) => {
+    const route = {
+      destination: parseCidr('10.244.9.0/24'),
+      table: MAIN_TABLE,
+      protocol: 3,
+      type: 'unicast',
+      scope: 253,
+      linkIndex: ETH0,
+    } as const;
+    world.touch({ op: at % 2 === 0 ? 'route.replace' : 'route.delete', route });
+  },
   'a route that looks like ours is added': (world) =>
     world.touch({
       op: 'route.replace',
@@ -255,14 +266,17 @@ test('after any events a resync has reached all that a comparison of everything 
       for (const events of [[], ...course]) {
         for (const { what, at } of events) EVENTS[what]!(world, at);
         await setImmediate();
-        const input = world.input((nodes, podNetwork) => atOnce(acceptance(nodes, podNetwork)));
-        const { reached, underlays } = await resync.run(input);
+        const input = world.input((nodes, podNetwork) =>
+          atOnce(acceptance(nodes, { podNetwork, serviceNetwork: [] })),
+        );
+        const { reached, underlays, foreign } = await resync.run(input);
         if (underlays.length > 0) world.nodeIps = underlays.map(({ address }) => address);
         // As the runner does, which tries again.
         if (reached.failures.length > 0) resync.doubtAll();
         await setImmediate();
         const everything = await new Resync(world.kernel, world.nextIndex).run(world.input(acceptRanges));
         assert.deepEqual(everything.reached.applied, 0, 'a comparison of everything finds more to do');
+        assert.deepEqual(foreign, everything.foreign);
         assert.equal(
           everything.problem === undefined,
           input.self !== undefined && everything.underlays.length > 0,
@@ -288,7 +302,9 @@ test('what changes in the cluster alone costs what it changes: the kernel is not
   const acceptance = createRangeAcceptance();
   const run = async () => {
     asked.length = 0;
-    const input = world.input((nodes, podNetwork) => atOnce(acceptance(nodes, podNetwork)));
+    const input = world.input((nodes, podNetwork) =>
+      atOnce(acceptance(nodes, { podNetwork, serviceNetwork: [] })),
+    );
     return (await resync.run(input)).reached.applied;
   };
   await run();
@@ -332,7 +348,10 @@ test('ranges that are judged anew where something changed are judged as all of t
             });
         }
         const all = [...nodes.values()];
-        assert.deepEqual(atOnce(acceptance(all, POD_NETWORK)), acceptRanges(all, POD_NETWORK));
+        assert.deepEqual(
+          atOnce(acceptance(all, { podNetwork: POD_NETWORK, serviceNetwork: [] })),
+          acceptRanges(all, POD_NETWORK),
+        );
       }
     }),
     { numRuns: 1000 },

@@ -3,7 +3,15 @@ import type { ClusterNode } from '../cluster/node.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Ip, IpFamily } from '../ip/ip.ts';
 import type { Kernel, KernelEvent, Operation } from '../netlink/kernel.ts';
-import type { Address, FdbEntry, Link, Neighbor } from '../netlink/objects.ts';
+import {
+  type Address,
+  type FdbEntry,
+  type Link,
+  MAIN_TABLE,
+  type Neighbor,
+  type Route,
+} from '../netlink/objects.ts';
+import { foreignRoutes } from '../overlay/foreign.ts';
 import { VXLAN_LINKS } from '../overlay/identity.ts';
 import type { Backend } from '../overlay/path.ts';
 import { createOverlayPlanner, type OverlayPlan } from '../overlay/plan.ts';
@@ -35,6 +43,7 @@ import {
   withoutShaping,
 } from './node-state.ts';
 import { planShapers } from './shapers.ts';
+import type { Changed } from './sysctl.ts';
 
 export type ResyncInput = {
   /** This node with its accepted ranges; undefined while the cluster does not know it. */
@@ -54,6 +63,12 @@ export type ResyncResult = {
   underlays: readonly Underlay[];
   overlay?: OverlayPlan;
   reached: Reached;
+  /** All of the namespace. */
+  links: readonly Link[];
+  /** Routes of others into the pod network. */
+  foreign: readonly Route[];
+  /** Reverse path filters that were loosened. */
+  loosened: readonly Changed[];
   /** Why the overlay could not be planned; the pods of the node itself are kept right all the same. */
   problem?: string;
 };
@@ -68,6 +83,8 @@ type Known = {
   entries: readonly Entries[];
   /** By which the node's own packets reach pods. */
   nodeIps: readonly Ip[];
+  /** Routes of others into the pod network. */
+  foreign: readonly Route[];
 };
 
 /** What one resync starts from. */
@@ -87,7 +104,6 @@ type Look = Omit<Known, 'entries'> & {
 };
 
 const FAMILIES = [4, 6] as const;
-const NOTHING_REACHED: Reached = { applied: 0, failures: [] };
 /** More pods than these are looked at together with everything else. */
 const MOST_POD_LINKS = 16;
 
@@ -97,6 +113,8 @@ export class Resync {
   readonly #plan = createOverlayPlanner();
   #doubt: Doubt = ALL_DOUBT;
   #known: Known | undefined;
+  #podNetwork: readonly Cidr[] = [];
+  #loopback = 1;
   /** Indexes of tunnels that are not there. */
   #reserved: Partial<Record<IpFamily, number>> = {};
   /** Neighbors and forwarding entries as they were read or written last: the kernel tells of our own changes too. */
@@ -123,6 +141,7 @@ export class Resync {
       isShaper: (index) =>
         live.values().some(({ bandwidth }) => bandwidth?.egress !== undefined) &&
         this.#kernel.link(index)?.group === SHAPER_GROUP,
+      isForeign: (route) => foreignRoutes([route], this.#podNetwork, this.#loopback).length > 0,
       known: (entry) => this.#written.get(keyOf(entry)),
     });
     if (doubt !== undefined) this.#doubt = bothDoubts(this.#doubt, doubt);
@@ -163,6 +182,8 @@ export class Resync {
     const underlays = FAMILIES.flatMap((family) =>
       self === undefined ? [] : (findUnderlay(self.internalIps, family, addresses, counting) ?? []),
     );
+    this.#podNetwork = input.settings.podNetwork;
+    this.#loopback = links.find(({ loopback }) => loopback)?.index ?? 1;
     const localIps = new Set(addresses.map(({ ip }) => ip));
     const nodeIps = (self?.internalIps ?? []).filter((ip) => localIps.has(ip));
     const hasMoved = String(this.#known?.nodeIps) !== String(nodeIps);
@@ -174,6 +195,14 @@ export class Resync {
       own,
       underlays,
       nodeIps,
+      foreign:
+        dumped === undefined
+          ? (this.#known?.foreign ?? [])
+          : foreignRoutes(
+              dumped.routes.filter(({ table }) => table === MAIN_TABLE),
+              this.#podNetwork,
+              this.#loopback,
+            ),
       pods: mergeStates(
         planPods(dumped !== undefined || hasMoved ? attachments : inDoubt, nodeIps),
         before === undefined ? planShapers(attachments, counting, this.#freeIndex) : EMPTY_STATE,
@@ -194,13 +223,14 @@ export class Resync {
     const reached = await applyInTurns(this.#kernel, operations);
     const kept = look.reached ?? [withoutLinks(entries, podLinks)];
     this.#remember({ ...look, entries: kept }, operations, reached);
-    return { underlays, reached, problem: explain(self) };
+    const { links, foreign } = look;
+    return { underlays, reached, links, foreign, loosened: [], problem: explain(self) };
   }
 
   async #bring(input: ResyncInput & { self: ClusterNode }, look: Look): Promise<ResyncResult> {
     const { links, own, underlays, pods, shown, reached: before } = look;
     const tunnelIndexes = { 4: this.#tunnelIndex(4, links), 6: this.#tunnelIndex(6, links) };
-    const loopbackIndex = links.find(({ loopback }) => loopback)?.index ?? 1;
+    const loopbackIndex = this.#loopback;
     const overlay = await inTurns(
       this.#plan({ ...input, ...input.settings, underlays, tunnelIndexes, loopbackIndex }),
     );
@@ -221,10 +251,14 @@ export class Resync {
     );
     this.#note(before === undefined ? look.entries : undefined, operations);
     const reached = await applyInTurns(this.#kernel, operations);
-    const loosened =
+    const loosenings =
       look.isFresh || operations.some(({ op }) => op.startsWith('link.'))
-        ? this.#loosen([...underlays.map(({ linkIndex }) => linkIndex), tunnelIndexes[4]])
-        : NOTHING_REACHED;
+        ? planReversePath(
+            [...underlays.map(({ linkIndex }) => linkIndex), tunnelIndexes[4]],
+            this.#kernel.networkConfigurations(),
+          )
+        : [];
+    const loosened = this.#loosen(loosenings);
     this.#remember({ ...look, entries: parts }, operations, reached);
     return {
       underlays,
@@ -233,11 +267,22 @@ export class Resync {
         applied: reached.applied + loosened.applied,
         failures: [...reached.failures, ...loosened.failures],
       },
+      links,
+      foreign: look.foreign,
+      // The tunnel's is gone with it.
+      loosened: loosenings.flatMap(({ linkIndex, was, now }) => {
+        const link = underlays.find((underlay) => underlay.linkIndex === linkIndex);
+        const name = `net/ipv4/conf/${link?.linkName}/rp_filter`;
+        return link === undefined ? [] : [{ name, value: String(now), was: String(was) }];
+      }),
     };
   }
 
-  #loosen(linkIndexes: readonly number[]): Reached {
-    return applyOperations(this.#kernel, planReversePath(linkIndexes, this.#kernel.networkConfigurations()));
+  #loosen(loosenings: ReturnType<typeof planReversePath>): Reached {
+    return applyOperations(
+      this.#kernel,
+      loosenings.map(({ operation }) => operation),
+    );
   }
 
   /** @param read all that there are, where they were read. */
@@ -264,7 +309,7 @@ export class Resync {
   }
 
   #remember(
-    { links, addresses, own, entries: parts, nodeIps }: Known,
+    { links, addresses, own, entries: parts, nodeIps, foreign }: Known,
     operations: readonly Operation[],
     { failures }: Reached,
   ): void {
@@ -274,7 +319,7 @@ export class Resync {
       refused.size === 0
         ? parts
         : parts.filter(({ routes, neighbors, fdb }) => ![...routes, ...neighbors, ...fdb].some(isRefused));
-    this.#known = { links, addresses, own, entries, nodeIps };
+    this.#known = { links, addresses, own, entries, nodeIps, foreign };
     // What hangs on a link that was made or deleted is the kernel's to say; so are, until they are read, addresses and rules.
     if (failures.some(({ operation }) => operation.op === 'link.create')) this.#reserved = {};
     if (operations.some(({ op }) => op.startsWith('link.'))) this.#doubt = ALL_DOUBT;

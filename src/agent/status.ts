@@ -50,6 +50,8 @@ export type AgentStatus = {
   }[];
   /** What is wrong now, one sentence each with cause and cure; empty when all is well. */
   problems: readonly string[];
+  /** Ranges that are refused, and nodes that get none: all of them are among the problems too. */
+  rangeRefusals: Reached['refusals'];
   /** The last thing that went wrong since the start, though it may be mended. */
   lastError?: LoggedError;
   lastResync?: Reached['resync'];
@@ -88,7 +90,7 @@ export function describeAgent({
 }: StatusInput): AgentStatus {
   const probes = new Map(prober.reaches.map((reach) => [keyOf(reach.target), reach]));
   const silent = new Set(prober.silent);
-  const { underlays, overlay, problems, resync } = network.reached;
+  const { underlays, overlay, problems, refusals, resync } = network.reached;
   return {
     node: name,
     version,
@@ -115,6 +117,7 @@ export function describeAgent({
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
     problems: [...problems, ...otherProblems, ...prober.problems],
+    rangeRefusals: refusals,
     eventLoopDelay,
     ...(policy === undefined ? {} : { policy }),
     ...(lastError === undefined ? {} : { lastError }),

@@ -1,5 +1,6 @@
 /** Takes every trace of Fairlead from a node: what carries its marks in the kernel, and its own folders. */
 import { existsSync, rmSync } from 'node:fs';
+import { type Changed, restoreSetting, settingsToRestore } from '../agent/sysctl.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
@@ -18,6 +19,8 @@ export type Traces = {
   /** Pods that are attached now and would lose their network. */
   pods: number;
   tables: TableName[];
+  /** Settings of the node that are to be again what they were. */
+  settings: Changed[];
   folders: string[];
 };
 
@@ -25,11 +28,19 @@ export type CleanupPlace = {
   kernel: Kernel;
   nftables: Nftables;
   podNetwork: readonly Cidr[];
+  /** Where the former values of settings are kept. */
+  stateDirectory: string;
   folders: readonly string[];
 };
 
 /** What there is to remove, whichever backend made it. */
-export async function findTraces({ kernel, nftables, podNetwork, folders }: CleanupPlace): Promise<Traces> {
+export async function findTraces({
+  kernel,
+  nftables,
+  podNetwork,
+  stateDirectory,
+  folders,
+}: CleanupPlace): Promise<Traces> {
   const links = kernel.links();
   const own = readOwnState(kernel, links, podNetwork);
   const ofPods = links.filter(({ group }) => group === ATTACHMENT_GROUP || group === DOOMED_GROUP);
@@ -50,6 +61,7 @@ export async function findTraces({ kernel, nftables, podNetwork, folders }: Clea
     ],
     pods: ofPods.filter(isAttached).length,
     tables: await presentTables(nftables),
+    settings: settingsToRestore(stateDirectory),
     folders: folders.filter((folder) => existsSync(folder)),
   };
 }
@@ -60,7 +72,7 @@ export async function findTraces({ kernel, nftables, podNetwork, folders }: Clea
  * @returns what could not be removed, one sentence each.
  */
 export async function removeTraces(
-  { operations, tables, folders }: Traces,
+  { operations, tables, settings, folders }: Traces,
   { kernel, nftables }: CleanupPlace,
   tell: (line: string) => void,
 ): Promise<string[]> {
@@ -78,8 +90,14 @@ export async function removeTraces(
   };
   for (const table of tables)
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
+  for (const setting of settings) await attempt(describeSetting(setting), () => restoreSetting(setting));
   for (const folder of folders) await attempt(`folder ${folder}`, () => rmSync(folder, { recursive: true }));
   return problems;
+}
+
+/** `net.ipv4.ip_forward is 0 again`. */
+export function describeSetting({ name, was }: Changed): string {
+  return `${name} is ${was} again`;
 }
 
 async function presentTables(nftables: Nftables): Promise<TableName[]> {

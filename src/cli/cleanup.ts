@@ -1,6 +1,6 @@
 /** `fairlead cleanup`. */
 import { join } from 'node:path';
-import { findTraces, removeTraces } from '../cleanup/cleanup.ts';
+import { describeSetting, findTraces, removeTraces } from '../cleanup/cleanup.ts';
 import { readConfigurationFile } from '../config/file.ts';
 import { FairleadError } from '../errors/errors.ts';
 import { describeOperation } from '../netlink/operation.ts';
@@ -13,7 +13,7 @@ export const cleanupCommand: Command = {
   name: 'cleanup',
   synopsis: '--config FILE [--with-pods] [--dry-run]',
   summary:
-    'Takes every trace of Fairlead from this node: routes, rules, devices, the nftables table, its folders. Refuses while the agent runs, and while pods are attached.',
+    'Takes every trace of Fairlead from this node: routes, rules, devices, the nftables tables, settings that it changed, its folders. Refuses while the agent runs, and while pods are attached.',
   options: { config: { type: 'string' }, 'with-pods': { type: 'boolean' }, 'dry-run': { type: 'boolean' } },
   optionHelp: {
     config: 'the configuration file of the agent',
@@ -38,6 +38,7 @@ export const cleanupCommand: Command = {
       kernel,
       nftables,
       podNetwork,
+      stateDirectory: paths.stateDirectory,
       folders: [paths.socketDirectory, paths.stateDirectory],
     };
     const traces = await findTraces(place);
@@ -51,16 +52,13 @@ export const cleanupCommand: Command = {
     if (options['dry-run'] === true) {
       traces.operations.forEach((operation) => tell(describeOperation(operation)));
       for (const { family, name } of traces.tables) tell(`nftables table ${family} ${name}`);
+      for (const setting of traces.settings) tell(describeSetting(setting));
       traces.folders.forEach((folder) => tell(`folder ${folder}`));
       return EXIT.ok;
     }
     const problems = await removeTraces(traces, place, tell);
     for (const problem of problems) process.stderr.write(`fairlead: ${problem}\n`);
-    tell(
-      problems.length === 0
-        ? 'Nothing of Fairlead is left. Forwarding stays as it was set.'
-        : 'Not all could be removed.',
-    );
+    tell(problems.length === 0 ? 'Nothing of Fairlead is left.' : 'Not all could be removed.');
     return problems.length === 0 ? EXIT.ok : EXIT.failed;
   },
 };

@@ -15,10 +15,11 @@ export async function claimFreeRanges(
   node: ClusterNode,
   podNetwork: readonly Cidr[],
   prefixLengths: Readonly<Record<IpFamily, number>>,
+  serviceNetwork: readonly Cidr[] = [],
 ): Promise<Cidr[] | undefined> {
   const lost: Cidr[] = [];
   for (;;) {
-    const claimed = [...store.state.nodes.flatMap(({ podCidrs }) => podCidrs), ...lost];
+    const claimed = [...store.state.nodes.flatMap(({ podCidrs }) => podCidrs), ...serviceNetwork, ...lost];
     const pools = Map.groupBy(podNetwork, cidrFamily);
     const ranges = [...pools].flatMap(([family, networks]) =>
       firstFree(networks, prefixLengths[family], claimed),

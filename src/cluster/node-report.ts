@@ -4,6 +4,7 @@
  */
 import type { KubeClient } from '../kube/client.ts';
 import { type EventText, eventOf, timeOf } from '../kube/event.ts';
+import { fieldsAt, isFields, listAt, textAt } from '../kube/kinds/fields.ts';
 import type { KubeNode } from '../kube/kinds/node.ts';
 import type { Logger } from '../log/logger.ts';
 import { Runner } from '../reconcile/runner.ts';
@@ -33,6 +34,8 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
   let latest: NodeReport | undefined;
   /** What the cluster was told last, and of which record of the node. */
   let told = '';
+  /** Since when the condition has its status, of which record of the node. */
+  let standing: { uid: string; status: string; since: string } | undefined;
   const events = new Map<string, number>();
 
   const task = async () => {
@@ -41,14 +44,18 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
     const report = latest;
     const condition = JSON.stringify([own.uid, report.ready, report.message]);
     if (condition !== told) {
+      const now = new Date();
+      if (standing?.uid !== own.uid) standing = await readStanding(client, own);
+      const next = conditionOf(report, now, standing);
       await client.json({
         method: 'PATCH',
         path: `/api/v1/nodes/${own.name}/status`,
         // Conditions are merged by their type: those of others stay.
         contentType: 'application/strategic-merge-patch+json',
-        body: { status: { conditions: [conditionOf(report, new Date())] } },
+        body: { status: { conditions: [next] } },
       });
       told = condition;
+      standing = { uid: own.uid, status: next.status, since: next.lastTransitionTime };
     }
     if (report.ready) await removeTaint(client, own, taint());
     for (const problem of freshProblems(report.problems, events, repeatMs, performance.now())) {
@@ -75,16 +82,36 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
   };
 }
 
-/** Of a Node's status (core/v1 NodeCondition). */
-export function conditionOf({ ready, message }: NodeReport, now: Date): object {
+/**
+ * Of a Node's status (core/v1 NodeCondition).
+ * @param standing the status that it has, and since when (RFC 3339): another reason for the same is no transition.
+ */
+export function conditionOf(
+  { ready, message }: NodeReport,
+  now: Date,
+  standing?: { status: string; since: string },
+) {
   const time = timeOf(now);
+  const status = ready ? 'False' : 'True';
   return {
     type: NETWORK_UNAVAILABLE,
-    status: ready ? 'False' : 'True',
+    status,
     reason: ready ? 'FairleadIsUp' : 'FairleadIsNotReady',
     message: message.slice(0, LONGEST_MESSAGE),
     lastHeartbeatTime: time,
-    lastTransitionTime: time,
+    lastTransitionTime: standing?.status === status && standing.since !== '' ? standing.since : time,
+  };
+}
+
+/** As an earlier agent left it. */
+async function readStanding(client: KubeClient, own: KubeNode) {
+  const node = await client.json({ path: `/api/v1/nodes/${own.name}` });
+  const conditions = isFields(node) ? listAt(fieldsAt(node, 'status'), 'conditions') : [];
+  const condition = conditions.filter(isFields).find((one) => one['type'] === NETWORK_UNAVAILABLE) ?? {};
+  return {
+    uid: own.uid,
+    status: textAt(condition, 'status') ?? '',
+    since: textAt(condition, 'lastTransitionTime') ?? '',
   };
 }
 

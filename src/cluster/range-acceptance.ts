@@ -6,7 +6,13 @@ import { type Claim, claimOf, compareNames, judge, lengthOf, olderFirst } from '
 import { createHolders } from './range-holders.ts';
 
 /** A range that is not routed, and one sentence that says why and what to do. */
-export type RefusedRange = { node: string; range: Cidr; holder?: string; reason: string };
+export type RefusedRange = {
+  node: string;
+  range: Cidr;
+  cause: 'outside' | 'size' | 'services' | 'node';
+  holder?: string;
+  reason: string;
+};
 
 export type Accepted = {
   /** All nodes by name, each with those of its ranges that are its alone. */
@@ -15,7 +21,10 @@ export type Accepted = {
   refused: RefusedRange[];
 };
 
-export type RangeAcceptance = (nodes: readonly ClusterNode[], podNetwork: readonly Cidr[]) => Steps<Accepted>;
+/** Where pods have their addresses, and where services have theirs, as far as that is known. */
+export type ClusterNetworks = { podNetwork: readonly Cidr[]; serviceNetwork: readonly Cidr[] };
+
+export type RangeAcceptance = (nodes: readonly ClusterNode[], networks: ClusterNetworks) => Steps<Accepted>;
 
 /**
  * `acceptRanges` for one who asks again whenever a few of many nodes have changed. A node is known by its object: one
@@ -23,9 +32,9 @@ export type RangeAcceptance = (nodes: readonly ClusterNode[], podNetwork: readon
  */
 export function createRangeAcceptance(): RangeAcceptance {
   let known: Known | undefined;
-  return function* (nodes, podNetwork) {
-    if (known === undefined || !isAmended(known, nodes, podNetwork))
-      known = yield* judgeAll(nodes, podNetwork, known);
+  return function* (nodes, networks) {
+    if (known === undefined || !isAmended(known, nodes, networks))
+      known = yield* judgeAll(nodes, networks, known);
     return {
       nodes: known.byName.map(({ accepted }) => accepted),
       refused: [...known.refusing].toSorted(olderFirst).flatMap(({ refused }) => refused),
@@ -43,16 +52,16 @@ type Known = {
   exactly: Map<Cidr, number>;
   /** Of all ranges that there were: `4/24`. */
   lengths: ReadonlySet<string>;
-  podNetwork: string;
+  networks: string;
 };
 
 function* judgeAll(
   nodes: readonly ClusterNode[],
-  podNetwork: readonly Cidr[],
+  networks: ClusterNetworks,
   before: Known | undefined,
 ): Steps<Known> {
   const lengths = new Set(nodes.flatMap(({ podCidrs }) => podCidrs.map(lengthOf)));
-  const isAsBefore = before?.podNetwork === String(podNetwork) && lengths.isSubsetOf(before.lengths);
+  const isAsBefore = before?.networks === textOf(networks) && lengths.isSubsetOf(before.lengths);
   const known: Known = {
     claims: new Map(),
     byName: [],
@@ -60,11 +69,11 @@ function* judgeAll(
     within: new Map(),
     exactly: new Map(),
     lengths: isAsBefore ? before.lengths : lengths,
-    podNetwork: String(podNetwork),
+    networks: textOf(networks),
   };
   yield* stepping(nodes, (node) => {
     const claim =
-      (isAsBefore ? before.claims.get(node) : undefined) ?? claimOf(node, podNetwork, known.lengths);
+      (isAsBefore ? before.claims.get(node) : undefined) ?? claimOf(node, networks, known.lengths);
     known.claims.set(node, claim);
     count(known, claim, 1);
   });
@@ -84,13 +93,13 @@ function* judgeAll(
  * Where no claim that comes or goes overlaps any other, nothing changes for the others.
  * @returns false where it does; then all of them are to be judged.
  */
-function isAmended(known: Known, nodes: readonly ClusterNode[], podNetwork: readonly Cidr[]): boolean {
-  if (known.podNetwork !== String(podNetwork)) return false;
+function isAmended(known: Known, nodes: readonly ClusterNode[], networks: ClusterNetworks): boolean {
+  if (known.networks !== textOf(networks)) return false;
   const come = nodes.filter((node) => !known.claims.has(node));
   const gone = known.claims.size > nodes.length - come.length ? missing(known.claims, nodes) : [];
   if (come.some(({ podCidrs }) => podCidrs.some((range) => !known.lengths.has(lengthOf(range)))))
     return false;
-  const fresh = come.map((node) => claimOf(node, podNetwork, known.lengths));
+  const fresh = come.map((node) => claimOf(node, networks, known.lengths));
   if (gone.some((claim) => overlaps(known, claim))) return false;
   for (const claim of gone) {
     known.claims.delete(claim.node);
@@ -112,6 +121,10 @@ function isAmended(known: Known, nodes: readonly ClusterNode[], podNetwork: read
     known.byName = [...known.byName.filter((claim) => !left.has(claim)), ...fresh].toSorted(compareNames);
   }
   return true;
+}
+
+function textOf({ podNetwork, serviceNetwork }: ClusterNetworks): string {
+  return `${podNetwork.join()} ${serviceNetwork.join()}`;
 }
 
 function missing(claims: ReadonlyMap<ClusterNode, Claim>, nodes: readonly ClusterNode[]): Claim[] {

@@ -17,6 +17,7 @@ export type RangeAssignmentOptions = {
   /** Asked for at every run, since the configuration may change. */
   podNetwork: () => readonly Cidr[];
   prefixLengths: () => Readonly<Record<IpFamily, number>>;
+  serviceNetwork?: () => readonly Cidr[];
   log: Logger;
   /** Milliseconds for which a node is left to others who may assign: kube-controller-manager takes a second or two. */
   patienceMs?: number;
@@ -41,7 +42,13 @@ export function assignRanges(options: RangeAssignmentOptions): { [Symbol.dispose
       const nodes = await store.listNodes();
       const uids = new Set(ripe.map(({ uid }) => uid));
       const waiting = nodes.filter(({ uid, podCidrs }) => podCidrs.length === 0 && uids.has(uid));
-      const plan = planRanges(nodes, waiting, options.podNetwork(), options.prefixLengths());
+      const plan = planRanges(
+        nodes,
+        waiting,
+        options.podNetwork(),
+        options.prefixLengths(),
+        options.serviceNetwork?.(),
+      );
       const failures: unknown[] = [];
       for (const { node, ranges } of plan.assignments) {
         if (leadership.remainingMs < leadership.graceMs && !(await leadership.take())) return soon(retryMs);

@@ -5,11 +5,12 @@ import {
   cidrFamily,
   cidrNetwork,
   cidrPrefixLength,
+  cidrsOverlap,
   makeCidr,
 } from '../ip/cidr.ts';
 import { capacityOf } from '../ipam/allocate.ts';
 import type { ClusterNode } from './node.ts';
-import type { RefusedRange } from './range-acceptance.ts';
+import type { ClusterNetworks, RefusedRange } from './range-acceptance.ts';
 import type { Holder, Holders } from './range-holders.ts';
 
 export type Claim = {
@@ -25,15 +26,15 @@ export type Claim = {
 export type ClaimedRange = {
   range: Cidr;
   /** Why nobody may have it. */
-  refusal?: string;
+  refusal?: Pick<RefusedRange, 'cause' | 'reason'>;
   /** The ranges of any length that there is within which it lies, itself among them. */
   outer: readonly Cidr[];
 };
 
 /** @param lengths of all ranges that there are: see {@link lengthOf}. */
-export function claimOf(node: ClusterNode, podNetwork: readonly Cidr[], lengths: ReadonlySet<string>): Claim {
+export function claimOf(node: ClusterNode, networks: ClusterNetworks, lengths: ReadonlySet<string>): Claim {
   const ranges = node.podCidrs.map((range): ClaimedRange => {
-    const refusal = refuse(node, range, podNetwork);
+    const refusal = refuse(node, range, networks);
     const outer = [...lengths]
       .filter((length) => length.startsWith(`${cidrFamily(range)}/`))
       .map((length) => Number(length.slice(2)))
@@ -57,11 +58,12 @@ export function judge(claim: Claim, held: Holders): void {
   for (const { range, refusal, outer } of ranges) {
     const holder = refusal === undefined ? held.overlapping(range, outer) : undefined;
     if (refusal !== undefined) {
-      refused.push({ node: node.name, range, reason: refusal });
+      refused.push({ node: node.name, range, ...refusal });
     } else if (holder !== undefined) {
       refused.push({
         node: node.name,
         range,
+        cause: 'node',
         holder: holder.node.name,
         reason: collision(node, range, holder),
       });
@@ -83,12 +85,23 @@ export function compareNames(a: Claim, b: Claim): number {
   return compare(a.node.name, b.node.name);
 }
 
-function refuse(node: ClusterNode, range: Cidr, podNetwork: readonly Cidr[]): string | undefined {
-  if (!podNetwork.some((network) => cidrContainsCidr(network, range)))
-    return `node ${node.name} claims ${range}, which is outside the pod network ${podNetwork.join(', ')}; correct the range of the node or podNetwork`;
-  if (capacityOf(range) === 0)
-    return `node ${node.name} claims ${range}, which has no room for a pod; give it a range of /${cidrFamily(range) === 4 ? 30 : 126} or larger, not /${cidrPrefixLength(range)}`;
-  return undefined;
+function refuse(
+  node: ClusterNode,
+  range: Cidr,
+  { podNetwork, serviceNetwork }: ClusterNetworks,
+): ClaimedRange['refusal'] {
+  if (!podNetwork.some((network) => cidrContainsCidr(network, range))) {
+    const reason = `node ${node.name} claims ${range}, which is outside the pod network ${podNetwork.join(', ')}; correct the range of the node or podNetwork`;
+    return { cause: 'outside', reason };
+  }
+  if (capacityOf(range) === 0) {
+    const reason = `node ${node.name} claims ${range}, which has no room for a pod; give it a range of /${cidrFamily(range) === 4 ? 30 : 126} or larger, not /${cidrPrefixLength(range)}`;
+    return { cause: 'size', reason };
+  }
+  const services = serviceNetwork.find((network) => cidrsOverlap(network, range));
+  if (services === undefined) return undefined;
+  const reason = `node ${node.name} claims ${range}, which overlaps ${services}, where services have their addresses; give the node another range, or correct cluster.serviceNetwork`;
+  return { cause: 'services', reason };
 }
 
 function collision(node: ClusterNode, range: Cidr, holder: Holder): string {

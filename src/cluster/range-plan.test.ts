@@ -32,6 +32,17 @@ test('the oldest node gets the lowest range; what anybody claims, even wrongly, 
   assert.deepEqual(plan.problems, []);
 });
 
+test('where services have their addresses nobody gets a range', () => {
+  const waiting = [node('x', 1), node('y', 2)];
+  const plan = planRanges(waiting, waiting, [POOL], BITS, [parseCidr('10.244.0.0/22')]);
+  assert.deepEqual(show(plan), [
+    ['x', '10.244.4.0/24'],
+    ['y', '10.244.5.0/24'],
+  ]);
+  const full = planRanges(waiting, waiting, [POOL], BITS, [parseCidr('10.244.0.0/15')]);
+  assert.match(full.problems[0]!, /no free range/);
+});
+
 test('with two families a node gets both or none, and a used-up network names who waits', () => {
   const waiting = [node('x', 1), node('y', 2), node('z', 3)];
   const pools = [parseCidr('10.244.0.0/23'), parseCidr('fd00:10::/48')];

@@ -22,6 +22,7 @@ export type RangePlan = {
 /**
  * Gives every waiting node the lowest free ranges, all of its families or none.
  * @param nodes all of them: what any of them claims, rightly or not, is not given to another.
+ * @param serviceNetwork is nobody's either.
  * @param podNetwork of several parts of a family the first that has room is used.
  */
 export function planRanges(
@@ -29,8 +30,9 @@ export function planRanges(
   waiting: readonly ClusterNode[],
   podNetwork: readonly Cidr[],
   prefixLengths: Readonly<Record<IpFamily, number>>,
+  serviceNetwork: readonly Cidr[] = [],
 ): RangePlan {
-  const claimed = nodes.flatMap(({ podCidrs }) => podCidrs);
+  const claimed = [...nodes.flatMap(({ podCidrs }) => podCidrs), ...serviceNetwork];
   const pools = [...Map.groupBy(podNetwork, cidrFamily)];
   const free = pools.map(([family, networks]) => freeRangesOf(networks, prefixLengths[family], claimed));
   const plan: RangePlan = { assignments: [], problems: [] };

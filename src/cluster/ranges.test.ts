@@ -48,6 +48,28 @@ test('a range outside the pod network, or without room for a pod, is refused', (
   );
 });
 
+test('a range where services have their addresses is refused, whoever is older', () => {
+  const services = [parseCidr('10.244.8.0/21')];
+  const nodes = [
+    node('a', '2026-01-01T00:00:00Z', '10.244.9.0/24'),
+    node('b', '2026-01-02T00:00:00Z', '10.244.0.0/20'),
+    node('c', '2026-01-03T00:00:00Z', '10.244.16.0/24'),
+  ];
+  const { nodes: accepted, refused } = acceptRanges(nodes, [POOL], services);
+  assert.deepEqual(
+    refused.map(({ node: name, cause }) => [name, cause]),
+    [
+      ['a', 'services'],
+      ['b', 'services'],
+    ],
+  );
+  assert.match(
+    refused[0]!.reason,
+    /node a claims 10\.244\.9\.0\/24, which overlaps 10\.244\.8\.0\/21, where services have their addresses; give/,
+  );
+  assert.deepEqual(accepted.at(-1)!.podCidrs, ['10.244.16.0/24']);
+});
+
 test('the lowest free range is next, and a used-up pod network says so', () => {
   assert.equal(
     freeRange(POOL, 24, [parseCidr('10.244.0.0/24'), parseCidr('10.244.2.0/23')]),

@@ -7,9 +7,14 @@ import { type Accepted, createRangeAcceptance } from './range-acceptance.ts';
 /**
  * Of two nodes that claim overlapping ranges the one that joined first keeps its claim; the other's is refused, on
  * every node, and both are named. Everything else goes on.
+ * @param serviceNetwork where services have their addresses, as far as it is known.
  */
-export function acceptRanges(nodes: readonly ClusterNode[], podNetwork: readonly Cidr[]): Accepted {
-  return atOnce(createRangeAcceptance()(nodes, podNetwork));
+export function acceptRanges(
+  nodes: readonly ClusterNode[],
+  podNetwork: readonly Cidr[],
+  serviceNetwork: readonly Cidr[] = [],
+): Accepted {
+  return atOnce(createRangeAcceptance()(nodes, { podNetwork, serviceNetwork }));
 }
 
 /** The lowest range that nobody claims. @returns undefined when the pod network is used up. */

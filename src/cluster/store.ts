@@ -19,6 +19,8 @@ export type ClusterStore = {
    * each node claims its own.
    */
   readonly awaitRange?: string;
+  /** Where services have their addresses, as far as the cluster says so. */
+  readonly serviceNetwork?: readonly Cidr[];
   /** Calls back after every change; ask {@link state} for what it is then. */
   watch(onChange: () => void): { [Symbol.dispose](): void };
   /**

@@ -24,6 +24,7 @@ export type Configuration = {
     startupTaint: string;
     reportNamespace: string;
     assignRanges: 'auto' | 'never';
+    serviceNetwork: readonly Cidr[];
   };
   paths: { socketDirectory: string; stateDirectory: string };
   resyncSeconds: number;

@@ -162,6 +162,13 @@ export const KEYS: readonly Key[] = [
     reload: { restart: SOURCE },
   },
   {
+    path: 'cluster.serviceNetwork',
+    type: 'ranges',
+    default: [],
+    doc: 'Where services have their addresses, as in `--service-cluster-ip-range` of the API server: no node gets a range there, and one that has it is refused. ServiceCIDR objects of the cluster say the same by themselves.',
+    reload: 'live',
+  },
+  {
     path: 'cluster.directory',
     type: 'text',
     default: '/run/fairlead/cluster',
@@ -179,7 +186,7 @@ export const KEYS: readonly Key[] = [
     path: 'paths.stateDirectory',
     type: 'text',
     default: '/var/lib/fairlead',
-    doc: 'Directory of what the kernel cannot hold: the last good view of the node, and DELs that wait for the agent.',
+    doc: 'Directory of what the kernel cannot hold: the last good view of the node, which namespaces have policies, and DELs that wait for the agent.',
     reload: { restart: SOCKETS },
   },
   {

@@ -40,7 +40,8 @@ export async function examine(
   const names = new Map(carriers.map(({ index, name }) => [index, name]));
   judgeReversePath(names, kernel.networkConfigurations()).forEach(tell);
   const loopback = links.find((link) => link.loopback)?.index ?? 1;
-  judgeOverlaps(kernel.routes({ table: MAIN_TABLE }), podNetwork, loopback).forEach(tell);
+  const allNames = new Map(links.map(({ index, name }) => [index, name]));
+  judgeOverlaps(kernel.routes({ table: MAIN_TABLE }), podNetwork, loopback, allNames).forEach(tell);
   judgeFirewalls(await openNftables().baseChains()).forEach(tell);
   if (runtime !== undefined) examineRuntime(runtime.plugins, runtime.networks).forEach(tell);
   if (!status.readiness.ready) return;

@@ -1,8 +1,8 @@
 /** What the node must be set to, and what others on it may do to the packets of pods. */
-import { type Cidr, cidrFamily, cidrsOverlap } from '../ip/cidr.ts';
+import type { Cidr } from '../ip/cidr.ts';
 import type { NetworkConfiguration, Route } from '../netlink/objects.ts';
 import type { ListedChain } from '../nftables/nft.ts';
-import { ROUTE_PROTOCOL } from '../overlay/identity.ts';
+import { describeRoute, foreignRoutes } from '../overlay/foreign.ts';
 import { broken, doubtful, type Finding, fine } from './finding.ts';
 
 const STRICT = 1;
@@ -66,22 +66,14 @@ export function judgeOverlaps(
   routes: readonly Route[],
   podNetwork: readonly Cidr[],
   loopback: number,
+  names: ReadonlyMap<number, string> = new Map(),
 ): Finding[] {
-  const foreign = routes.filter(
-    ({ protocol, destination, type, linkIndex }) =>
-      protocol !== ROUTE_PROTOCOL &&
-      linkIndex !== loopback &&
-      type === 'unicast' &&
-      !destination.endsWith('/0') &&
-      podNetwork.some(
-        (range) => cidrFamily(range) === cidrFamily(destination) && cidrsOverlap(range, destination),
-      ),
-  );
+  const foreign = foreignRoutes(routes, podNetwork, loopback);
   if (foreign.length === 0) return [fine('ranges', `no other route leads into ${podNetwork.join(', ')}`)];
-  return foreign.map(({ destination, gateway, linkIndex }) =>
+  return foreign.map((route) =>
     broken(
       'ranges',
-      `a route to ${destination} (${gateway === undefined ? `interface ${linkIndex}` : `via ${gateway}`}) overlaps the pod network ${podNetwork.join(', ')}`,
+      `a route to ${describeRoute(route, names)} overlaps the pod network ${podNetwork.join(', ')}`,
       'take the route away, or choose a pod network that nobody else uses',
     ),
   );

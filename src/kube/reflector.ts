@@ -63,6 +63,8 @@ export class Reflector<T extends KubeObject> {
   #listVersion: '' | '0' = '0';
   #pageSize: number | undefined;
   #failures = 0;
+  /** Whether the latest failure was that the version is too old. */
+  #expired = false;
   #timer: NodeJS.Timeout | undefined;
   /** When a call was made last, on the clock of `performance`. */
   #toldAt = 0;
@@ -127,6 +129,10 @@ export class Reflector<T extends KubeObject> {
           continue;
         }
         this.#recover(error);
+        // After a long time away the server answers, but knows our version no more: it need not be left alone for that.
+        const expired = isStatus(error, 410);
+        if (expired && !this.#expired) this.#failures = 0;
+        this.#expired = expired;
         const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
         await pause(retryDelay(this.#times.backoff, this.#failures++, asked), signal);
       }
@@ -185,6 +191,7 @@ export class Reflector<T extends KubeObject> {
     if (end === 'ended' && events === 0 && lasted < shortestWatchMs)
       throw garbage(client.describe(kind), 'the server ends the watch as soon as it began');
     this.#failures = 0;
+    this.#expired = false;
   }
 
   #receive({ type, object }: WatchEvent): void {

@@ -33,8 +33,8 @@ export async function serveLabApi(name: string): Promise<never> {
     now: Date.now,
     newUid: randomUUID,
     stopsPods: (node) => nodes.has(node),
-    logs: (namespace, pod, container) =>
-      readLogFile(name, namespace === 'default' ? pod : `${namespace}/${pod}`, container),
+    logs: (namespace, pod, container, from) =>
+      readLogFile(name, namespace === 'default' ? pod : `${namespace}/${pod}`, container, from),
   };
   for (const namespace of LASTING_NAMESPACES)
     ensureObject(api, 'Namespace', { metadata: { name: namespace } });

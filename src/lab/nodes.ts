@@ -1,5 +1,5 @@
 /** The nodes of a lab: each a namespace with a real agent process. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentStatus } from '../agent/status.ts';
 import { writeNode } from '../cluster/directory-store.ts';
@@ -74,5 +74,9 @@ export async function awaitAgent(plan: LabPlan, node: LabNode): Promise<AgentSta
       last = status.readiness.ready ? 'it does not know all nodes yet' : status.readiness.reason;
     await sleep(25);
   }
-  throw new FairleadError('FL_LAB', `the agent of ${node.name} is not ready: ${last}; its log is ${log}`);
+  const said = readFileSync(log, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+  throw new FairleadError(
+    'FL_LAB',
+    `the agent of ${node.name} is not ready: ${last}; its log is ${log}, and ends with: ${said}`,
+  );
 }

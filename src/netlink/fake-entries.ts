@@ -48,7 +48,7 @@ export function replaceRoute(namespace: FakeNamespace, route: Route, author: num
   const at = namespace.routes.findIndex((other) => sameRoute(other, route));
   if (at < 0) namespace.routes.push(made);
   else namespace.routes[at] = made;
-  emitRoute(namespace, 'new', route, author);
+  emit(namespace, { kind: 'route', change: 'new', route }, author);
   return undefined;
 }
 
@@ -62,17 +62,8 @@ export function deleteRoute(namespace: FakeNamespace, route: Route, author: numb
   );
   if (at < 0) return 'ESRCH';
   namespace.routes.splice(at, 1);
-  emitRoute(namespace, 'deleted', route, author);
+  emit(namespace, { kind: 'route', change: 'deleted', route }, author);
   return undefined;
-}
-
-function emitRoute(
-  namespace: FakeNamespace,
-  change: 'new' | 'deleted',
-  { protocol, metric }: Route,
-  author: number,
-): void {
-  emit(namespace, { kind: 'route', change, protocol, ...(metric === undefined ? {} : { metric }) }, author);
 }
 
 export function replaceNeighbor(namespace: FakeNamespace, neighbor: Neighbor, author: number): Answer {

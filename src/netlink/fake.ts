@@ -75,9 +75,9 @@ export function openFakeKernel(namespace: FakeNamespace): Kernel {
     routes,
     neighbors,
     fdb,
-    readEntries: ({ protocol, fdbOf }) =>
+    readEntries: (fdbOf) =>
       Promise.resolve().then(() => ({
-        routes: routes({ protocol }),
+        routes: routes(),
         neighbors: neighbors(),
         fdb: fdbOf.flatMap(fdb),
       })),

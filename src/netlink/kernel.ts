@@ -86,13 +86,10 @@ export interface Kernel {
   networkConfigurations(): NetworkConfiguration[];
 
   /**
-   * All of what a large cluster has thousands of, read off the event loop and in turns with others: routes of one
-   * protocol, all neighbors, forwarding entries of these links.
+   * All of what a large cluster has thousands of, read off the event loop and in turns with others.
+   * @param fdbOf the links whose forwarding entries are asked for.
    */
-  readEntries(filter: {
-    protocol: number;
-    fdbOf: readonly number[];
-  }): Promise<{ routes: Route[]; neighbors: Neighbor[]; fdb: FdbEntry[] }>;
+  readEntries(fdbOf: readonly number[]): Promise<{ routes: Route[]; neighbors: Neighbor[]; fdb: FdbEntry[] }>;
 
   close(): void;
   [Symbol.dispose](): void;
@@ -103,7 +100,7 @@ export type KernelEvent =
   | { kind: 'rule' | 'netconf'; change: 'new' | 'deleted' }
   | { kind: 'link' | 'address'; change: 'new' | 'deleted'; linkIndex: number }
   /** As it is now, or was last. */
-  | { kind: 'route'; change: 'new' | 'deleted'; protocol: number; metric?: number }
+  | { kind: 'route'; change: 'new' | 'deleted'; route: Route }
   /**
    * Neighbors that the kernel resolves by itself change all the time. Here and for forwarding entries the event has the
    * object as it is now, or was last, since the kernel does not name the author of every such change: one's own are

@@ -71,9 +71,7 @@ function readEvent({ type, payload }: Message): KernelEvent | undefined {
     case RTM_DELROUTE: {
       const route = readRoute(payload);
       if (route === undefined) return undefined;
-      const { protocol, metric } = route;
-      const change = type === RTM_NEWROUTE ? 'new' : 'deleted';
-      return { kind: 'route', change, protocol, ...(metric === undefined ? {} : { metric }) };
+      return { kind: 'route', change: type === RTM_NEWROUTE ? 'new' : 'deleted', route };
     }
     case RTM_NEWRULE:
       return { kind: 'rule', change: 'new' };

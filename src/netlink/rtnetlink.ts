@@ -56,9 +56,9 @@ export function openKernel(namespace?: NetworkNamespace): Kernel {
       return outcomes;
     },
     ...readers(socket),
-    readEntries: async (filter) => {
+    readEntries: async (fdbOf) => {
       background ??= openBackground();
-      return readEntries(background, filter);
+      return readEntries(background, fdbOf);
     },
     close,
     [Symbol.dispose]: close,
@@ -114,12 +114,12 @@ function askFdb(linkIndex: number): Question<FdbEntry> {
 
 async function readEntries(
   socket: NetlinkSocket,
-  { protocol, fdbOf }: Parameters<Kernel['readEntries']>[0],
+  fdbOf: readonly number[],
 ): ReturnType<Kernel['readEntries']> {
   const fdb: FdbEntry[] = [];
   for (const linkIndex of fdbOf) fdb.push(...(await dumpInTurns(socket, askFdb(linkIndex))));
   return {
-    routes: await dumpInTurns(socket, askRoutes({ protocol })),
+    routes: await dumpInTurns(socket, askRoutes({})),
     neighbors: await dumpInTurns(socket, askNeighbors()),
     fdb,
   };

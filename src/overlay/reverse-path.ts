@@ -2,6 +2,9 @@
 import type { Operation } from '../netlink/kernel.ts';
 import type { NetworkConfiguration } from '../netlink/objects.ts';
 
+/** What is done, and what the device's own value was and becomes. */
+export type Loosening = { linkIndex: number; was: number; now: number; operation: Operation };
+
 const STRICT = 1;
 const LOOSE = 2;
 
@@ -12,13 +15,14 @@ const LOOSE = 2;
 export function planReversePath(
   linkIndexes: readonly number[],
   configurations: readonly NetworkConfiguration[],
-): Operation[] {
+): Loosening[] {
   const all = configurations.find(({ family, scope }) => family === 4 && scope === 'all')?.rpFilter ?? 0;
-  return linkIndexes.flatMap((index): Operation[] => {
+  return linkIndexes.flatMap((index): Loosening[] => {
     const own = configurations.find(
       ({ family, scope }) => family === 4 && typeof scope === 'object' && scope.link === index,
     )?.rpFilter;
     if (Math.max(all, own ?? 0) !== STRICT) return [];
-    return [{ op: 'link.change', change: { index, ipv4: { rpFilter: LOOSE } } }];
+    const operation = { op: 'link.change', change: { index, ipv4: { rpFilter: LOOSE } } } as const;
+    return [{ linkIndex: index, was: own ?? 0, now: LOOSE, operation }];
   });
 }

@@ -51,10 +51,10 @@ export function readOwnLinks(
   };
 }
 
-/** Of all entries, in turns with others. */
+/** All entries, others' too, in turns with others. */
 export function readEntries(kernel: Kernel): Promise<Entries> {
   const fdbOf = Object.values(VXLAN_LINKS).flatMap((name) => kernel.link(name)?.index ?? []);
-  return kernel.readEntries({ protocol: ROUTE_PROTOCOL, fdbOf });
+  return kernel.readEntries(fdbOf);
 }
 
 /** Of one link. */
@@ -73,7 +73,7 @@ export function ownEntries({ routes, neighbors, fdb }: Entries, links: readonly 
     ...links.filter(({ group }) => group === ATTACHMENT_GROUP).map(({ index }) => index),
   ]);
   return {
-    routes,
+    routes: routes.filter(({ protocol }) => protocol === ROUTE_PROTOCOL),
     neighbors: neighbors.filter(({ linkIndex, state }) => state === NUD_PERMANENT && ours.has(linkIndex)),
     fdb: fdb.filter(({ destination }) => destination !== undefined),
   };

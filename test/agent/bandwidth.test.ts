@@ -12,6 +12,7 @@ import { shaperName } from '../../src/pod/bandwidth.ts';
 import { startLab } from '../lab/fixture.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
+import { SHAPING as shaping } from './shaping.ts';
 
 const LIMITS = {
   ingressRate: 10_000_000,
@@ -24,23 +25,6 @@ const plan = await startLab({ nodes: 1, pods: 0 });
 const node = plan.nodes[0]!;
 const spaces: TestNamespace[] = [];
 after(() => spaces.forEach((space) => space[Symbol.dispose]()));
-const lacking = whatIsLacking();
-const shaping = lacking === undefined ? {} : { skip: `this kernel cannot limit: ${lacking}` };
-
-/** What the kernel says to a limit; undefined where it can. */
-function whatIsLacking(): string | undefined {
-  using space = createNamespace('shaping');
-  try {
-    space.exec('ip', 'link', 'add', 'shaper0', 'up', 'type', 'ifb');
-    space.exec(...'tc qdisc add dev shaper0 root tbf rate 1mbit burst 2000b limit 2000b'.split(' '));
-    space.exec(...'tc qdisc add dev shaper0 clsact'.split(' '));
-    space.exec(...'tc filter add dev shaper0 ingress protocol all u32 match u32 0 0'.split(' '));
-    return undefined;
-  } catch (error) {
-    return String(error).trim();
-  }
-}
-
 let count = 0;
 
 function container(bandwidth: object | undefined) {

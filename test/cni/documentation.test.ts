@@ -16,6 +16,7 @@ for (const [path, least] of [
   ['docs/cni.md', 50],
   ['docs/faults.md', 20],
   ['docs/policy-conformance.md', 96],
+  ['docs/kubernetes-conformance.md', 60],
 ] as const) {
   void test(`every test that ${path} names exists`, () => checkReferences(read(path), least));
 }

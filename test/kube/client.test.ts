@@ -4,10 +4,12 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { parseIp } from '../../src/ip/ip.ts';
 import type { KubeAccess } from '../../src/kube/access.ts';
 import { ApiError } from '../../src/kube/api-error.ts';
 import { KubeClient } from '../../src/kube/client.ts';
 import { readAccess } from '../../src/kube/credentials.ts';
+import { selfSignedCertificate } from '../../src/lab/api/certificate.ts';
 import { makeCertificates } from './certificates.ts';
 import { FakeApi, reply, status } from './fake-api.ts';
 
@@ -63,7 +65,7 @@ test('a client certificate and a token are presented, and the server is known by
   assert.match(message, /ERR_SSL|ECONNRESET/, 'without the certificate nobody enters');
 });
 
-test('another authority, another name, a certificate of yesterday and a server without TLS: each is said', async () => {
+test('another authority, another name, a certificate of yesterday or of tomorrow and a server without TLS: each is said', async () => {
   using api = await FakeApi.start(tls(server));
   assert.match(
     await refusalOf(access(api, { ca: { text: strangerCa.certificate } })),
@@ -81,6 +83,17 @@ test('another authority, another name, a certificate of yesterday and a server w
   assert.match(
     await refusalOf(access(old)),
     /CERT_HAS_EXPIRED\); renew the server's certificate, or correct the clock/,
+  );
+  // By this machine's clock, which may be the one that is wrong.
+  const { certificate: cert, key } = selfSignedCertificate(
+    'early',
+    { names: [], ips: [parseIp('127.0.0.1')] },
+    Date.now() + 30 * 86_400_000,
+  );
+  using early = await FakeApi.start({ cert, key });
+  assert.match(
+    await refusalOf(access(early, { ca: { text: cert } })),
+    /not yet valid.*CERT_NOT_YET_VALID\); renew the server's certificate, or correct the clock of this machine/,
   );
   using plain = await FakeApi.start();
   assert.match(await refusalOf(access(plain)), /look whether the port serves TLS/);

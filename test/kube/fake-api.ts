@@ -125,7 +125,7 @@ export class FakeApi {
     if (request.method === 'GET' && url.searchParams.get('watch') === '1') this.#watch(url, response);
     else if (request.method === 'GET' && this.objects.has(path))
       reply(response, 200, this.objects.get(path)!);
-    else if (request.method === 'GET' && /\/(nodes|pods|leases|[a-z]+policies)$/.test(path))
+    else if (request.method === 'GET' && /\/(nodes|pods|leases|servicecidrs|[a-z]+policies)$/.test(path))
       this.#list(url, response);
     else if (request.method === 'POST') this.#write(path, keyIn(path, body), body, response);
     else if (this.objects.has(path)) this.#write(path.replace(/\/[^/]+$/, ''), path, body, response, request);

@@ -1,5 +1,6 @@
 /** What a node tells the cluster of itself. */
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
 import { freshProblems, reportNode } from '../../src/cluster/node-report.ts';
 import { KubeClient } from '../../src/kube/client.ts';
@@ -12,13 +13,20 @@ type Call = { method: string; path: string; type: string; body: Record<string, u
 
 const TAINT = 'fairlead.io/network-not-ready';
 
-async function start() {
+function reply(response: ServerResponse, body: object): true {
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  return true;
+}
+
+/** @param standing conditions that the node has. */
+async function start(standing: readonly object[] = []) {
   const api = await FakeApi.start();
   const calls: Call[] = [];
   let refusals = 0;
   api.intercept = async (url, response, request) => {
     let text = '';
     for await (const chunk of request) text += String(chunk);
+    if (request.method === 'GET') return reply(response, { status: { conditions: standing } });
     if (refusals > 0) {
       refusals--;
       response.writeHead(500).end('{}');
@@ -30,8 +38,7 @@ async function start() {
       type: request.headers['content-type'] ?? '',
       body: JSON.parse(text) as Record<string, unknown>,
     });
-    response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-    return true;
+    return reply(response, {});
   };
   const taints = [
     { key: TAINT, effect: 'NoSchedule' },
@@ -107,6 +114,30 @@ test('what was told is not told again; a record that was made anew is told', asy
     calls.map(({ path }) => path),
     ['/api/v1/nodes/node-1/status', '/api/v1/nodes/node-1/status'],
   );
+});
+
+test('since when the network is up or not is kept over other reasons, and over the agent', async () => {
+  const since = '2026-01-01T00:00:00Z';
+  using world = await start([
+    { type: 'Ready', status: 'True', lastTransitionTime: '2020-01-01T00:00:00Z' },
+    { type: 'NetworkUnavailable', status: 'True', lastTransitionTime: since },
+  ]);
+  const { calls, reporter } = world;
+  const times: unknown[] = [];
+  for (const [ready, message] of [
+    [false, 'no range'],
+    [false, 'no address'],
+    [true, 'up'],
+  ] as const) {
+    reporter.report({ ready, message, problems: [] });
+    await until(
+      'it was told',
+      () => calls.filter(({ path }) => path.endsWith('/status')).length > times.length,
+    );
+    times.push(conditionIn(calls.findLast(({ path }) => path.endsWith('/status'))!)['lastTransitionTime']);
+  }
+  assert.deepEqual(times.slice(0, 2), [since, since]);
+  assert.notEqual(times[2], since);
 });
 
 test('every new problem is an Event of the node; an API that refuses is asked again', async () => {

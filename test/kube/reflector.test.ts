@@ -298,6 +298,19 @@ for (const [what, answer, reason] of TROUBLE) {
   });
 }
 
+test('an API that answers ten seconds late is waited for, not asked again', async () => {
+  using it = await reflect((api) => {
+    three(api);
+    api.intercept = async (url) => {
+      if (!url.searchParams.has('watch')) await pause(10_000);
+      return false;
+    };
+  });
+  await until('all are known', () => it.reflector.complete);
+  assert.deepEqual(it.names(), ['a', 'b', 'c']);
+  assert.equal(lists(it.api).length, 1);
+});
+
 test('a first list that breaks off in the second page tells why, and nothing of the first page', async () => {
   using it = await reflect(
     (api) => {

@@ -37,13 +37,14 @@ test('four nodes behind a router that knows no pods, every backend that can, wit
   );
 });
 
-for (const backend of ['auto', 'vxlan'] as const) {
+for (const [backend, subnets] of [
+  ['auto', 2],
+  ['vxlan', 2],
+  ['host-gw', 1],
+] as const) {
   for (const family of ['ipv6', 'dual'] as const) {
-    test(`${family}: all proofs, ${backend} over two networks`, async () => {
-      assert.deepEqual(
-        await faultsOf(await startLab({ nodes: 3, subnets: 2, pods: 1, backend, family })),
-        [],
-      );
+    test(`${family}: all proofs, ${backend} over ${subnets === 1 ? 'one network' : 'two networks'}`, async () => {
+      assert.deepEqual(await faultsOf(await startLab({ nodes: 3, subnets, pods: 1, backend, family })), []);
     });
   }
 }

@@ -9,8 +9,8 @@ export type Api = {
   newUid: () => string;
   /** Whether somebody stops the pods of a node. A deleted pod of it stays, marked, until it has stopped. */
   stopsPods: (node: string) => boolean;
-  /** What a container has written; undefined where there is none. */
-  logs: (namespace: string, pod: string, container: string) => string | undefined;
+  /** What a container has written from that byte on; undefined where it has no log. */
+  logs: (namespace: string, pod: string, container: string, from: number) => Buffer | undefined;
 };
 
 /** An answer with one body; watches answer otherwise. */

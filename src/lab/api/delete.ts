@@ -1,19 +1,23 @@
 /** Deleting: at once, or for pods of nodes and for namespaces marked first and gone when nothing of them is left. */
 import { type Answer, type Api, timeOf } from './api.ts';
-import { parseJson } from './decode.ts';
 import { ApiFailure } from './failure.ts';
 import { KINDS, type Kind, kindNamed, qualifiedPlural } from './kinds.ts';
 import { type ApiObject, at, textAt, withField } from './object.ts';
 import { isSelected, type Query, type Target } from './request.ts';
-import { requireObject } from './write.ts';
+import { parseBody, requireObject } from './write.ts';
 
 /** The cluster's own. */
 export const LASTING_NAMESPACES = ['default', 'kube-system'];
 
-export function deleteObject(api: Api, target: Target, query: Query, body: Buffer): Answer {
+export function deleteObject(
+  api: Api,
+  target: Target,
+  query: Query,
+  { body, contentType }: { body: Buffer; contentType: string },
+): Answer {
   const { kind } = target;
   const object = requireObject(api, target);
-  const options = body.length === 0 ? {} : parseJson(body);
+  const options = body.length === 0 ? {} : parseBody(body, contentType);
   checkPreconditions(kind, object, options);
   const said = at(options, 'gracePeriodSeconds');
   const grace = typeof said === 'number' ? said : query.gracePeriodSeconds;

@@ -53,7 +53,6 @@ export function failureStatus(error: unknown): { code: number; body: object } {
           `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`,
         );
   const code = REASON_CODES[failure.reason];
-  const details = Object.keys(failure.details).length > 0 ? { details: failure.details } : {};
   return {
     code,
     body: {
@@ -63,7 +62,8 @@ export function failureStatus(error: unknown): { code: number; body: object } {
       status: 'Failure',
       message: failure.message,
       reason: failure.reason,
-      ...details,
+      // Always there: clients look into it without asking whether it is (kubectl debug, of a subresource that is not).
+      details: failure.details,
       code,
     },
   };

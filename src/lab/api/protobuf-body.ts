@@ -1,6 +1,6 @@
 /**
  * The few objects that newer versions of kubectl send as protocol buffers (`create namespace`, `create configmap`,
- * `create service`), read by the field numbers of their messages. Source: generated.proto of the API's packages.
+ * `create service`, the options of `drain`), read by the field numbers of their messages. Source: generated.proto of the API's packages.
  */
 import { ApiFailure } from './failure.ts';
 import type { Fields } from './object.ts';
@@ -39,6 +39,12 @@ const MESSAGES: Readonly<Record<string, Message>> = {
     4: { name: 'immutable', as: 'flag' },
   },
   Service: { 1: { name: 'metadata', as: META }, 2: { name: 'spec', as: SERVICE } },
+  DeleteOptions: {
+    1: { name: 'gracePeriodSeconds', as: 'number' },
+    2: { name: 'preconditions', as: texts({ 1: 'uid', 2: 'resourceVersion' }) },
+    4: { name: 'propagationPolicy', as: 'text' },
+    5: { name: 'dryRun', as: 'text', repeated: true },
+  },
 };
 /** The envelope: four bytes of magic, then the type, and the object as bytes. */
 const MAGIC = Buffer.from('k8s\0');

@@ -1,8 +1,8 @@
 /** Getting one object, and lists: pages, selectors, tables. */
 import type { Answer, Api } from './api.ts';
 import { ApiFailure } from './failure.ts';
-import { apiVersionOf, notFound } from './kinds.ts';
-import { type ApiObject, listAt, textAt } from './object.ts';
+import { apiVersionOf } from './kinds.ts';
+import { type ApiObject, textAt } from './object.ts';
 import { isSelected, type Query, type Target } from './request.ts';
 import { keyOf } from './store.ts';
 import { makeTable } from './table.ts';
@@ -39,21 +39,6 @@ export function readList(api: Api, { kind, namespace }: Target, query: Query, vi
     code: 200,
     body: { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata, items: page },
   };
-}
-
-/** `pods/NAME/log`: everything that the container has written. */
-export function readLog(api: Api, target: Target, container: string | null): Answer {
-  const pod = requireObject(api, target);
-  const names = listAt(pod, 'spec', 'containers').map((entry) => textAt(entry, 'name'));
-  const name = container === null || container === '' ? names[0]! : container;
-  if (!names.includes(name))
-    throw new ApiFailure(
-      'BadRequest',
-      `container ${name} is not valid for pod ${target.name}; it has ${names.join(', ')}`,
-    );
-  const text = api.logs(target.namespace ?? '', target.name ?? '', name);
-  if (text === undefined) throw notFound(target.kind, target.name ?? '');
-  return { code: 200, body: text };
 }
 
 /**

@@ -6,9 +6,10 @@ import { readBody } from './body.ts';
 import { deleteCollection, deleteObject } from './delete.ts';
 import { discover } from './discovery.ts';
 import { ApiFailure, failureStatus } from './failure.ts';
+import { openLog } from './log.ts';
 import { openapiV2, openapiV3, openapiV3Paths } from './openapi/documents.ts';
 import { encodeOpenapiV2 } from './openapi/protobuf.ts';
-import { readList, readLog, readObject, type View } from './read.ts';
+import { readList, readObject, type View } from './read.ts';
 import { parseQuery, parseTarget, type Query, type Target } from './request.ts';
 import { openWatch } from './watch.ts';
 import { createObject, patchObject, replaceObject } from './write.ts';
@@ -47,30 +48,19 @@ async function answer(
       `the server could not find the requested resource: ${path} is not served by the lab`,
     );
   const query = parseQuery(url.searchParams, target.kind);
+  if (request.method === 'GET' && target.subresource === 'log' && target.kind.kind === 'Pod')
+    return sendLog(api, target, url.searchParams, request, response);
   if (request.method === 'GET' && query.watch) return watch(api, target, query, request, response);
   const body = request.method === 'GET' ? Buffer.alloc(0) : await readBody(request);
-  const {
-    code,
-    body: content,
-    warnings = [],
-  } = dispatch(api, target, query, url.searchParams, request, body);
+  const { code, body: content, warnings = [] } = dispatch(api, target, query, request, body);
   for (const warning of warnings) response.appendHeader('warning', `299 - ${JSON.stringify(warning)}`);
   send(request, response, code, content);
 }
 
-function dispatch(
-  api: Api,
-  target: Target,
-  query: Query,
-  search: URLSearchParams,
-  request: IncomingMessage,
-  body: Buffer,
-): Answer {
+function dispatch(api: Api, target: Target, query: Query, request: IncomingMessage, body: Buffer): Answer {
   const { kind, name, namespace, subresource } = target;
   const method = request.method ?? 'GET';
   const write = { target, query, body, contentType: mediaType(request), manager: managerOf(request, query) };
-  if (subresource === 'log' && kind.kind === 'Pod' && method === 'GET')
-    return readLog(api, target, search.get('container'));
   if (subresource !== undefined && !(subresource === 'status' && kind.status))
     throw new ApiFailure(
       'NotFound',
@@ -84,12 +74,32 @@ function dispatch(
     if (method === 'GET') return readObject(api, target, query, viewOf(request));
     if (method === 'PUT') return replaceObject(api, write);
     if (method === 'PATCH') return patchObject(api, write);
-    if (method === 'DELETE' && subresource === undefined) return deleteObject(api, target, query, body);
+    if (method === 'DELETE' && subresource === undefined) return deleteObject(api, target, query, write);
   }
   throw new ApiFailure(
     'MethodNotAllowed',
     `the server does not allow this method on the requested resource: ${method}`,
   );
+}
+
+function sendLog(
+  api: Api,
+  target: Target,
+  search: URLSearchParams,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { text, follow } = openLog(api, target, search);
+  if (follow === undefined) return send(request, response, 200, text);
+  response.writeHead(200, { 'content-type': 'text/plain' });
+  // Headers alone would wait for the first line.
+  response.flushHeaders();
+  response.write(text);
+  const following = follow(
+    (more) => response.write(more),
+    () => response.end(),
+  );
+  response.on('close', () => following[Symbol.dispose]());
 }
 
 function watch(
@@ -160,9 +170,15 @@ function managerOf({ headers }: IncomingMessage, { fieldManager }: Query): strin
   return fieldManager ?? ((headers['user-agent'] ?? '').split('/', 1)[0]!.slice(0, 128) || 'unknown');
 }
 
-function send(request: IncomingMessage, response: ServerResponse, code: number, body: object | string): void {
-  const content = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
-  const type = typeof body === 'string' ? 'text/plain' : 'application/json';
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  code: number,
+  body: object | string | Buffer,
+): void {
+  const isText = typeof body === 'string' || Buffer.isBuffer(body);
+  const content = Buffer.from(isText ? body : JSON.stringify(body));
+  const type = isText ? 'text/plain' : 'application/json';
   response.writeHead(code, { 'content-type': type, 'content-length': content.length });
   // What the client still sends has been judged already: the connection cannot be used again.
   if (!request.complete) response.shouldKeepAlive = false;

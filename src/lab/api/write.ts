@@ -126,7 +126,8 @@ function update(
   return { code: 200, body: query.dryRun || next === before ? next : api.store.put(kind, next), warnings };
 }
 
-function parseBody(body: Buffer, contentType: string): unknown {
+/** @throws ApiFailure where it is none, or of a type that is not taken. */
+export function parseBody(body: Buffer, contentType: string): unknown {
   if (contentType === 'application/yaml') return parseYaml(body);
   if (contentType === 'application/json' || contentType === '') return parseJson(body);
   if (contentType === 'application/vnd.kubernetes.protobuf') return parseProtobuf(body);

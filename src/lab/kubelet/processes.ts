@@ -1,6 +1,15 @@
 /** The processes of containers: they run in the network of their pod, write to a log, and outlive who started them. */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { namespacePath } from '../namespaces.ts';
 import { labDirectory, podFileName } from '../state.ts';
@@ -41,9 +50,17 @@ export function logPath(lab: string, pod: string, container: string): string {
   return join(labDirectory(lab), 'logs', `${podFileName(pod)}@@${container}.log`);
 }
 
-export function readLogFile(lab: string, pod: string, container: string): string | undefined {
+/** @param from the first byte that is wanted: who follows a long log reads what is new alone. */
+export function readLogFile(lab: string, pod: string, container: string, from: number): Buffer | undefined {
   const path = logPath(lab, pod, container);
-  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  if (!existsSync(path)) return undefined;
+  const file = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - from));
+    return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, from));
+  } finally {
+    closeSync(file);
+  }
 }
 
 export function removeLogs(lab: string, pod: string): void {

@@ -1,9 +1,12 @@
 /** kubectl as a test client: the one on the path, and those that FAIRLEAD_KUBECTL names (paths with colons between). */
 import { type ExecFileException, execFile, spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after } from 'node:test';
+import { labDirectory } from '../../../src/lab/state.ts';
+import type { LabPlan } from '../../../src/lab/topology.ts';
+import { fairlead } from '../fixture.ts';
 
 export type KubectlResult = { status: number; stdout: string; stderr: string };
 
@@ -76,6 +79,21 @@ export function kubectlAt(path: string, connection: readonly string[]): Kubectl 
       return { lines, stop: () => void child.kill() };
     },
   };
+}
+
+/** @param more options of `lab kubeconfig`. */
+export async function kubectlOf(plan: LabPlan, path: string, ...more: string[]): Promise<Kubectl> {
+  const file = join(labDirectory(plan.options.name), `kubeconfig${more.length}`);
+  const { status, stdout, stderr } = await fairlead(
+    'lab',
+    'kubeconfig',
+    '--name',
+    plan.options.name,
+    ...more,
+  );
+  if (status !== 0) throw new Error(stderr);
+  writeFileSync(file, stdout, { mode: 0o600 });
+  return kubectlAt(path, ['--kubeconfig', file]);
 }
 
 function isExecutable(path: string): boolean {

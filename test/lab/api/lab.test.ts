@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { apiProcesses, startApi } from '../../../src/lab/api-start.ts';
@@ -10,7 +10,7 @@ import { type LabPlan, namespacePrefix } from '../../../src/lab/topology.ts';
 import { ask } from '../../../src/lab/verify/ask.ts';
 import { until } from '../../until.ts';
 import { fairlead, startLab } from '../fixture.ts';
-import { type Kubectl, kubectlAt, kubectls, NO_KUBECTL } from './kubectl.ts';
+import { kubectlAt, kubectlOf, kubectls, NO_KUBECTL } from './kubectl.ts';
 
 const PODS = `
 apiVersion: v1
@@ -28,20 +28,6 @@ spec:
     command: [sh, -c, 'echo "I am $(IP)"; exec sleep 1000']
     env: [{name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}]
 `;
-
-async function kubectlOf(plan: LabPlan, path: string, ...more: string[]): Promise<Kubectl> {
-  const file = join(labDirectory(plan.options.name), `kubeconfig${more.length}`);
-  const { status, stdout, stderr } = await fairlead(
-    'lab',
-    'kubeconfig',
-    '--name',
-    plan.options.name,
-    ...more,
-  );
-  assert.equal(status, 0, stderr);
-  writeFileSync(file, stdout, { mode: 0o600 });
-  return kubectlAt(path, ['--kubeconfig', file]);
-}
 
 /** Whether one pod reaches the other and is seen with its own address. */
 async function meets(plan: LabPlan, from: string, to: string): Promise<boolean> {
