@@ -28,6 +28,8 @@ export type OwnLinks = {
   isShaper: (linkIndex: number) => boolean;
   /** Whether somebody else's route leads where pods are. */
   isForeign: (route: Route) => boolean;
+  /** Whether such a route goes through the link. */
+  carriesForeign: (linkIndex: number) => boolean;
   /** What a tunnel's neighbor or forwarding entry was read or written as last; undefined where there was none. */
   known: (entry: Neighbor | FdbEntry) => Neighbor | FdbEntry | undefined;
 };
@@ -87,7 +89,7 @@ function doubtOfEntry(
 }
 
 /** With a link, or an address on it, the kernel takes routes away without a word. */
-function doubtOfLink(linkIndex: number, { overlay, isPod }: OwnLinks): Doubt {
-  if (overlay === undefined || overlay.has(linkIndex)) return ALL_DOUBT;
+function doubtOfLink(linkIndex: number, { overlay, isPod, carriesForeign }: OwnLinks): Doubt {
+  if (overlay === undefined || overlay.has(linkIndex) || carriesForeign(linkIndex)) return ALL_DOUBT;
   return { ...NO_DOUBT, links: true, podLinks: new Set(isPod(linkIndex) ? [linkIndex] : []) };
 }

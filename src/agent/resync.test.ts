@@ -22,6 +22,8 @@ import { Resync, type ResyncInput } from './resync.ts';
 const POD_NETWORK = [parseCidr('10.244.0.0/16')];
 const SELF = 'node-0';
 const ETH0 = 2;
+/** Somebody else's. */
+const DOCKER0 = 3;
 /** Two of them overlap, and some nodes have the same. */
 const RANGES = ['10.244.1.0/24', '10.244.2.0/24', '10.244.2.0/23', '10.244.4.0/24', '10.9.0.0/24'] as const;
 /** On the link, and behind a router; some nodes have the same. */
@@ -47,6 +49,7 @@ class World {
         op: 'link.create',
         link: { index: ETH0, name: 'eth0', up: true, mtu: 1500, kind: { type: 'bridge' } },
       },
+      { op: 'link.create', link: { index: DOCKER0, name: 'docker0', up: true, kind: { type: 'bridge' } } },
       {
         op: 'address.replace',
         address: { linkIndex: ETH0, ip: parseIp('192.168.1.2'), prefixLength: 24, scope: 0 },
@@ -179,7 +182,7 @@ const EVENTS: { [name: string]: (world: World, at: number) => void } = {
       protocol: 3,
       type: 'unicast',
       scope: 253,
-      linkIndex: ETH0,
+      linkIndex: DOCKER0,
     } as const;
     world.touch({ op: at % 2 === 0 ? 'route.replace' : 'route.delete', route });
   },

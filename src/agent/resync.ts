@@ -142,6 +142,7 @@ export class Resync {
         live.values().some(({ bandwidth }) => bandwidth?.egress !== undefined) &&
         this.#kernel.link(index)?.group === SHAPER_GROUP,
       isForeign: (route) => foreignRoutes([route], this.#podNetwork, this.#loopback).length > 0,
+      carriesForeign: (index) => this.#known?.foreign.some(({ linkIndex }) => linkIndex === index) ?? false,
       known: (entry) => this.#written.get(keyOf(entry)),
     });
     if (doubt !== undefined) this.#doubt = bothDoubts(this.#doubt, doubt);
