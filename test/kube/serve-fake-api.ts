@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { FakeApi, type FakeObject, nodeObject } from './fake-api.ts';
 
 const api = await FakeApi.start();
-const [argument] = process.argv.slice(2);
+const [argument = ''] = process.argv.slice(2);
 if (argument === 'without-reports') {
   api.intercept = ({ pathname }, response) => {
     if (!pathname.includes('/leases/fairlead-agent-')) return false;
@@ -28,7 +28,7 @@ const nodes: [string, FakeObject][] = [
   ],
 ];
 const objects =
-  argument === undefined || argument === 'without-reports'
+  argument === '' || argument === 'without-reports'
     ? nodes
     : (JSON.parse(readFileSync(argument, 'utf8')) as [string, FakeObject][]);
 for (const [path, object] of objects) api.put(path, object);
