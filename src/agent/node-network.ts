@@ -123,7 +123,10 @@ export class NodeNetwork {
     const configuration = this.#options.configuration();
     const links = kernel.links();
     this.#readAttachments(links);
-    const changed = ensureSysctls(nodeSysctls(configuration.podNetwork.map(cidrFamily)));
+    const changed = ensureSysctls(
+      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
+      configuration.paths.sysctlDirectory,
+    );
     for (const { name: sysctl, value, was } of changed)
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
     const serviceNetwork = [...configuration.cluster.serviceNetwork, ...(store.serviceNetwork ?? [])];
