@@ -14,7 +14,7 @@ import { type FakeObject, nodeObject } from '../kube/fake-api.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 
-const FAKE_API = join(import.meta.dirname, '../kube/serve-fake-api.ts');
+const FAKE_API = join(import.meta.dirname, '../kube/serve-objects.ts');
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 const from = (cidr: string, ...except: string[]) => ({ from: [{ ipBlock: { cidr, except } }] });
 /** As deep as a stack: whoever follows it without end does not come back. */

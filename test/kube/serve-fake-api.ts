@@ -1,15 +1,13 @@
 /**
  * A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. With the
- * argument `without-reports` agents may not tell how they are; with the name of a file its objects are there instead of the
- * nodes (`[["/api/v1/nodes", {…}], …]`, checked by nobody). A line `delete COLLECTION NAME` on its input deletes an object.
+ * argument `without-reports` agents may not tell how they are. A line `delete COLLECTION NAME` on its input deletes an
+ * object.
  */
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { FakeApi, type FakeObject, nodeObject } from './fake-api.ts';
+import { FakeApi, nodeObject } from './fake-api.ts';
 
 const api = await FakeApi.start();
-const [argument = ''] = process.argv.slice(2);
-if (argument === 'without-reports') {
+if (process.argv[2] === 'without-reports') {
   api.intercept = ({ pathname }, response) => {
     if (!pathname.includes('/leases/fairlead-agent-')) return false;
     response.writeHead(403, { 'content-type': 'application/json' });
@@ -19,22 +17,15 @@ if (argument === 'without-reports') {
     return true;
   };
 }
+api.put('/api/v1/nodes', nodeObject('node-1'));
 const peer = { status: { addresses: [{ type: 'InternalIP', address: '192.168.1.3' }] } };
-const cluster: [string, FakeObject][] = [
-  ['/api/v1/nodes', nodeObject('node-1')],
-  ['/api/v1/nodes', nodeObject('node-2', ['10.244.0.0/24'], peer)],
-  [
-    '/api/v1/nodes',
-    nodeObject('thief', ['10.244.0.0/25'], { metadata: { creationTimestamp: '2026-02-02T00:00:00Z' } }),
-  ],
-  ['/apis/apps/v1/namespaces/kube-system/daemonsets', { metadata: { name: 'fairlead' } }],
-];
-const objects =
-  argument === '' || argument === 'without-reports'
-    ? cluster
-    : (JSON.parse(readFileSync(argument, 'utf8')) as [string, FakeObject][]);
-for (const [path, object] of objects) api.put(path, object);
-createInterface({ input: process.stdin }).on('line', (line) => {
+api.put('/api/v1/nodes', nodeObject('node-2', ['10.244.0.0/24'], peer));
+api.put(
+  '/api/v1/nodes',
+  nodeObject('thief', ['10.244.0.0/25'], { metadata: { creationTimestamp: '2026-02-02T00:00:00Z' } }),
+);
+api.put('/apis/apps/v1/namespaces/kube-system/daemonsets', { metadata: { name: 'fairlead' } });
+createInterface(process.stdin).on('line', (line) => {
   const [, collection = '', name = ''] = line.split(' ');
   api.delete(collection, name);
   console.log('deleted');
