@@ -65,6 +65,10 @@ export class PolicyEnforcer {
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
   #tracked: readonly Ip[];
+  /** By which rulings connections were cut last. */
+  #judged: Compiled = this.#compiled;
+  /** Of which pods it is in force. */
+  #attached = '';
   /** How many connections were cut because a policy forbids them now. */
   #cut = 0;
 
@@ -180,8 +184,12 @@ export class PolicyEnforcer {
     const { state } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays.
     if (state === undefined) return;
-    const before = this.#compiled;
     const live = [...table.live.values()];
+    const attached = JSON.stringify(
+      live.filter(({ pod }) => pod !== undefined).map(({ pod, ips }) => [pod, ips]),
+    );
+    // Whatever the kernel tells of, and every ADD, asks: most of the time it is so already.
+    if (this.#inForce === state && this.#attached === attached && this.#keeper.isTrusted) return;
     const compiled = await inTurns(this.#compiler.compile(state, live));
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
     // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
@@ -198,11 +206,13 @@ export class PolicyEnforcer {
     this.#compiled = compiled;
     this.#tracked = tracked;
     if (hasMore(former, tracked)) await track();
-    if (!sameRulings(before, compiled)) {
+    if (!sameRulings(this.#judged, compiled)) {
       const cut = await cutForbidden(compiled, conntrack);
       this.#cut += cut;
       if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
     }
+    this.#judged = compiled;
+    this.#attached = attached;
     if (this.#inForce === state) return;
     this.#inForce = state;
     this.#remember(scopeOf(state));

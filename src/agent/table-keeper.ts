@@ -38,6 +38,11 @@ export class TableKeeper {
     this.#log = log;
   }
 
+  /** Whether the kernel holds what was wanted last, as far as anybody knows. */
+  get isTrusted(): boolean {
+    return this.#trusted && !this.#doubtful && this.#applied !== undefined && this.#running === undefined;
+  }
+
   /** Somebody changed a ruleset of this namespace: ours may be among them. */
   distrust(): void {
     this.#trusted = false;
