@@ -16,6 +16,7 @@ import { openNftables } from '../nftables/nft.ts';
 import { watchRulesets } from '../nftables/watch.ts';
 import { readInherited } from '../overlay/inherited.ts';
 import { TABLE } from '../overlay/node-table.ts';
+import { POLICY_TABLE } from '../policy/render.ts';
 import { startProber } from '../probe/prober.ts';
 import { targetsOf } from '../probe/target.ts';
 import { Runner } from '../reconcile/runner.ts';
@@ -164,9 +165,10 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     }),
   );
   stack.use(
-    watchRulesets(nftables.pids, () => {
+    watchRulesets(nftables.pids, (tables) => {
+      // Whether others translate addresses counts too.
       network.distrustFirewall();
-      enforcer?.distrust();
+      if (tables === undefined || tables.has(POLICY_TABLE.name)) enforcer?.distrust();
       runner.trigger('nftables');
     }),
   );

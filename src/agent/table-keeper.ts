@@ -30,7 +30,9 @@ export class TableKeeper {
   #running: Promise<void> | undefined;
   #trusted = false;
   #doubtful = false;
-  #reading: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Whether the kernel's table is being listed for comparing. */
+  #reading = false;
 
   constructor(nftables: Nftables, name: TableName, log: Logger) {
     this.#nftables = nftables;
@@ -125,18 +127,29 @@ export class TableKeeper {
 
   #apply(table: Table): void {
     this.#applied = { table, at: performance.now() };
-    clearTimeout(this.#reading);
-    this.#reading = setTimeout(() => void this.#read().catch(() => undefined), QUIET_MS);
-    this.#reading.unref();
+    this.#readLater();
+  }
+
+  #readLater(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#read().catch(() => undefined), QUIET_MS);
+    this.#timer.unref();
   }
 
   /** What others change is compared with it. Without it, a change of theirs costs a reload; nobody waits for it. */
   async #read(): Promise<void> {
     const applied = this.#applied;
     if (applied === undefined || !this.#trusted) return;
-    const reported = await this.#nftables.read(this.#name);
-    if (this.#applied !== applied || !this.#trusted || reported === undefined) return;
-    this.#applied = { ...applied, reported, at: performance.now() };
+    // A listing may take longer than the next change needs to come: never two at once.
+    if (this.#reading) return this.#readLater();
+    this.#reading = true;
+    try {
+      const reported = await this.#nftables.read(this.#name);
+      if (this.#applied !== applied || !this.#trusted || reported === undefined) return;
+      this.#applied = { ...applied, reported, at: performance.now() };
+    } finally {
+      this.#reading = false;
+    }
   }
 
   /** A node or a pod that joins or leaves is one element more or less: no need to load the table anew. */

@@ -1,26 +1,47 @@
 /** Notifications that a ruleset of this namespace changed, and by whom (NFNLGRP_NFTABLES, linux/netfilter/nf_tables.h). */
 import { Attributes } from '../netlink/attribute.ts';
 import { readMessages } from '../netlink/message.ts';
+import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 
 const NETLINK_NETFILTER = 12;
 const NFNLGRP_NFTABLES = 7;
-/** NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN: one at the end of each transaction. */
-const NEWGEN = (10 << 8) | 15;
+const NFNL_SUBSYS_NFTABLES = 10;
+/** NFT_MSG_NEWGEN: one at the end of each transaction, behind a message for each object that it changed. */
+const NEWGEN = (NFNL_SUBSYS_NFTABLES << 8) | 15;
 const NFTA_GEN_PROC_PID = 2;
+/** NFTA_TABLE_NAME, and of chains, rules, sets, elements and objects the table that they are in. */
+const TABLE = 1;
 const NFGENMSG_LENGTH = 4;
 
 export type RulesetWatch = { [Symbol.dispose](): void };
 
 /**
  * @param own process ids whose transactions are no news.
- * @param onChange called after a transaction of anybody else, and when notifications were lost.
+ * @param onChange called after a transaction of anybody else with the names of the tables that it changed, of whichever
+ * family; without them when notifications were lost.
+ * @param namespace the process' own where absent.
  */
-export function watchRulesets(own: ReadonlySet<number>, onChange: () => void): RulesetWatch {
-  const socket = new NetlinkSocket(NETLINK_NETFILTER, undefined, [NFNLGRP_NFTABLES]);
+export function watchRulesets(
+  own: ReadonlySet<number>,
+  onChange: (tables?: ReadonlySet<string>) => void,
+  namespace?: NetworkNamespace,
+): RulesetWatch {
+  const socket = new NetlinkSocket(NETLINK_NETFILTER, namespace, [NFNLGRP_NFTABLES]);
+  let changed = new Set<string>();
   const stop = socket.watch((datagram) => {
-    if (datagram === null || [...readMessages(datagram)].some((message) => isForeign(message, own)))
-      onChange();
+    if (datagram === null) return onChange();
+    for (const { type, payload } of readMessages(datagram)) {
+      if (type >> 8 !== NFNL_SUBSYS_NFTABLES) continue;
+      const attributes = new Attributes(payload, NFGENMSG_LENGTH);
+      if (type !== NEWGEN) {
+        changed.add(attributes.bytes(TABLE)?.toString('latin1').replace(/\0.*$/s, '') ?? '');
+        continue;
+      }
+      const pid = attributes.bytes(NFTA_GEN_PROC_PID)?.readUInt32BE(0);
+      if (pid === undefined || !own.has(pid)) onChange(changed);
+      changed = new Set();
+    }
   });
   return {
     [Symbol.dispose]: () => {
@@ -28,10 +49,4 @@ export function watchRulesets(own: ReadonlySet<number>, onChange: () => void): R
       socket[Symbol.dispose]();
     },
   };
-}
-
-function isForeign({ type, payload }: { type: number; payload: Buffer }, own: ReadonlySet<number>): boolean {
-  if (type !== NEWGEN) return false;
-  const pid = new Attributes(payload.subarray(NFGENMSG_LENGTH)).bytes(NFTA_GEN_PROC_PID)?.readUInt32BE(0);
-  return pid === undefined || !own.has(pid);
 }
