@@ -7,10 +7,11 @@ import { cni } from './cni/cni.ts';
 import { datapath } from './datapath/datapath.ts';
 import { policy } from './policy/policy.ts';
 import { preview } from './preview/preview.ts';
+import { scale } from './scale/scale.ts';
 import { save, toJson, toTable } from './shared/report.ts';
 import { storm } from './storm/storm.ts';
 
-const BENCHES = [cni, datapath, policy, agent, bandwidth, storm, preview];
+const BENCHES = [cni, datapath, policy, agent, bandwidth, storm, preview, scale];
 
 const { positionals, values } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name] = positionals;

@@ -5,7 +5,7 @@ import { openNodeCompiler } from '../../src/policy/node.ts';
 import type { NetworkPolicy, PolicyPod } from '../../src/policy/objects.ts';
 import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
 import { openRenderer } from '../../src/policy/render.ts';
-import { finish } from '../../src/reconcile/work.ts';
+import { atOnce } from '../../src/reconcile/steps.ts';
 
 /** As the bench's packets have it; UDP and TCP. */
 export const PORT = 7777;
@@ -91,7 +91,7 @@ export function tableOf(
     },
     here.map(({ namespace, name, podIPs }) => ({ pod: { namespace, name }, ips: podIPs })),
   );
-  return finish(openRenderer().render(finish(compiling))).table;
+  return atOnce(openRenderer().render(atOnce(compiling))).table;
 }
 
 function read(name: string, spec: object): NetworkPolicy {

@@ -98,6 +98,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     lastView: loadNodeView(stateDirectory),
     inherited,
   });
+  stack.defer(() => network.stop());
   const enforcer: PolicyEnforcer | undefined =
     store.policies === undefined
       ? undefined
@@ -142,7 +143,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
         resyncedAt = performance.now();
         metrics.resynced(reasons, (resyncedAt - started) / 1000, succeeded);
       }
-      enforcer?.podsChanged();
+      // What the cluster says of nodes leaves the pods of this one as they are.
+      if (reasons.some((reason) => reason !== 'cluster')) enforcer?.podsChanged();
       if (network.readiness.ready) list?.ensure();
       prober.aim(targetsOf(network.reached.overlay?.peers ?? []));
       reporter?.look();
@@ -152,14 +154,12 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     periodMs: configuration.resyncSeconds * 1000,
   });
   stack.defer(() => runner.stop());
-  stack.use(store.watch(() => runner.trigger('cluster')));
+  stack.use(store.watch(() => runner.trigger('cluster', 0)));
   stack.use(
     watchKernel({
       own: kernel.portIds,
       onEvent: (event) => {
-        // The underlay's neighbors come and go all the time, and are nobody's business.
-        if ('linkIndex' in event && !network.owns(event.linkIndex)) return;
-        runner.trigger(event.kind, KERNEL_EVENT_MS);
+        if (network.notice(event)) runner.trigger(event.kind, KERNEL_EVENT_MS);
       },
     }),
   );

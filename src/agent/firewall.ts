@@ -4,7 +4,7 @@ import { describeError } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
-import { type NodeTableInput, planNodeTable, TABLE } from '../overlay/node-table.ts';
+import { createNodeTablePlanner, type NodeTableInput, TABLE } from '../overlay/node-table.ts';
 import { TableKeeper } from './table-keeper.ts';
 
 /** What is wanted, but for what only the kernel can tell; undefined is no table at all. */
@@ -14,6 +14,7 @@ export class Firewall {
   readonly #nftables: Nftables;
   readonly #keeper: TableKeeper;
   readonly #log: Logger;
+  readonly #planTable = createNodeTablePlanner();
   /** Who else translates addresses; undefined until it was looked. */
   #foreignNat: readonly string[] | undefined;
 
@@ -59,7 +60,7 @@ export class Firewall {
 
   async #plan({ conntrack, ...input }: FirewallInput) {
     const untracked = conntrack === 'auto' && !this.legacyNat && (await this.#othersTranslate()).length === 0;
-    return planNodeTable({ ...input, untracked });
+    return this.#planTable({ ...input, untracked });
   }
 
   async #othersTranslate(): Promise<readonly string[]> {

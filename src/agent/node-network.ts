@@ -1,8 +1,8 @@
 /** The node's part in the pod network: what the cluster says and what the kernel holds, brought together again and again. */
 import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
+import { type Accepted, createRangeAcceptance } from '../cluster/range-acceptance.ts';
 import { judgeRanges, type RangeRefusal } from '../cluster/range-refusals.ts';
-import { type Accepted, acceptRanges } from '../cluster/ranges.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
@@ -11,20 +11,22 @@ import { udpFlowsOf } from '../hostport/plan.ts';
 import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
-import type { Kernel } from '../netlink/kernel.ts';
-import { type Link, MAIN_TABLE, type Route } from '../netlink/objects.ts';
+import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
+import type { Link } from '../netlink/objects.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
-import { foreignRoutes } from '../overlay/foreign.ts';
 import { VXLAN_LINKS } from '../overlay/identity.ts';
 import { type Inherited, NOTHING_INHERITED } from '../overlay/inherited.ts';
-import { DOOMED_GROUP, describeAttachment, SHAPER_GROUP } from '../pod/attachment.ts';
+import type { PeerPaths } from '../overlay/plan.ts';
+import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
+import { Runner } from '../reconcile/runner.ts';
+import { inTurns } from '../reconcile/turns.ts';
 import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
-import { type ResyncResult, resync } from './resync.ts';
+import { Resync, type ResyncResult } from './resync.ts';
 import { ensureSysctls, nodeSysctls, rememberSettings } from './sysctl.ts';
 
 export type NodeNetworkOptions = {
@@ -52,23 +54,44 @@ export type Reached = Partial<ResyncResult> & {
   resync?: { at: string; milliseconds: number; operations: number; reasons: readonly string[] };
 };
 
+/** Reasons of a resync that reads everything: nobody said what may have changed, or something was not reached. */
+const READS_ALL: ReadonlySet<string> = new Set(['start', 'period', 'retry', 'configuration']);
+
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
+  readonly #resync: Resync;
+  readonly #acceptRanges = createRangeAcceptance();
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #inherited: Inherited;
-  #foreign: readonly Route[] | undefined;
+  #isTunnelled = false;
+  #isKnown = false;
   #refusal: string | undefined;
-  #tunnelIndexes: readonly number[] = [];
   #reached: Reached = { problems: [], refusals: [] };
+  #firewallProblems: readonly string[] = [];
+  #told: ReadonlySet<string> = new Set();
+  readonly #firewallRunner: Runner;
   /** What the firewall is to be, for the latest resync's view of the cluster. */
   #firewallInput: () => FirewallInput | undefined = () => undefined;
 
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
+    this.#resync = new Resync(options.kernel, options.nextIndex);
     this.#view = options.lastView;
     this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
+    this.#firewallRunner = new Runner({
+      task: async () => {
+        this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+        this.#tell();
+        if (this.#firewallProblems.length > 0) throw new Error(this.#firewallProblems.join('; '));
+      },
+      onError: (error, retryAfterMs) =>
+        options.log.error('the firewall is not as it shall be', {
+          reason: describeError(error),
+          retryAfterMs,
+        }),
+    });
   }
 
   get readiness(): Readiness {
@@ -78,17 +101,12 @@ export class NodeNetwork {
   }
 
   get reached(): Reached {
-    return this.#reached;
+    return { ...this.#reached, problems: [...this.#reached.problems, ...this.#firewallProblems] };
   }
 
-  /** Whether an interface is the tunnel's or a pod's: everything on it is ours to keep right. */
-  owns(linkIndex: number): boolean {
-    const { table, kernel } = this.#options;
-    const pods = [...table.live.values()];
-    if (this.#tunnelIndexes.includes(linkIndex) || pods.some((pod) => pod.linkIndex === linkIndex))
-      return true;
-    const shapes = pods.some(({ bandwidth }) => bandwidth?.egress !== undefined);
-    return shapes && kernel.link(linkIndex)?.group === SHAPER_GROUP;
+  /** Somebody else changed something of the kernel's. @returns whether it may be ours, so that a resync is due. */
+  notice(event: KernelEvent): boolean {
+    return this.#resync.notice(event, this.#options.table.live);
   }
 
   /** Changes when somebody begins or ceases to translate addresses without telling. */
@@ -108,8 +126,7 @@ export class NodeNetwork {
 
   /** Brings the firewall to what it shall be now, without waiting for a resync. */
   async refreshFirewall(): Promise<void> {
-    const problems = await this.#firewall.ensure(this.#firewallInput());
-    if (problems.length > 0) throw new Error(problems.join('; '));
+    await this.#firewallRunner.runNow('refresh');
   }
 
   firewallHolds(elements: readonly ElementChange[]): boolean {
@@ -118,89 +135,108 @@ export class NodeNetwork {
 
   /** One resync. Rejects when something could not be reached, after all else was. */
   async resync(reasons: readonly string[]): Promise<void> {
-    const { kernel, table, log, store, name } = this.#options;
+    const { table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
-    const links = kernel.links();
-    this.#readAttachments(links);
     const changed = ensureSysctls(
       nodeSysctls(configuration.podNetwork.map(cidrFamily)),
       configuration.paths.sysctlDirectory,
     );
     for (const { name: sysctl, value, was } of changed)
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
+    const { podNetwork } = configuration;
     const serviceNetwork = [...configuration.cluster.serviceNetwork, ...(store.serviceNetwork ?? [])];
-    const accepted = acceptRanges(store.state.nodes, configuration.podNetwork, serviceNetwork);
+    const accepted = await inTurns(this.#acceptRanges(store.state.nodes, { podNetwork, serviceNetwork }));
     const self = await this.#ownRecord(accepted, configuration, serviceNetwork);
+    if (reasons.some((reason) => READS_ALL.has(reason))) this.#resync.doubtAll();
+    const result = await this.#resync.run({
+      self,
+      peers: accepted.nodes.filter((node) => node.name !== name),
+      attachments: (links) => {
+        if (links !== undefined) this.#readAttachments(links);
+        return [...table.live.values()];
+      },
+      isDoomed: (index) => table.doomed.has(index),
+      settings: configuration,
+    });
     const refusals = judgeRanges({
       name,
       nodes: store.state.nodes,
       accepted,
-      podNetwork: configuration.podNetwork,
+      podNetwork,
       serviceNetwork,
       prefixLengths: prefixLengthsOf(configuration),
       assigns: store.awaitRange === undefined || configuration.cluster.assignRanges === 'auto',
-      foreign: this.#foreignRoutes(links, configuration, reasons),
-      linkNames: new Map(links.map((link) => [link.index, link.name])),
-    });
-    const result = resync({
-      kernel,
-      // Those that wait for their deletion count no more.
-      links: links.filter(({ index }) => !table.doomed.has(index)),
-      self,
-      peers: accepted.nodes.filter((node) => node.name !== name),
-      attachments: [...table.live.values()],
-      settings: configuration,
-      freeIndex: this.#options.nextIndex,
+      foreign: result.foreign,
+      linkNames: new Map(result.links.map((link) => [link.index, link.name])),
     });
     rememberSettings(configuration.paths.stateDirectory, [...changed, ...result.loosened]);
     // Without a plan the tunnel stays as it is.
-    this.#tunnelIndexes = (
-      result.overlay?.state.links ??
-      links.filter((link) => link.name === VXLAN_LINKS[4] || link.name === VXLAN_LINKS[6])
-    ).flatMap(({ index }) => index ?? []);
+    const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
+    this.#isTunnelled = tunnels.length > 0;
     if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
+    // Its table takes longer than all else, and a node that joins or leaves is one address more or less in it.
+    const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
     this.#decideReadiness(refusals, self, result, configuration);
+    this.#isKnown = self !== undefined;
     this.#firewallInput = () => this.#planFirewall(accepted, configuration);
-    const firewall = await this.#firewall.ensure(this.#firewallInput());
+    if (firewallLater) this.#firewallRunner.trigger('cluster');
+    else this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+    const failed = result.reached.failures.map(({ error }) => error.message);
     const problems = [
       ...store.state.problems,
       ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
-      ...(result.overlay?.peers ?? []).flatMap(({ paths }) =>
-        paths.flatMap(({ path }) => (path.mode === 'none' ? [path.reason] : [])),
-      ),
-      ...result.reached.failures.map(({ error }) => error.message),
-      ...firewall,
+      ...unreachedPeers(result.overlay?.peers ?? []),
+      ...failed,
       ...strandedPods(table.live.values(), this.#view?.ranges),
     ];
-    if (self !== undefined) store.report?.({ ...this.#pathState(result, links, firewall), problems });
-    this.#report(problems, { ...result, problems, refusals }, started, reasons);
-    if (result.reached.failures.length > 0 || firewall.length > 0) throw new Error(problems.join('; '));
+    const milliseconds = Math.round((performance.now() - started) * 100) / 100;
+    const operations = result.reached.applied;
+    const fields = { reasons, operations, milliseconds };
+    if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
+    else log.debug('the kernel holds what it should', fields);
+    this.#reached = { ...result, problems, refusals, resync: { at: new Date().toISOString(), ...fields } };
+    this.#tell();
+    const unreached = [...failed, ...(firewallLater ? [] : this.#firewallProblems)];
+    if (unreached.length > 0) throw new Error(unreached.join('; '));
+  }
+
+  /** Ends what runs by itself. */
+  stop(): Promise<void> {
+    return this.#firewallRunner.stop();
+  }
+
+  /** Tells log and cluster how the node is, as far as that is news. */
+  #tell(): void {
+    const { log, store } = this.#options;
+    const { problems } = this.reached;
+    const [now, before] = [new Set(problems), this.#told];
+    for (const problem of now) if (!before.has(problem)) log.warn(problem);
+    for (const problem of before) if (!now.has(problem)) log.info('no longer a problem', { problem });
+    this.#told = now;
+    if (this.#isKnown) store.report?.({ ...this.#pathState(), problems });
   }
 
   /** Whether pods of this node are reached: more than that new ones may start, for which the last good view is enough. */
-  #pathState(
-    { underlays, problem, reached }: ResyncResult,
-    links: readonly Link[],
-    firewall: readonly string[],
-  ): { ready: boolean; message: string } {
+  #pathState(): { ready: boolean; message: string } {
     const { readiness } = this;
     if (!readiness.ready) return { ready: false, message: readiness.reason };
+    const { underlays = [], links = [], problem, reached } = this.#reached;
     const dead = underlays.find(
       ({ linkIndex }) => links.find(({ index }) => index === linkIndex)?.running !== true,
     );
     const fault =
       problem ??
       (dead === undefined
-        ? (reached.failures[0]?.error.message ?? firewall[0])
+        ? (reached?.failures[0]?.error.message ?? this.#firewallProblems[0])
         : `${dead.linkName}, which holds the node's address ${dead.address}, has no carrier; look at the cable, the switch and the link's state`);
     return fault === undefined
       ? { ready: true, message: `pods of ${readiness.view.ranges.join(', ')} are reached` }
       : { ready: false, message: fault };
   }
 
-  #readAttachments(links: Parameters<typeof readLinks>[1]): void {
+  #readAttachments(links: readonly Link[]): void {
     const { kernel, table, removal, log } = this.#options;
     const { vanished, garbage } = readLinks(table, links);
     for (const attachment of vanished) {
@@ -245,19 +281,6 @@ export class NodeNetwork {
     return ranges === undefined ? addressed : { ...addressed, podCidrs: ranges };
   }
 
-  /** Routes of others into the pod network; what happens in the cluster alone changes none of them. */
-  #foreignRoutes(
-    links: readonly Link[],
-    { podNetwork }: Configuration,
-    reasons: readonly string[],
-  ): readonly Route[] {
-    const untouched = reasons.every((reason) => reason === 'cluster' || reason === 'ports');
-    if (this.#foreign !== undefined && untouched) return this.#foreign;
-    const loopback = links.find((link) => link.loopback)?.index ?? 1;
-    this.#foreign = foreignRoutes(this.#options.kernel.routes({ table: MAIN_TABLE }), podNetwork, loopback);
-    return this.#foreign;
-  }
-
   #decideReadiness(
     refusals: readonly RangeRefusal[],
     self: ClusterNode | undefined,
@@ -289,7 +312,6 @@ export class NodeNetwork {
   #planFirewall(accepted: Accepted, configuration: Configuration): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
-    const tunnelled = this.#tunnelIndexes.length > 0;
     const pods = [...this.#options.table.live.values()];
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
     const tracked = this.#options.trackedIps();
@@ -306,30 +328,25 @@ export class NodeNetwork {
       tracked,
       conntrack,
       ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
-      ...(tunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
-    };
-  }
-
-  #report(problems: readonly string[], reached: Reached, started: number, reasons: readonly string[]): void {
-    const { log } = this.#options;
-    const milliseconds = Math.round((performance.now() - started) * 100) / 100;
-    const operations = reached.reached?.applied ?? 0;
-    const fresh = problems.filter((problem) => !this.#reached.problems.includes(problem));
-    for (const problem of fresh) log.warn(problem);
-    const mended = this.#reached.problems.filter((problem) => !problems.includes(problem));
-    for (const problem of mended) log.info('no longer a problem', { problem });
-    const fields = { reasons, operations, milliseconds };
-    if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
-    else log.debug('the kernel holds what it should', fields);
-    this.#reached = {
-      ...reached,
-      resync: { at: new Date().toISOString(), milliseconds, operations, reasons },
+      ...(this.#isTunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
     };
   }
 }
 
+function isTunnel({ name }: Link): boolean {
+  return name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6];
+}
+
 function prefixLengthsOf({ nodePrefixLength, nodePrefixLength6 }: Configuration) {
   return { 4: nodePrefixLength, 6: nodePrefixLength6 } as const;
+}
+
+/** Of thousands of peers most are reached: no list is made for each. */
+function unreachedPeers(peers: readonly PeerPaths[]): string[] {
+  const reasons: string[] = [];
+  for (const { paths } of peers)
+    for (const { path } of paths) if (path.mode === 'none') reasons.push(path.reason);
+  return reasons;
 }
 
 /** Pods whose node has another range now: others do not find them any more. */

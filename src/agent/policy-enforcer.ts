@@ -17,8 +17,8 @@ import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Runner } from '../reconcile/runner.ts';
+import type { Steps } from '../reconcile/steps.ts';
 import { inTurns } from '../reconcile/turns.ts';
-import type { Work } from '../reconcile/work.ts';
 import type { AttachmentTable } from './attachments.ts';
 import {
   loadPolicyScope,
@@ -245,7 +245,7 @@ async function cutForbidden(compiled: Compiled, conntrack: Conntrack): Promise<n
   return forbidden.length;
 }
 
-function* findForbidden(compiled: Compiled, connections: readonly Connection[]): Work<Connection[]> {
+function* findForbidden(compiled: Compiled, connections: readonly Connection[]): Steps<Connection[]> {
   const own = compiled.byIp;
   const forbidden: Connection[] = [];
   for (const connection of connections) {

@@ -12,7 +12,7 @@ import { formatBandwidthNames } from '../pod/bandwidth-record.ts';
 import { diffStates } from '../reconcile/diff.ts';
 import { readOwnState } from '../reconcile/own.ts';
 import type { LiveAttachment } from './attachments.ts';
-import { resync } from './resync.ts';
+import { Resync } from './resync.ts';
 import { checkBandwidth, placeShaper, planShapers } from './shapers.ts';
 
 const LIMITS: Bandwidth = {
@@ -99,23 +99,24 @@ test('a limit that somebody changed is put right', () => {
   );
 });
 
-test('while the cluster does not know the node, limits are kept right, and what is not a pod’s stays', () => {
+test('while the cluster does not know the node, limits are kept right, and what is not a pod’s stays', async () => {
   const { kernel, pod, freeIndex } = nodeWithPod(LIMITS);
   const vxlan = { type: 'vxlan', vni: 1, port: 8472, learning: false } as const;
   reach(kernel, { op: 'link.create', link: { name: VXLAN_LINKS[4], kind: vxlan } });
-  const run = () =>
-    resync({
-      kernel,
-      links: kernel.links(),
+  const resync = new Resync(kernel, freeIndex);
+  const run = async () => {
+    const { reached } = await resync.run({
       self: undefined,
       peers: [],
-      attachments: [pod],
+      attachments: () => [pod],
+      isDoomed: () => false,
       settings: { podNetwork: [], backend: 'auto', vxlan: { port: 8472, vni: 1 } },
-      freeIndex,
-    }).reached;
-  const first = run();
+    });
+    return reached;
+  };
+  const first = await run();
   assert.deepEqual([first.applied, first.failures], [7, []], 'five for the limits, a route and a neighbor');
-  assert.equal(run().applied, 0);
+  assert.equal((await run()).applied, 0);
   assert.ok(kernel.link(VXLAN_LINKS[4]));
 });
 

@@ -90,7 +90,7 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
       }
     },
     nodes: () => reflector.objects.values(),
-    node: (name) => [...reflector.objects.values()].find((node) => node.name === name),
+    node: (name) => reflector.objects.get(name),
     listNodes: async () => [...(await readKind(client, NODE_KIND, controller.signal)).objects],
     close: () => {
       controller.abort();

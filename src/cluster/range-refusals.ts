@@ -4,8 +4,8 @@ import type { IpFamily } from '../ip/ip.ts';
 import type { Route } from '../netlink/objects.ts';
 import { conflictingRoute, describeRoute } from '../overlay/foreign.ts';
 import type { ClusterNode } from './node.ts';
+import type { Accepted, RefusedRange } from './range-acceptance.ts';
 import { planRanges } from './range-plan.ts';
-import type { Accepted, RefusedRange } from './ranges.ts';
 
 export type RangeRefusal = {
   cause: RefusedRange['cause'] | 'route' | 'exhausted';
@@ -33,9 +33,11 @@ export type RangeInput = {
 export function judgeRanges(input: RangeInput): RangeRefusal[] {
   const { name, nodes, accepted, podNetwork, serviceNetwork, prefixLengths, assigns } = input;
   const waiting = nodes.filter((node) => node.name === name && node.podCidrs.length === 0);
-  const exhausted = assigns
-    ? planRanges(nodes, waiting, podNetwork, prefixLengths, serviceNetwork).problems
-    : [];
+  // Few nodes wait at a time, and the plan looks at all of them.
+  const exhausted =
+    assigns && waiting.length > 0
+      ? planRanges(nodes, waiting, podNetwork, prefixLengths, serviceNetwork).problems
+      : [];
   return [
     ...accepted.refused.map(({ cause, node, reason }) => ({ cause, node, reason })),
     ...(input.foreign.length === 0 ? [] : accepted.nodes.flatMap((node) => conflictsOf(node, input))),

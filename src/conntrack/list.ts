@@ -2,7 +2,7 @@
 import { type Ip, ipFromBytes } from '../ip/ip.ts';
 import { Attributes, Writer } from '../netlink/attribute.ts';
 import { NLM_F_ACK, NLM_F_DUMP, readMessages, writeMessage } from '../netlink/message.ts';
-import type { Work } from '../reconcile/work.ts';
+import type { Steps } from '../reconcile/steps.ts';
 import type { FlowProtocol } from './flush.ts';
 
 /** `source` began it; `target` is who really answers, behind any translation. Ports of protocols without them are 0. */
@@ -33,7 +33,7 @@ export function encodeList(): Buffer {
   return writer.finish();
 }
 
-export function* readList(replies: Buffer): Work<Connection[]> {
+export function* readList(replies: Buffer): Steps<Connection[]> {
   const connections: Connection[] = [];
   for (const { type, payload } of readMessages(replies)) {
     const connection = type === CT_NEW ? readConnection(payload) : undefined;

@@ -6,8 +6,8 @@ import {
   type Ip,
   type IpFamily,
   ipFamily,
-  ipFromBigInt,
-  ipToBigInt,
+  ipFromBytes,
+  ipToBytes,
   isIp,
   parseIp,
 } from './ip.ts';
@@ -33,10 +33,10 @@ export function parseCidr(text: string, field = 'range'): Cidr {
 
 /** The range of `prefixLength` bits that holds this address. */
 export function makeCidr(ip: Ip, prefixLength: number): Cidr {
-  const family = ipFamily(ip);
-  const hostBits = BigInt(familyBits(family) - prefixLength);
-  const network = ipFromBigInt((ipToBigInt(ip) >> hostBits) << hostBits, family);
-  return `${network}/${prefixLength}` as Cidr;
+  const bytes = ipToBytes(ip);
+  for (let at = prefixLength >> 3; at < bytes.length; at++)
+    bytes[at]! &= 0xff00 >> Math.max(0, prefixLength - 8 * at);
+  return `${ipFromBytes(bytes)}/${prefixLength}` as Cidr;
 }
 
 /** The range of this one address: /32 or /128. */

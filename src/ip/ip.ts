@@ -41,7 +41,7 @@ export function ipToBytes(ip: Ip): Uint8Array {
 
 /** @param bytes 4 or 16 bytes in network byte order. */
 export function ipFromBytes(bytes: Uint8Array): Ip {
-  if (bytes.length === 4) return bytes.join('.') as Ip;
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}` as Ip;
   if (bytes.length !== 16) throw new TypeError(`an address has 4 or 16 bytes, not ${bytes.length}`);
   return formatV6(bytes) as Ip;
 }

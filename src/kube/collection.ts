@@ -106,6 +106,11 @@ export class Collection<T extends KubeObject> {
     const before = this.#objects.get(key);
     // A list names all that is known already: those stay the objects that they are.
     if (before?.uid === object?.uid && before?.resourceVersion === object?.resourceVersion) return;
+    if (before !== undefined && object !== undefined && isSame(before, object)) {
+      // An update of what nobody reads: what was made of the object stays good, so it stays the object that it is.
+      before.resourceVersion = object.resourceVersion;
+      return;
+    }
     if (!this.#changed.has(key)) this.#changed.set(key, before);
     if (object === undefined) this.#objects.delete(key);
     else this.#objects.set(key, object);

@@ -66,6 +66,7 @@ export class Reflector<T extends KubeObject> {
   /** Whether the latest failure was that the version is too old. */
   #expired = false;
   #timer: NodeJS.Timeout | undefined;
+  /** When a call was made last, on the clock of `performance`. */
   #toldAt = -Infinity;
   #stateChanged = false;
 

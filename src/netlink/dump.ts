@@ -1,4 +1,6 @@
 /** Asking the kernel for objects: all of a kind, or one. */
+import { atOnce, type Steps } from '../reconcile/steps.ts';
+import { inTurns } from '../reconcile/turns.ts';
 import { Writer } from './attribute.ts';
 import { NetlinkError } from './kernel.ts';
 import {
@@ -15,6 +17,7 @@ import type { Transaction } from './native.ts';
 
 /** What a request goes through: a netlink socket. */
 export type Requester = { transact: (messages: Buffer) => Transaction };
+export type PatientRequester = { transactAsync: (messages: Buffer) => Promise<Transaction> };
 
 export type Question<T> = {
   /** What is asked for, in words: `routes`. */
@@ -27,6 +30,8 @@ export type Question<T> = {
   read: (payload: Buffer) => T | undefined;
 };
 
+/** Messages that are one step. */
+const AT_A_TIME = 64;
 /** Each attempt takes about as long as the change that spoiled it. */
 const MOST_ATTEMPTS = 20;
 
@@ -36,17 +41,32 @@ const MOST_ATTEMPTS = 20;
  * @throws NetlinkError when the kernel refuses, or the objects change all the time.
  */
 export function dump<T>(socket: Requester, question: Question<T>): T[] {
-  const writer = new Writer();
-  writeMessage(writer, question.type, NLM_F_DUMP, question.write);
-  const request = writer.finish();
+  const request = writeDump(question);
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
     const { replies, interrupted } = socket.transact(request);
-    if (!interrupted) return readAnswers(replies, question);
+    if (!interrupted) return atOnce(readAnswers(replies, question));
   }
-  throw new NetlinkError(
-    `list ${question.what}, which changed during each of ${MOST_ATTEMPTS} attempts`,
-    'EAGAIN',
-  );
+  throw restless(question);
+}
+
+/** The same off the event loop, for thousands of objects: others have their turns. */
+export async function dumpInTurns<T>(socket: PatientRequester, question: Question<T>): Promise<T[]> {
+  const request = writeDump(question);
+  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+    const { replies, interrupted } = await socket.transactAsync(request);
+    if (!interrupted) return inTurns(readAnswers(replies, question));
+  }
+  throw restless(question);
+}
+
+function writeDump<T>({ type, write }: Question<T>): Buffer {
+  const writer = new Writer();
+  writeMessage(writer, type, NLM_F_DUMP, write);
+  return writer.finish();
+}
+
+function restless<T>({ what }: Question<T>): NetlinkError {
+  return new NetlinkError(`list ${what}, which changed during each of ${MOST_ATTEMPTS} attempts`, 'EAGAIN');
 }
 
 /** @returns undefined when there is none. */
@@ -56,16 +76,18 @@ export function get<T>(socket: Requester, question: Question<T>): T | undefined 
   const { replies } = socket.transact(writer.finish());
   // Absence is an everyday answer: no error is made of it, with its stack, just to be caught here.
   if ([...readMessages(replies)].some(saysAbsent)) return undefined;
-  return readAnswers(replies, question)[0];
+  return atOnce(readAnswers(replies, question))[0];
 }
 
 function saysAbsent(message: Message): boolean {
   return message.type === NLMSG_ERROR && readError(message)?.errno === 'ENODEV';
 }
 
-function readAnswers<T>(replies: Buffer, { what, answer, read }: Question<T>): T[] {
+function* readAnswers<T>(replies: Buffer, { what, answer, read }: Question<T>): Steps<T[]> {
   const objects: T[] = [];
+  let count = 0;
   for (const message of readMessages(replies)) {
+    if (++count % AT_A_TIME === 0) yield;
     if (message.type === answer) {
       const object = read(message.payload);
       if (object !== undefined) objects.push(object);

@@ -2,7 +2,7 @@
 import { cidrContains, cidrFamily } from '../ip/cidr.ts';
 import { ipFamily } from '../ip/ip.ts';
 import { connectedRoute } from './fake-links.ts';
-import { type Answer, emit, type FakeNamespace } from './fake-state.ts';
+import { type Answer, emit, type FakeNamespace, NOBODY } from './fake-state.ts';
 import type { Address, FdbEntry, Neighbor, Route, Rule } from './objects.ts';
 
 export function replaceAddress(namespace: FakeNamespace, address: Address, author: number): Answer {
@@ -14,7 +14,7 @@ export function replaceAddress(namespace: FakeNamespace, address: Address, autho
     const route = connectedRoute(address);
     if (link.up && route !== undefined) namespace.routes.push(route);
   }
-  emit(namespace, { kind: 'address', change: 'new' }, author);
+  emit(namespace, { kind: 'address', change: 'new', linkIndex: address.linkIndex }, author);
   return undefined;
 }
 
@@ -30,7 +30,7 @@ export function deleteAddress(namespace: FakeNamespace, address: Address, author
       route.source !== address.ip &&
       (connected === undefined || !sameRoute(route, connected) || route.linkIndex !== address.linkIndex),
   );
-  emit(namespace, { kind: 'address', change: 'deleted' }, author);
+  emit(namespace, { kind: 'address', change: 'deleted', linkIndex: address.linkIndex }, author);
   return undefined;
 }
 
@@ -48,7 +48,7 @@ export function replaceRoute(namespace: FakeNamespace, route: Route, author: num
   const at = namespace.routes.findIndex((other) => sameRoute(other, route));
   if (at < 0) namespace.routes.push(made);
   else namespace.routes[at] = made;
-  emit(namespace, { kind: 'route', change: 'new' }, author);
+  emit(namespace, { kind: 'route', change: 'new', route }, author);
   return undefined;
 }
 
@@ -62,41 +62,43 @@ export function deleteRoute(namespace: FakeNamespace, route: Route, author: numb
   );
   if (at < 0) return 'ESRCH';
   namespace.routes.splice(at, 1);
-  emit(namespace, { kind: 'route', change: 'deleted' }, author);
+  emit(namespace, { kind: 'route', change: 'deleted', route }, author);
   return undefined;
 }
 
 export function replaceNeighbor(namespace: FakeNamespace, neighbor: Neighbor, author: number): Answer {
   if (!namespace.links.has(neighbor.linkIndex)) return 'ENODEV';
   namespace.neighbors = [...namespace.neighbors.filter((other) => !sameNeighbor(other, neighbor)), neighbor];
-  emit(namespace, { kind: 'neighbor', change: 'new', linkIndex: neighbor.linkIndex }, author);
+  emit(namespace, { kind: 'neighbor', change: 'new', neighbor }, author);
   return undefined;
 }
 
-export function deleteNeighbor(namespace: FakeNamespace, neighbor: Neighbor, author: number): Answer {
+export function deleteNeighbor(namespace: FakeNamespace, neighbor: Neighbor): Answer {
   if (!namespace.links.has(neighbor.linkIndex)) return 'ENODEV';
   const kept = namespace.neighbors.filter((other) => !sameNeighbor(other, neighbor));
   if (kept.length === namespace.neighbors.length) return 'ENOENT';
   namespace.neighbors = kept;
-  emit(namespace, { kind: 'neighbor', change: 'deleted', linkIndex: neighbor.linkIndex }, author);
+  // As the real one, which does not say who it was (neigh_cleanup_and_release).
+  emit(namespace, { kind: 'neighbor', change: 'deleted', neighbor }, NOBODY);
   return undefined;
 }
 
-export function replaceFdbEntry(namespace: FakeNamespace, entry: FdbEntry, author: number): Answer {
+export function replaceFdbEntry(namespace: FakeNamespace, entry: FdbEntry): Answer {
   const link = namespace.links.get(entry.linkIndex);
   if (link === undefined) return 'ENODEV';
   if (link.vxlan === undefined) return 'EOPNOTSUPP';
   namespace.fdb = [...namespace.fdb.filter((other) => !sameFdbEntry(other, entry)), entry];
-  emit(namespace, { kind: 'neighbor', change: 'new', linkIndex: entry.linkIndex }, author);
+  // As the real one, which does not say who it was (vxlan_fdb_notify).
+  emit(namespace, { kind: 'fdb', change: 'new', entry }, NOBODY);
   return undefined;
 }
 
-export function deleteFdbEntry(namespace: FakeNamespace, entry: FdbEntry, author: number): Answer {
+export function deleteFdbEntry(namespace: FakeNamespace, entry: FdbEntry): Answer {
   if (!namespace.links.has(entry.linkIndex)) return 'ENODEV';
   const kept = namespace.fdb.filter((other) => !sameFdbEntry(other, entry));
   if (kept.length === namespace.fdb.length) return 'ENOENT';
   namespace.fdb = kept;
-  emit(namespace, { kind: 'neighbor', change: 'deleted', linkIndex: entry.linkIndex }, author);
+  emit(namespace, { kind: 'fdb', change: 'deleted', entry }, NOBODY);
   return undefined;
 }
 

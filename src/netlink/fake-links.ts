@@ -36,7 +36,7 @@ export function createLink(namespace: FakeNamespace, link: NewLink, author: numb
     const { type: _, ...vxlan } = kind;
     made.vxlan = { udpChecksum: true, ...vxlan };
   }
-  emit(namespace, { kind: 'link', change: 'new' }, author);
+  emit(namespace, { kind: 'link', change: 'new', linkIndex: made.index }, author);
   return undefined;
 }
 
@@ -61,8 +61,8 @@ function createVeth(
     if (there !== namespace) end.peerNamespaceId = 0;
     end.peer = { namespace: otherNamespace, index: other.index };
   }
-  emit(there, { kind: 'link', change: 'new' }, author);
-  emit(namespace, { kind: 'link', change: 'new' }, author);
+  emit(there, { kind: 'link', change: 'new', linkIndex: far.index }, author);
+  emit(namespace, { kind: 'link', change: 'new', linkIndex: near.index }, author);
   return undefined;
 }
 
@@ -81,7 +81,7 @@ export function changeLink(namespace: FakeNamespace, change: LinkChange, author:
   if (alias === '') delete link.alias;
   if (master === 0) delete link.master;
   if (up !== undefined && up !== link.up) setUp(namespace, link, up);
-  emit(namespace, { kind: 'link', change: 'new' }, author);
+  emit(namespace, { kind: 'link', change: 'new', linkIndex: link.index }, author);
   return undefined;
 }
 
@@ -96,7 +96,7 @@ export function addLinkNames(
   if (names.some((name) => Buffer.byteLength(name) > ALT_NAME_BYTES)) return 'ERANGE';
   if (names.some((name) => findByName(namespace, name) !== undefined)) return 'EEXIST';
   link.altNames.push(...names);
-  emit(namespace, { kind: 'link', change: 'new' }, author);
+  emit(namespace, { kind: 'link', change: 'new', linkIndex: index }, author);
   return undefined;
 }
 
@@ -187,7 +187,7 @@ function remove(namespace: FakeNamespace, index: number, author: number): void {
   namespace.redirects = namespace.redirects.filter(elsewhere);
   for (const redirect of namespace.redirects) if (redirect.to === index) redirect.to = 0;
   for (const link of namespace.links.values()) if (link.master === index) delete link.master;
-  emit(namespace, { kind: 'link', change: 'deleted' }, author);
+  emit(namespace, { kind: 'link', change: 'deleted', linkIndex: index }, author);
 }
 
 function setUp(namespace: FakeNamespace, link: FakeLink, up: boolean): void {

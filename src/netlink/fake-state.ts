@@ -93,6 +93,9 @@ export function createFakeNamespace(machine: FakeMachine = new Map()): FakeNames
   return namespace;
 }
 
+/** The author of what the kernel tells without saying who it was. */
+export const NOBODY = 0;
+
 /** Told later, as the kernel does: a subscriber never runs inside the change. */
 export function emit(namespace: FakeNamespace, event: KernelEvent, author: number): void {
   queueMicrotask(() => {

@@ -19,7 +19,14 @@ import {
 import { addLinkNames, changeLink, createLink, deleteGroup, deleteLink, findByName } from './fake-links.ts';
 import { replaceQdisc, replaceRedirect } from './fake-queues.ts';
 import type { Answer, FakeLink, FakeNamespace } from './fake-state.ts';
-import { type Kernel, type KernelEvent, NetlinkError, type Operation, type Outcome } from './kernel.ts';
+import {
+  type Kernel,
+  type KernelEvent,
+  NetlinkError,
+  type Operation,
+  type Outcome,
+  type RouteFilter,
+} from './kernel.ts';
 import type { Link } from './objects.ts';
 import { describeOperation, writeOperation } from './operation.ts';
 
@@ -40,6 +47,21 @@ export function openFakeKernel(namespace: FakeNamespace): Kernel {
   };
   const apply = (operations: readonly Operation[]) =>
     operations.map((operation): Outcome => applyOne(state(), operation, portId));
+  const routes = (filter: RouteFilter = {}) =>
+    structuredClone(
+      state().routes.filter(
+        ({ table, protocol, linkIndex }) =>
+          table === (filter.table ?? table) &&
+          protocol === (filter.protocol ?? protocol) &&
+          linkIndex === (filter.linkIndex ?? linkIndex),
+      ),
+    );
+  const neighbors = (linkIndex?: number) =>
+    structuredClone(
+      state().neighbors.filter((neighbor) => neighbor.linkIndex === (linkIndex ?? neighbor.linkIndex)),
+    );
+  const fdb = (linkIndex: number) =>
+    structuredClone(state().fdb.filter((entry) => entry.linkIndex === linkIndex));
   return {
     portIds: new Set([portId]),
     apply,
@@ -50,18 +72,15 @@ export function openFakeKernel(namespace: FakeNamespace): Kernel {
       return link === undefined ? undefined : readLink(link);
     },
     addresses: () => structuredClone(state().addresses),
-    routes: (filter = {}) =>
-      structuredClone(
-        state().routes.filter(
-          ({ table, protocol }) =>
-            table === (filter.table ?? table) && protocol === (filter.protocol ?? protocol),
-        ),
-      ),
-    neighbors: (linkIndex) =>
-      structuredClone(
-        state().neighbors.filter((neighbor) => neighbor.linkIndex === (linkIndex ?? neighbor.linkIndex)),
-      ),
-    fdb: (linkIndex) => structuredClone(state().fdb.filter((entry) => entry.linkIndex === linkIndex)),
+    routes,
+    neighbors,
+    fdb,
+    readEntries: (fdbOf) =>
+      Promise.resolve().then(() => ({
+        routes: routes(),
+        neighbors: neighbors(),
+        fdb: fdbOf.flatMap(fdb),
+      })),
     rules: () => structuredClone(state().rules),
     qdiscs: () => structuredClone(state().qdiscs),
     redirects: (linkIndex) =>
@@ -124,11 +143,11 @@ function answer(namespace: FakeNamespace, operation: Operation, author: number):
     case 'neighbor.replace':
       return replaceNeighbor(namespace, operation.neighbor, author);
     case 'neighbor.delete':
-      return deleteNeighbor(namespace, operation.neighbor, author);
+      return deleteNeighbor(namespace, operation.neighbor);
     case 'fdb.replace':
-      return replaceFdbEntry(namespace, operation.entry, author);
+      return replaceFdbEntry(namespace, operation.entry);
     case 'fdb.delete':
-      return deleteFdbEntry(namespace, operation.entry, author);
+      return deleteFdbEntry(namespace, operation.entry);
     case 'rule.add':
       return addRule(namespace, operation.rule, author);
     case 'rule.delete':

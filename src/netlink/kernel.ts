@@ -57,7 +57,9 @@ export class NetlinkError extends Error {
   }
 }
 
-/** One network namespace. All calls but `applyAsync` are synchronous: a request takes about 10 µs. */
+export type RouteFilter = { table?: number; protocol?: number; linkIndex?: number };
+
+/** One network namespace. All calls but two are synchronous: a request takes about 10 µs. */
 export interface Kernel {
   /** Whom notifications name as the author of what this one changed. */
   readonly portIds: ReadonlySet<number>;
@@ -72,7 +74,7 @@ export interface Kernel {
   link(key: string | number): Link | undefined;
   addresses(): Address[];
   /** Filtered in the kernel where it can (strict dumps), always exact. */
-  routes(filter?: { table?: number; protocol?: number }): Route[];
+  routes(filter?: RouteFilter): Route[];
   neighbors(linkIndex?: number): Neighbor[];
   fdb(linkIndex: number): FdbEntry[];
   rules(): Rule[];
@@ -83,15 +85,29 @@ export interface Kernel {
   /** IPv4's: of `all`, of `default` and of each device. */
   networkConfigurations(): NetworkConfiguration[];
 
+  /**
+   * All of what a large cluster has thousands of, read off the event loop and in turns with others.
+   * @param fdbOf the links whose forwarding entries are asked for.
+   */
+  readEntries(fdbOf: readonly number[]): Promise<{ routes: Route[]; neighbors: Neighbor[]; fdb: FdbEntry[] }>;
+
   close(): void;
   [Symbol.dispose](): void;
 }
 
-/** What changed in a watched namespace; `overrun` says that notifications were lost: look at everything. */
+/** What changed in a watched namespace, and where; `overrun` says that notifications were lost: look at everything. */
 export type KernelEvent =
-  | { kind: 'link' | 'address' | 'route' | 'rule' | 'netconf'; change: 'new' | 'deleted' }
-  /** Neighbors that the kernel resolves by itself change all the time; whose they are tells the link. */
-  | { kind: 'neighbor'; change: 'new' | 'deleted'; linkIndex: number }
+  | { kind: 'rule' | 'netconf'; change: 'new' | 'deleted' }
+  | { kind: 'link' | 'address'; change: 'new' | 'deleted'; linkIndex: number }
+  /** As it is now, or was last. */
+  | { kind: 'route'; change: 'new' | 'deleted'; route: Route }
+  /**
+   * Neighbors that the kernel resolves by itself change all the time. Here and for forwarding entries the event has the
+   * object as it is now, or was last, since the kernel does not name the author of every such change: one's own are
+   * among them.
+   */
+  | { kind: 'neighbor'; change: 'new' | 'deleted'; neighbor: Neighbor }
+  | { kind: 'fdb'; change: 'new' | 'deleted'; entry: FdbEntry }
   /** A queue of a link, or a filter. */
   | { kind: 'queue'; change: 'new' | 'deleted'; linkIndex: number }
   | { kind: 'overrun' };

@@ -8,7 +8,7 @@ import { RTM_DELNEIGH, RTM_NEWNEIGH, readFdbEntry, readNeighbor } from './neighb
 import { RTM_DELNETCONF, RTM_NEWNETCONF } from './netconf.ts';
 import { RTM_DELQDISC, RTM_NEWQDISC, readTcLink } from './qdisc.ts';
 import { RTM_DELTFILTER, RTM_NEWTFILTER } from './redirect.ts';
-import { RTM_DELROUTE, RTM_NEWROUTE } from './route.ts';
+import { RTM_DELROUTE, RTM_NEWROUTE, readRoute } from './route.ts';
 import { RTM_DELRULE, RTM_NEWRULE } from './rule.ts';
 import { NetlinkSocket } from './socket.ts';
 
@@ -58,17 +58,21 @@ export function watchKernel({ namespace, own, onEvent }: WatchOptions): KernelWa
 function readEvent({ type, payload }: Message): KernelEvent | undefined {
   switch (type) {
     case RTM_NEWLINK:
-      return { kind: 'link', change: 'new' };
     case RTM_DELLINK:
-      return { kind: 'link', change: 'deleted' };
+      return { kind: 'link', change: type === RTM_NEWLINK ? 'new' : 'deleted', linkIndex: linkOf(payload) };
     case RTM_NEWADDR:
-      return { kind: 'address', change: 'new' };
     case RTM_DELADDR:
-      return { kind: 'address', change: 'deleted' };
+      return {
+        kind: 'address',
+        change: type === RTM_NEWADDR ? 'new' : 'deleted',
+        linkIndex: linkOf(payload),
+      };
     case RTM_NEWROUTE:
-      return { kind: 'route', change: 'new' };
-    case RTM_DELROUTE:
-      return { kind: 'route', change: 'deleted' };
+    case RTM_DELROUTE: {
+      const route = readRoute(payload);
+      if (route === undefined) return undefined;
+      return { kind: 'route', change: type === RTM_NEWROUTE ? 'new' : 'deleted', route };
+    }
     case RTM_NEWRULE:
       return { kind: 'rule', change: 'new' };
     case RTM_DELRULE:
@@ -85,11 +89,18 @@ function readEvent({ type, payload }: Message): KernelEvent | undefined {
       return { kind: 'queue', change: 'deleted', linkIndex: readTcLink(payload) };
     case RTM_NEWNEIGH:
     case RTM_DELNEIGH: {
-      const linkIndex = (readNeighbor(payload) ?? readFdbEntry(payload))?.linkIndex;
-      if (linkIndex === undefined) return undefined;
-      return { kind: 'neighbor', change: type === RTM_NEWNEIGH ? 'new' : 'deleted', linkIndex };
+      const change = type === RTM_NEWNEIGH ? 'new' : 'deleted';
+      const neighbor = readNeighbor(payload);
+      if (neighbor !== undefined) return { kind: 'neighbor', change, neighbor };
+      const entry = readFdbEntry(payload);
+      return entry === undefined ? undefined : { kind: 'fdb', change, entry };
     }
     default:
       return undefined;
   }
+}
+
+/** Both struct ifinfomsg and struct ifaddrmsg have it behind four bytes. */
+function linkOf(payload: Buffer): number {
+  return payload.readUInt32LE(4);
 }

@@ -3,6 +3,7 @@ import { cidrFamily, cidrNetwork, cidrPrefixLength } from '../ip/cidr.ts';
 import { ipToBytes } from '../ip/ip.ts';
 import { Attributes, setPresent, type Writer } from './attribute.ts';
 import { AF_UNSPEC, familyNumber, familyOf, readIp, readRange } from './family.ts';
+import type { RouteFilter } from './kernel.ts';
 import type { Route } from './objects.ts';
 
 export const RTM_NEWROUTE = 24;
@@ -35,8 +36,8 @@ export function writeRouteDeletion(writer: Writer, route: Route): void {
   writeKey(writer, route);
 }
 
-/** The kernel filters by table and protocol when strict checking is on; older ones send all routes. */
-export function writeRouteRequest(writer: Writer, filter: { table?: number; protocol?: number }): void {
+/** The kernel filters when strict checking is on; older ones send all routes. */
+export function writeRouteRequest(writer: Writer, filter: RouteFilter): void {
   writer
     .u8(AF_UNSPEC)
     .zeros(3)
@@ -45,6 +46,7 @@ export function writeRouteRequest(writer: Writer, filter: { table?: number; prot
     .zeros(2)
     .u32(0);
   if (filter.table !== undefined) writer.u32Attribute(RTA.TABLE, filter.table);
+  if (filter.linkIndex !== undefined) writer.u32Attribute(RTA.OIF, filter.linkIndex);
 }
 
 /** @returns undefined for what is not a route of IPv4 or IPv6 (multicast forwarding, MPLS), or a cached exception. */

@@ -1,8 +1,8 @@
 /** The real kernel: one namespace's rtnetlink (rtnetlink(7)). */
 import { RTM_GETADDR, RTM_NEWADDR, readAddress, writeAddressRequest } from './address.ts';
 import { Writer } from './attribute.ts';
-import { dump, get } from './dump.ts';
-import { type Kernel, NetlinkError, type Operation, type Outcome } from './kernel.ts';
+import { dump, dumpInTurns, get, type Question } from './dump.ts';
+import { type Kernel, NetlinkError, type Operation, type Outcome, type RouteFilter } from './kernel.ts';
 import { isLinkKey, RTM_GETLINK, RTM_NEWLINK, readLink, writeLinkRequest } from './link.ts';
 import { NLMSG_ERROR, readError, readMessages } from './message.ts';
 import type { NetworkNamespace } from './namespace.ts';
@@ -16,6 +16,7 @@ import {
   writeNeighborRequest,
 } from './neighbor.ts';
 import { RTM_GETNETCONF, RTM_NEWNETCONF, readNetconf, writeNetconfRequest } from './netconf.ts';
+import type { FdbEntry, Neighbor, Route } from './objects.ts';
 import { describeOperation, writeOperation } from './operation.ts';
 import { RTM_GETQDISC, RTM_NEWQDISC, readQdisc, writeQdiscRequest } from './qdisc.ts';
 import { RTM_GETTFILTER, RTM_NEWTFILTER, readRedirect, writeRedirectRequest } from './redirect.ts';
@@ -45,7 +46,7 @@ export function openKernel(namespace?: NetworkNamespace): Kernel {
   return {
     portIds,
     apply: (operations) =>
-      batches(operations).flatMap(({ part, messages }) => readOutcomes(part, socket.transact(messages))),
+      [...batches(operations)].flatMap(({ part, messages }) => readOutcomes(part, socket.transact(messages))),
     applyAsync: async (operations) => {
       background ??= openBackground();
       const outcomes: Outcome[] = [];
@@ -55,21 +56,81 @@ export function openKernel(namespace?: NetworkNamespace): Kernel {
       return outcomes;
     },
     ...readers(socket),
+    readEntries: async (fdbOf) => {
+      background ??= openBackground();
+      return readEntries(background, fdbOf);
+    },
     close,
     [Symbol.dispose]: close,
   };
 }
 
-type Readers = Omit<Kernel, 'portIds' | 'apply' | 'applyAsync' | 'close' | typeof Symbol.dispose>;
+type Readers = Omit<
+  Kernel,
+  'portIds' | 'apply' | 'applyAsync' | 'readEntries' | 'close' | typeof Symbol.dispose
+>;
+
+const LINKS = { what: 'links', type: RTM_GETLINK, answer: RTM_NEWLINK, read: readLink };
+const NEIGHBORS = { what: 'neighbors', type: RTM_GETNEIGH, answer: RTM_NEWNEIGH };
+
+function askRoutes(filter: RouteFilter): Question<Route> {
+  const { table, protocol, linkIndex } = filter;
+  return {
+    what: 'routes',
+    type: RTM_GETROUTE,
+    answer: RTM_NEWROUTE,
+    write: (writer) => writeRouteRequest(writer, filter),
+    // Kernels without strict checking send all that there is, so every filter is applied here again.
+    read: (payload) => {
+      const route = readRoute(payload);
+      if (route === undefined || (table ?? route.table) !== route.table) return undefined;
+      if ((protocol ?? route.protocol) !== route.protocol) return undefined;
+      return (linkIndex ?? route.linkIndex) === route.linkIndex ? route : undefined;
+    },
+  };
+}
+
+function askNeighbors(linkIndex?: number): Question<Neighbor> {
+  return {
+    ...NEIGHBORS,
+    write: (writer) => writeNeighborRequest(writer, linkIndex),
+    read: (payload) => {
+      const neighbor = readNeighbor(payload);
+      return neighbor?.linkIndex === (linkIndex ?? neighbor?.linkIndex) ? neighbor : undefined;
+    },
+  };
+}
+
+function askFdb(linkIndex: number): Question<FdbEntry> {
+  return {
+    ...NEIGHBORS,
+    write: (writer) => writeFdbRequest(writer, linkIndex),
+    read: (payload) => {
+      const entry = readFdbEntry(payload);
+      return entry?.linkIndex === linkIndex ? entry : undefined;
+    },
+  };
+}
+
+async function readEntries(
+  socket: NetlinkSocket,
+  fdbOf: readonly number[],
+): ReturnType<Kernel['readEntries']> {
+  const fdb: FdbEntry[] = [];
+  for (const linkIndex of fdbOf) fdb.push(...(await dumpInTurns(socket, askFdb(linkIndex))));
+  return {
+    routes: await dumpInTurns(socket, askRoutes({})),
+    neighbors: await dumpInTurns(socket, askNeighbors()),
+    fdb,
+  };
+}
 
 function readers(socket: NetlinkSocket): Readers {
-  const links = { what: 'links', type: RTM_GETLINK, answer: RTM_NEWLINK, read: readLink };
-  const neighbors = { what: 'neighbors', type: RTM_GETNEIGH, answer: RTM_NEWNEIGH };
   return {
-    links: () => dump(socket, { ...links, write: (writer) => writeLinkRequest(writer) }),
+    links: () => dump(socket, { ...LINKS, write: (writer) => writeLinkRequest(writer) }),
     link: (key) =>
       isLinkKey(key)
-        ? get(socket, { ...links, write: (writer) => writeLinkRequest(writer, key) })
+        ? get(socket, { ...LINKS, write: (writer) => writeLinkRequest(writer, key) })
         : undefined,
     addresses: () =>
       dump(socket, {
@@ -79,30 +140,9 @@ function readers(socket: NetlinkSocket): Readers {
         write: writeAddressRequest,
         read: readAddress,
       }),
-    // Kernels without strict checking send all that there is, so every filter is applied here again.
-    routes: (filter = {}) =>
-      dump(socket, {
-        what: 'routes',
-        type: RTM_GETROUTE,
-        answer: RTM_NEWROUTE,
-        write: (writer) => writeRouteRequest(writer, filter),
-        read: readRoute,
-      }).filter(
-        ({ table, protocol }) =>
-          table === (filter.table ?? table) && protocol === (filter.protocol ?? protocol),
-      ),
-    neighbors: (linkIndex) =>
-      dump(socket, {
-        ...neighbors,
-        write: (writer) => writeNeighborRequest(writer, linkIndex),
-        read: readNeighbor,
-      }).filter((neighbor) => neighbor.linkIndex === (linkIndex ?? neighbor.linkIndex)),
-    fdb: (linkIndex) =>
-      dump(socket, {
-        ...neighbors,
-        write: (writer) => writeFdbRequest(writer, linkIndex),
-        read: readFdbEntry,
-      }).filter((entry) => entry.linkIndex === linkIndex),
+    routes: (filter = {}) => dump(socket, askRoutes(filter)),
+    neighbors: (linkIndex) => dump(socket, askNeighbors(linkIndex)),
+    fdb: (linkIndex) => dump(socket, askFdb(linkIndex)),
     rules: () =>
       dump(socket, {
         what: 'rules',
@@ -140,21 +180,20 @@ function readers(socket: NetlinkSocket): Readers {
 
 type Batch = { part: Operation[]; messages: Buffer };
 
-function batches(operations: readonly Operation[]): Batch[] {
-  const done: Batch[] = [];
+/** Each is written when it is asked for: thousands of operations take longer than others can wait. */
+function* batches(operations: readonly Operation[]): Generator<Batch> {
   let writer = new Writer();
   let part: Operation[] = [];
   for (const operation of operations) {
     writeOperation(writer, operation);
     part.push(operation);
     if (writer.length >= BATCH_BYTES) {
-      done.push({ part, messages: writer.finish() });
+      yield { part, messages: writer.finish() };
       writer = new Writer();
       part = [];
     }
   }
-  if (part.length > 0) done.push({ part, messages: writer.finish() });
-  return done;
+  if (part.length > 0) yield { part, messages: writer.finish() };
 }
 
 /** By sequence number: the transaction has ended only when each operation has its answer. */

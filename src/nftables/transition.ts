@@ -6,7 +6,7 @@
  * transaction leads there. Ranges of a set that is there already are seen as they were until they are seen as they are.
  */
 
-import type { Work } from '../reconcile/work.ts';
+import type { Steps } from '../reconcile/steps.ts';
 import { changesOf, elementDifference, sameChain, sameSet } from './diff.ts';
 import type { Chain, Element, NftSet, Table } from './objects.ts';
 import {
@@ -34,7 +34,7 @@ export type Transition = string[];
  * By what differs: chains and sets that stay are not touched, and counters go on.
  * @param before which the kernel holds, or the first transaction is refused.
  */
-export function* amendTable(before: Table, after: Table): Work<Transition> {
+export function* amendTable(before: Table, after: Table): Steps<Transition> {
   const sets = changesOf(before.sets, after.sets, sameSet);
   const chains = changesOf(before.chains, after.chains, sameChain);
   const [counters, counted] = [before.counters ?? [], after.counters ?? []];
@@ -57,7 +57,7 @@ export function* amendTable(before: Table, after: Table): Work<Transition> {
 }
 
 /** Whatever the table holds becomes what is wanted. @param present undefined where there is no such table. */
-export function* refillTable(present: Inventory | undefined, table: Table): Work<Transition> {
+export function* refillTable(present: Inventory | undefined, table: Table): Steps<Transition> {
   const { counters, sets, chains } = present ?? { counters: [], sets: [], chains: [] };
   if (!table.sets.some(isOfRanges) || table.chains.some((chain) => isOfAnotherKind(chain, chains)))
     return [replaceTable(table)];
@@ -107,7 +107,7 @@ function isCalled({ hook }: Chain): boolean {
 }
 
 /** Chains that the kernel calls are no preparation: they come last. */
-function* inStages(added: Table, switching: readonly string[]): Work<Transition> {
+function* inStages(added: Table, switching: readonly string[]): Steps<Transition> {
   const preparing = yield* addition({ ...added, chains: added.chains.filter((chain) => !isCalled(chain)) });
   const called = yield* addition({ ...added, counters: [], sets: [], chains: added.chains.filter(isCalled) });
   const rest = [...called, ...switching];
@@ -115,7 +115,7 @@ function* inStages(added: Table, switching: readonly string[]): Work<Transition>
   return stages.map((lines) => [...lines, ''].join('\n'));
 }
 
-function* addition(added: Table): Work<string[]> {
+function* addition(added: Table): Steps<string[]> {
   const name = nameOf(added);
   const lines = (added.counters ?? []).map((counter) => `add counter ${name} ${identifier(counter)}`);
   // Sets lead to chains, and rules ask sets.

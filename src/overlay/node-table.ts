@@ -12,9 +12,9 @@ import {
   type PodPorts,
   TRACKED_SETS,
 } from '../hostport/plan.ts';
-import { type Cidr, cidrContainsCidr, cidrFamily, hostCidr } from '../ip/cidr.ts';
+import { type Cidr, cidrContains, cidrContainsCidr, cidrFamily, hostCidr } from '../ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
-import type { Chain, NftSet, Rule, Table } from '../nftables/objects.ts';
+import type { Chain, Element, NftSet, Rule, Table } from '../nftables/objects.ts';
 import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
 
 export const TABLE = { family: 'inet', name: 'fairlead' } as const;
@@ -48,7 +48,16 @@ const SOURCE_GUARD: Rule = {
   comment: 'an address that the pod has not',
 };
 
-export function planNodeTable(input: NodeTableInput): Table {
+/**
+ * For one who plans again whenever a few of many nodes have changed: the elements of a node that is the same object as
+ * before are the same objects as before.
+ */
+export function createNodeTablePlanner(): (input: NodeTableInput) => Table {
+  const inside = { 4: createInside(4), 6: createInside(6) };
+  return (input) => planTable(input, inside);
+}
+
+function planTable(input: NodeTableInput, inside: Record<IpFamily, Inside>): Table {
   const sets: NftSet[] = [];
   const rules: Rule[] = [];
   const families = [...new Set(input.ranges.map(cidrFamily))];
@@ -60,7 +69,8 @@ export function planNodeTable(input: NodeTableInput): Table {
   for (const range of input.masquerade ? input.ranges : []) {
     const family = cidrFamily(range);
     const [ip, set] = family === 4 ? ['ip', 'inside4'] : ['ip6', 'inside6'];
-    if (!sets.some(({ name }) => name === set)) sets.push(insideSet(set, family, input));
+    if (!sets.some(({ name }) => name === set))
+      sets.push({ name: set, key: [`ipv${family}_addr`], interval: true, elements: inside[family](input) });
     rules.push({
       match: `${ip} saddr ${range} ${ip} daddr != @${set} masquerade fully-random`,
       comment: 'pods to the outside',
@@ -104,17 +114,33 @@ function earlyChains(
   return [...chain('prerouting', [...guard, ...tracked, ...pods, ...tunnel]), ...chain('output', tunnel)];
 }
 
-function insideSet(name: string, family: IpFamily, { podNetwork, nodes, exclude }: NodeTableInput): NftSet {
-  const hosts = nodes.flatMap(({ internalIps }) => internalIps.map(hostCidr));
-  const all = [...podNetwork, ...exclude, ...hosts, MULTICAST[family] as Cidr].filter(
-    (cidr) => cidrFamily(cidr) === family,
-  );
-  return {
-    name,
-    key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'],
-    interval: true,
-    elements: withoutInner(all).map((cidr) => ({ key: [cidr] })),
+/** What of the cluster is no outside: its ranges, and all its nodes. */
+type Inside = (input: NodeTableInput) => Element[];
+
+function createInside(family: IpFamily): Inside {
+  let known = new WeakMap<ClusterNode, readonly Element[]>();
+  let knownRanges = '';
+  return ({ podNetwork, exclude, nodes }) => {
+    const ranges = withoutInner(
+      [...podNetwork, ...exclude, MULTICAST[family] as Cidr].filter((range) => cidrFamily(range) === family),
+    );
+    if (knownRanges !== String(ranges)) known = new WeakMap();
+    knownRanges = String(ranges);
+    const hosts = new Map<string, Element>();
+    for (const node of nodes) {
+      const elements = known.get(node) ?? hostsOutside(node, family, ranges);
+      known.set(node, elements);
+      for (const element of elements) hosts.set(element.key[0]!, element);
+    }
+    return [...ranges.map((range) => ({ key: [range] })), ...hosts.values()];
   };
+}
+
+/** Addresses of a node that are in none of the ranges. */
+function hostsOutside({ internalIps }: ClusterNode, family: IpFamily, ranges: readonly Cidr[]): Element[] {
+  return internalIps
+    .filter((ip) => ipFamily(ip) === family && !ranges.some((range) => cidrContains(range, ip)))
+    .map((ip) => ({ key: [hostCidr(ip)] }));
 }
 
 /** Each of them once, and only those of the set's family. */

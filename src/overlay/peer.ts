@@ -4,13 +4,13 @@ import { type Cidr, cidrFamily, cidrNetwork, hostCidr } from '../ip/cidr.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import { linkLocalOf, type Mac } from '../ip/mac.ts';
 import { type FdbEntry, MAIN_TABLE, NUD_PERMANENT, type Route, SCOPE_UNIVERSE } from '../netlink/objects.ts';
-import { EMPTY_STATE, mergeStates, type NetworkState } from '../reconcile/state.ts';
+import type { Entries } from '../reconcile/state.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL, TUNNEL_TABLE } from './identity.ts';
 import type { Path } from './path.ts';
-import type { OverlayInput, PeerPaths } from './plan.ts';
+import type { OverlayInput, PeerPaths, PeerPlan } from './plan.ts';
 
-export function planPeer(input: OverlayInput, { peer, paths }: PeerPaths): NetworkState {
-  const leading = paths.map(({ family, path }) => {
+export function planPeer(input: OverlayInput, { peer, paths }: PeerPaths): PeerPlan {
+  const leading = paths.map(({ family, path }): Omit<Entries, 'fdb'> => {
     const ranges = peer.podCidrs.filter((range) => cidrFamily(range) === family);
     switch (path.mode) {
       case 'direct':
@@ -18,16 +18,21 @@ export function planPeer(input: OverlayInput, { peer, paths }: PeerPaths): Netwo
       case 'vxlan':
         return planTunnelled(input, peer, ranges, path);
       case 'none':
-        return EMPTY_STATE;
+        return { routes: [], neighbors: [] };
     }
   });
-  return mergeStates(...leading, { ...EMPTY_STATE, fdb: tunnelEnds(input, paths) });
+  const entries = {
+    routes: leading.flatMap(({ routes }) => routes),
+    neighbors: leading.flatMap(({ neighbors }) => neighbors),
+    fdb: tunnelEnds(input, paths),
+  };
+  return { peer, paths, entries };
 }
 
-function planDirect(input: OverlayInput, ranges: readonly Cidr[], gateway: Ip): NetworkState {
+function planDirect(input: OverlayInput, ranges: readonly Cidr[], gateway: Ip): Omit<Entries, 'fdb'> {
   const { linkIndex } = input.underlays.find(({ family }) => family === ipFamily(gateway))!;
   return {
-    ...EMPTY_STATE,
+    neighbors: [],
     routes: ranges.map((range) => ({ ...peerRoute(input, range, linkIndex), gateway })),
   };
 }
@@ -49,7 +54,7 @@ function planTunnelled(
   peer: ClusterNode,
   ranges: readonly Cidr[],
   { mac, over }: Path & { mode: 'vxlan' },
-): NetworkState {
+): Omit<Entries, 'fdb'> {
   const linkIndex = input.tunnelIndexes[over];
   const through = (destination: Cidr, range: Cidr): Route => ({
     ...peerRoute(input, destination, linkIndex),
@@ -70,7 +75,7 @@ function planTunnelled(
         .filter((ip) => ipFamily(ip) === cidrFamily(range) && ipFamily(ip) === over)
         .map((ip) => ({ ...through(hostCidr(ip), range), table: TUNNEL_TABLE })),
     );
-  return { ...EMPTY_STATE, neighbors, routes: [...toPods, ...toNode] };
+  return { neighbors, routes: [...toPods, ...toNode] };
 }
 
 /** One forwarding entry per tunnel that leads to the peer, whatever goes through it. */

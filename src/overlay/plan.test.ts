@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Cidr, parseCidr } from '../ip/cidr.ts';
 import { parseIp } from '../ip/ip.ts';
+import { EMPTY_STATE, mergeStates } from '../reconcile/state.ts';
 import type { Backend } from './path.ts';
 import { tunnelMac } from './path.ts';
 import { planOverlay } from './plan.ts';
@@ -31,7 +32,7 @@ const NEAR = node('node-2', '192.168.1.3', '10.244.1.0/24');
 const FAR = node('node-3', '192.168.2.2', '10.244.2.0/24');
 
 function plan(backend: Backend, peers: ClusterNode[]) {
-  return planOverlay({
+  const overlay = planOverlay({
     self: SELF,
     peers,
     podNetwork: [parseCidr('10.244.0.0/16')],
@@ -41,6 +42,10 @@ function plan(backend: Backend, peers: ClusterNode[]) {
     tunnelIndexes: { 4: 9, 6: 10 },
     loopbackIndex: 1,
   });
+  return {
+    ...overlay,
+    state: mergeStates(overlay.own, ...overlay.peers.map(({ entries }) => ({ ...EMPTY_STATE, ...entries }))),
+  };
 }
 
 /** The routes of a plan in the words of `ip route`. */

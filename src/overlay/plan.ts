@@ -1,10 +1,12 @@
 /** The node's view of all peers: which devices, routes, neighbors, forwarding entries and rules its kernel shall hold. */
+import { isDeepStrictEqual } from 'node:util';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Cidr, cidrFamily } from '../ip/cidr.ts';
 import { familyBits, type IpFamily } from '../ip/ip.ts';
 import { gatewayOf } from '../ipam/allocate.ts';
 import { MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../netlink/objects.ts';
-import { EMPTY_STATE, mergeStates, type NetworkState } from '../reconcile/state.ts';
+import { EMPTY_STATE, type Entries, mergeStates, type NetworkState } from '../reconcile/state.ts';
+import { atOnce, type Steps } from '../reconcile/steps.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL } from './identity.ts';
 import { type Backend, choosePath, type Path } from './path.ts';
 import { planPeer } from './peer.ts';
@@ -28,33 +30,63 @@ export type OverlayInput = {
 /** How a peer's pods are reached, by the family of their addresses. */
 export type PeerPaths = { peer: ClusterNode; paths: readonly { family: IpFamily; path: Path }[] };
 
+/** With what leads there. */
+export type PeerPlan = PeerPaths & { entries: Entries };
+
 export type OverlayPlan = {
-  state: NetworkState;
-  peers: PeerPaths[];
+  /** What the node has for itself: its addresses, its ends of the tunnels. */
+  own: NetworkState;
+  peers: readonly PeerPlan[];
   /** Largest packet that a pod can send to every pod, in bytes. */
   mtu: number;
 };
 
 export function planOverlay(input: OverlayInput): OverlayPlan {
-  const { underlays, backend } = input;
-  const peers = input.peers.map((peer): PeerPaths => {
-    const families = [...new Set(peer.podCidrs.map(cidrFamily))];
+  return atOnce(createOverlayPlanner()(input));
+}
+
+/**
+ * {@link planOverlay} for one who plans again whenever a few of many peers have changed: the plan of a peer that is the
+ * same object as before is so too, for a node that is as it was; and so is what the node has for itself.
+ */
+export function createOverlayPlanner(): (input: OverlayInput) => Steps<OverlayPlan> {
+  let known = new WeakMap<ClusterNode, PeerPlan>();
+  let knownSelf = '';
+  let own: NetworkState = EMPTY_STATE;
+  return function* (input) {
+    const { underlays, backend, tunnelIndexes } = input;
+    // All that the plan of a peer depends on beside the peer.
+    const self = JSON.stringify([underlays, backend, tunnelIndexes]);
+    if (self !== knownSelf) known = new WeakMap();
+    knownSelf = self;
+    const peers: PeerPlan[] = [];
+    for (const peer of input.peers) {
+      let plan = known.get(peer);
+      if (plan === undefined) {
+        plan = planPeer(input, choosePaths(input, peer));
+        known.set(peer, plan);
+        yield;
+      }
+      peers.push(plan);
+    }
+    const tunnelled = underlays.filter((underlay) => carriesTunnel(underlay, input, peers));
+    const planned = mergeStates(planSelf(input), ...tunnelled.map((underlay) => planTunnel(input, underlay)));
+    own = isDeepStrictEqual(own, planned) ? own : planned;
     return {
-      peer,
-      paths: families.map((family) => ({ family, path: choosePath(peer, family, underlays, backend) })),
+      own,
+      peers,
+      mtu: Math.min(
+        ...underlays.map((underlay) => (tunnelled.includes(underlay) ? tunnelMtu(underlay) : underlay.mtu)),
+      ),
     };
-  });
-  const tunnelled = underlays.filter((underlay) => carriesTunnel(underlay, input, peers));
+  };
+}
+
+function choosePaths({ underlays, backend }: OverlayInput, peer: ClusterNode): PeerPaths {
+  const families = [...new Set(peer.podCidrs.map(cidrFamily))];
   return {
-    state: mergeStates(
-      planSelf(input),
-      ...tunnelled.map((underlay) => planTunnel(input, underlay)),
-      ...peers.map((peer) => planPeer(input, peer)),
-    ),
-    peers,
-    mtu: Math.min(
-      ...underlays.map((underlay) => (tunnelled.includes(underlay) ? tunnelMtu(underlay) : underlay.mtu)),
-    ),
+    peer,
+    paths: families.map((family) => ({ family, path: choosePath(peer, family, underlays, backend) })),
   };
 }
 

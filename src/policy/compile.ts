@@ -3,7 +3,7 @@
  * compiler that is asked again gives the same objects for what no change has touched.
  */
 import type { Ip } from '../ip/ip.ts';
-import { finish, type Work } from '../reconcile/work.ts';
+import { atOnce, type Steps } from '../reconcile/steps.ts';
 import { type Clause, nameOf, networkClauses, tierClauses } from './clause.ts';
 import {
   type ClusterPolicy,
@@ -41,11 +41,11 @@ export type Compiler = {
    * @param isOurs which pods are compiled: those of this node, or all of them to explain any.
    * @returns what is valid until the next call.
    */
-  compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Work<Compiled>;
+  compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Steps<Compiled>;
 };
 
 export function compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Compiled {
-  return finish(openCompiler().compile(input, isOurs));
+  return atOnce(openCompiler().compile(input, isOurs));
 }
 
 export function openCompiler(): Compiler {

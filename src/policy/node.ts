@@ -3,7 +3,7 @@
  * that the cluster has not told of at all may be selected by any policy: until it is known, those allow it nothing.
  */
 import type { Ip } from '../ip/ip.ts';
-import type { Work } from '../reconcile/work.ts';
+import type { Steps } from '../reconcile/steps.ts';
 import { nameOf } from './clause.ts';
 import { type Compiled, type CompiledPod, indexByIp, openCompiler, type PolicyInput } from './compile.ts';
 import { DIRECTIONS, type Direction, type PolicyPod } from './objects.ts';
@@ -13,7 +13,7 @@ import { meets } from './selector.ts';
 /** One interface of a pod of this node; without a pod it is nobody's that a policy could mean. */
 export type Attached = { pod?: { namespace: string; name: string }; ips: readonly Ip[] };
 
-export type NodeCompiler = { compile(state: PolicyInput, attached: readonly Attached[]): Work<Compiled> };
+export type NodeCompiler = { compile(state: PolicyInput, attached: readonly Attached[]): Steps<Compiled> };
 
 export function openNodeCompiler(): NodeCompiler {
   const compiler = openCompiler();

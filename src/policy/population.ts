@@ -4,7 +4,7 @@
  * so that whatever was derived from it can be kept.
  */
 import type { Ip } from '../ip/ip.ts';
-import { finish, type Work } from '../reconcile/work.ts';
+import { atOnce, type Steps } from '../reconcile/steps.ts';
 import { openIndex } from './label-index.ts';
 import type { Labels, PodPeer, PolicyNamespace, PolicyPod } from './objects.ts';
 import { meets } from './selector.ts';
@@ -32,7 +32,7 @@ export type Population = {
 
 export type Census = {
   /** @returns the population as it is now; the one before is of no use any more. */
-  take(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Work<Population>;
+  take(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Steps<Population>;
 };
 
 /** Pods of one identity. */
@@ -186,7 +186,7 @@ export function openCensus(): Census {
 }
 
 export function populate(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Population {
-  return finish(openCensus().take(pods, namespaces));
+  return atOnce(openCensus().take(pods, namespaces));
 }
 
 /** Whether it has addresses of its own, and still has them. */

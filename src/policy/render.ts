@@ -6,7 +6,7 @@
  */
 import { type IpFamily, ipFamily } from '../ip/ip.ts';
 import type { Chain, Element, NftSet, Table } from '../nftables/objects.ts';
-import { finish, type Work } from '../reconcile/work.ts';
+import { atOnce, type Steps } from '../reconcile/steps.ts';
 import type { Compiled } from './compile.ts';
 import { DIRECTIONS, type Direction } from './objects.ts';
 import { ITSELF, type Outcome, renderOutcome } from './outcome.ts';
@@ -27,10 +27,10 @@ const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
 const OWN = { ingress: 'daddr', egress: 'saddr' } as const;
 
 export function renderTable(compiled: Pick<Compiled, 'pods'>): Table {
-  return finish(openRenderer().render(compiled)).table;
+  return atOnce(openRenderer().render(compiled)).table;
 }
 
-export type Renderer = { render(compiled: Pick<Compiled, 'pods'>): Work<Rendered> };
+export type Renderer = { render(compiled: Pick<Compiled, 'pods'>): Steps<Rendered> };
 
 /** Rulings that were rendered the last time are not looked into again. */
 export function openRenderer(): Renderer {
@@ -55,7 +55,10 @@ export function openRenderer(): Renderer {
 }
 
 /** Maps from a pod's address to what is said about it, and sets of who talks to itself. */
-function* dispatchPods(pods: Compiled['pods'], rendered: (ruling: Ruling) => RenderedRuling): Work<NftSet[]> {
+function* dispatchPods(
+  pods: Compiled['pods'],
+  rendered: (ruling: Ruling) => RenderedRuling,
+): Steps<NftSet[]> {
   const elements = new Map<string, Element[]>();
   for (const compiled of pods) {
     for (const direction of DIRECTIONS) {

@@ -13,12 +13,23 @@ export type Target = {
   path: OpenPath;
 };
 
+/** What follows from a plan that is the same object as before: of thousands of peers few change at a time. */
+const known = new WeakMap<PeerPaths, readonly Target[]>();
+
 export function targetsOf(peers: readonly PeerPaths[]): Target[] {
-  return peers.flatMap(({ peer, paths }) =>
-    paths.flatMap(({ family, path }): Target[] => {
-      const range = peer.podCidrs.find((cidr) => cidrFamily(cidr) === family);
-      if (range === undefined || path.mode === 'none') return [];
-      return [{ peer: peer.name, family, address: gatewayOf(range), path }];
-    }),
-  );
+  const targets: Target[] = [];
+  for (const peer of peers) {
+    const own = known.get(peer) ?? targetsOfPeer(peer);
+    known.set(peer, own);
+    targets.push(...own);
+  }
+  return targets;
+}
+
+function targetsOfPeer({ peer, paths }: PeerPaths): Target[] {
+  return paths.flatMap(({ family, path }): Target[] => {
+    const range = peer.podCidrs.find((cidr) => cidrFamily(cidr) === family);
+    if (range === undefined || path.mode === 'none') return [];
+    return [{ peer: peer.name, family, address: gatewayOf(range), path }];
+  });
 }

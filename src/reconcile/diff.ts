@@ -3,12 +3,18 @@ import type { Operation } from '../netlink/kernel.ts';
 import type { Link, NewLink } from '../netlink/objects.ts';
 import { addressKey, fdbKey, neighborKey, routeKey, ruleKey, sameFields, sameQdisc } from './identity.ts';
 import type { NetworkState } from './state.ts';
+import { atOnce, type Steps, stepping } from './steps.ts';
 
 /**
  * The order lets no packet meet a half-made path: devices, then forwarding entries and neighbors, then the routes
  * that use them; what is no longer wanted goes in reverse, after what replaces it is there.
  */
 export function diffStates(desired: NetworkState, actual: NetworkState<Link>): Operation[] {
+  return atOnce(diffInSteps(desired, actual));
+}
+
+/** {@link diffStates} of thousands of objects. */
+export function* diffInSteps(desired: NetworkState, actual: NetworkState<Link>): Steps<Operation[]> {
   const links = desired.links.map((link) =>
     diffLink(
       link,
@@ -19,11 +25,11 @@ export function diffStates(desired: NetworkState, actual: NetworkState<Link>): O
   // Deleting a device has taken everything on it along.
   const alive = <T extends { linkIndex?: number }>(objects: readonly T[]) =>
     objects.filter(({ linkIndex }) => linkIndex === undefined || !remade.has(linkIndex));
-  const addresses = diffObjects(desired.addresses, alive(actual.addresses), addressKey);
-  const neighbors = diffObjects(desired.neighbors, alive(actual.neighbors), neighborKey);
-  const fdb = diffObjects(desired.fdb, alive(actual.fdb), fdbKey);
-  const routes = diffObjects(desired.routes, alive(actual.routes), routeKey);
-  const rules = diffObjects(desired.rules, actual.rules, ruleKey);
+  const addresses = yield* diffObjects(desired.addresses, alive(actual.addresses), addressKey);
+  const neighbors = yield* diffObjects(desired.neighbors, alive(actual.neighbors), neighborKey);
+  const fdb = yield* diffObjects(desired.fdb, alive(actual.fdb), fdbKey);
+  const routes = yield* diffObjects(desired.routes, alive(actual.routes), routeKey);
+  const rules = yield* diffObjects(desired.rules, actual.rules, ruleKey);
   const [presentQdiscs, presentRedirects] = [alive(actual.qdiscs), alive(actual.redirects)];
   const qdiscs = desired.qdiscs.filter((qdisc) => !presentQdiscs.some((there) => sameQdisc(qdisc, there)));
   const redirects = desired.redirects.filter(
@@ -50,22 +56,33 @@ export function diffStates(desired: NetworkState, actual: NetworkState<Link>): O
 
 type Difference<T> = { wanted: T[]; unwanted: T[] };
 
-/** An object whose key is there with other fields is wanted again: `replace` overwrites it in place. */
-function diffObjects<T extends object>(
+/**
+ * An object whose key is there with other fields is wanted again: `replace` overwrites it in place. Of several that
+ * are desired under one key the first counts, and so does the first of those that were desired before: else each resync
+ * would bring another of them.
+ */
+function* diffObjects<T extends object>(
   desired: readonly T[],
   actual: readonly T[],
   key: (object: T) => string,
-): Difference<T> {
-  const there = new Map(actual.map((object) => [key(object), object]));
-  const wanted = new Map<string, T>();
-  const keep = new Set<string>();
-  for (const object of desired) {
+): Steps<Difference<T>> {
+  const there = new Map<string, T>();
+  yield* stepping(actual, (object) => {
     const id = key(object);
+    if (!there.has(id)) there.set(id, object);
+  });
+  const [wanted, unwanted, keep] = [[] as T[], [] as T[], new Set<string>()];
+  yield* stepping(desired, (object) => {
+    const id = key(object);
+    if (keep.has(id)) return;
     keep.add(id);
     const present = there.get(id);
-    if (present === undefined || !sameFields(object, present)) wanted.set(id, object);
-  }
-  return { wanted: [...wanted.values()], unwanted: actual.filter((object) => !keep.has(key(object))) };
+    if (present === undefined || !sameFields(object, present)) wanted.push(object);
+  });
+  yield* stepping([...there], ([id, object]) => {
+    if (!keep.has(id)) unwanted.push(object);
+  });
+  return { wanted, unwanted };
 }
 
 /** `remade` is the index of a device that had to be deleted: its tunnel attributes cannot change while it lives. */

@@ -47,6 +47,8 @@ export function sameQdisc(desired: Qdisc, actual: Qdisc): boolean {
 
 /** Whether `actual` has every field of `desired`; what the kernel adds by itself does not count. */
 export function sameFields(desired: object, actual: object): boolean {
-  const present = actual as Record<string, unknown>;
-  return Object.entries(desired).every(([name, value]) => value === undefined || present[name] === value);
+  const [wanted, present] = [desired as Record<string, unknown>, actual as Record<string, unknown>];
+  // Tens of thousands of these make a resync: no list of entries is made for each.
+  for (const name in wanted) if (wanted[name] !== undefined && present[name] !== wanted[name]) return false;
+  return true;
 }

@@ -23,6 +23,9 @@ export type NetworkState<L = NewLink> = {
   redirects: readonly Redirect[];
 };
 
+/** What there is thousands of: some for each peer, some for each pod. */
+export type Entries = Pick<NetworkState, 'routes' | 'neighbors' | 'fdb'>;
+
 export const EMPTY_STATE: NetworkState<never> = {
   links: [],
   addresses: [],
@@ -45,5 +48,13 @@ export function mergeStates(...states: readonly NetworkState[]): NetworkState {
     rules: states.flatMap((state) => state.rules),
     qdiscs: states.flatMap((state) => state.qdiscs),
     redirects: states.flatMap((state) => state.redirects),
+  };
+}
+
+export function mergeEntries(parts: readonly Entries[]): Entries {
+  return {
+    routes: parts.flatMap(({ routes }) => routes),
+    neighbors: parts.flatMap(({ neighbors }) => neighbors),
+    fdb: parts.flatMap(({ fdb }) => fdb),
   };
 }

@@ -33,7 +33,7 @@ async function start(stack: DisposableStack, mode = '') {
   };
 
   const api = inside(process.execPath, FAKE_API, mode);
-  const [port] = (await once(api.stdout!, 'data')) as [Buffer];
+  const [port] = (await Promise.race([once(api.stdout!, 'data'), failWhenEnded(api)])) as [Buffer];
   const kubeconfig = join(directory, 'kubeconfig');
   writeFileSync(
     kubeconfig,
@@ -55,6 +55,11 @@ probes: { intervalSeconds: 0 }
   inside(FAIRLEAD, 'agent', '--config', configuration);
   const ask = () => askStatus(join(directory, 'api.sock')).catch(() => undefined);
   return { node, api, ask, log: () => readFileSync(join(directory, 'agent.log'), 'utf8') };
+}
+
+async function failWhenEnded(child: ChildProcess): Promise<never> {
+  const [code] = (await once(child, 'exit')) as [number | null];
+  throw new Error(`the fake API ended with ${code}`);
 }
 
 test('an agent takes its nodes from Kubernetes, gives itself a range there, and goes on when the API is gone', async () => {

@@ -68,6 +68,7 @@ test('pages are followed, then the changes, and each call has what is different'
 test('an update of what nobody reads is no change, but its version is known', async () => {
   using it = await reflect(three);
   await until('it watches', () => it.api.watching === 1 && it.calls.length === 1);
+  const known = it.reflector.objects.get('a');
   const { metadata } = it.api.put(NODES, {
     ...nodeObject('a'),
     status: { ...nodeObject('a').status, images: ['x'] },
@@ -76,6 +77,7 @@ test('an update of what nobody reads is no change, but its version is known', as
     'it came',
     () => it.reflector.objects.get('a')?.resourceVersion === metadata['resourceVersion'],
   );
+  assert.equal(it.reflector.objects.get('a'), known, 'what was made of it stays good');
   it.api.put(NODES, nodeObject('d'));
   await until('the next change is told', () => it.calls.length === 2);
   assert.deepEqual([...it.calls[1]!.keys()], ['d']);

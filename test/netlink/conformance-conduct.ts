@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { parseIp } from '../../src/ip/ip.ts';
 import type { KernelEvent } from '../../src/netlink/kernel.ts';
-import { INGRESS_PARENT, type Rule } from '../../src/netlink/objects.ts';
+import { INGRESS_PARENT, NUD_PERMANENT, type Rule } from '../../src/netlink/objects.ts';
 import { until } from '../until.ts';
 import {
   createVeth,
@@ -10,10 +10,12 @@ import {
   hostRoute,
   type InWorld,
   own,
+  POD_MAC,
   PROTOCOL,
   podNeighbor,
   reach,
   replace,
+  vxlan,
 } from './conformance-world.ts';
 
 export function testConduct(inWorld: InWorld): void {
@@ -43,6 +45,59 @@ export function testConduct(inWorld: InWorld): void {
     );
     assert.deepEqual(own(world.node), []);
   });
+
+  inWorld('entries that are read in turns with others are those that are read at once', async (world) => {
+    const { node } = world;
+    createVeth(world);
+    reach(node, { op: 'link.create', link: vxlan });
+    const linkIndex = vxlan.index;
+    const entry = { linkIndex, mac: POD_MAC, destination: parseIp('192.168.1.3'), state: NUD_PERMANENT };
+    reach(
+      node,
+      { op: 'fdb.replace', entry },
+      { op: 'neighbor.replace', neighbor: podNeighbor },
+      replace(hostRoute({})),
+    );
+    const { routes, neighbors, fdb } = await node.readEntries([linkIndex]);
+    assert.deepEqual(routes, node.routes());
+    assert.deepEqual(
+      neighbors.filter(({ state }) => state === NUD_PERMANENT),
+      [podNeighbor],
+    );
+    assert.deepEqual(fdb, [entry]);
+  });
+
+  inWorld(
+    'forwarding entries, and the end of a neighbor, are told to their author too, with what they are',
+    async (world) => {
+      const { node } = world;
+      reach(node, { op: 'link.create', link: vxlan });
+      const heard: KernelEvent[] = [];
+      using _watch = world.watchNode(node.portIds, (event) => heard.push(event));
+      const entry = {
+        linkIndex: vxlan.index,
+        mac: POD_MAC,
+        destination: parseIp('192.168.1.3'),
+        state: NUD_PERMANENT,
+      };
+      const neighbor = { ...podNeighbor, linkIndex: vxlan.index };
+      reach(
+        node,
+        { op: 'neighbor.replace', neighbor },
+        { op: 'neighbor.delete', neighbor },
+        { op: 'fdb.replace', entry },
+        { op: 'fdb.delete', entry },
+      );
+      const told = () => heard.filter(({ kind }) => kind === 'fdb' || kind === 'neighbor');
+      await until('all were told', () => told().length === 3);
+      const [gone, ...ends] = told();
+      assert.ok(gone?.kind === 'neighbor' && gone.change === 'deleted' && gone.neighbor.ip === neighbor.ip);
+      assert.deepEqual(ends, [
+        { kind: 'fdb', change: 'new', entry },
+        { kind: 'fdb', change: 'deleted', entry },
+      ]);
+    },
+  );
 
   inWorld('who watches hears of what others change, and not of its own changes', async (world) => {
     const { node, stranger } = world;
@@ -82,8 +137,12 @@ export function testConduct(inWorld: InWorld): void {
     assert.equal(count('neighbor', 'deleted'), 1);
     const neighbor = heard.find(({ kind }) => kind === 'neighbor');
     const queue = heard.find(({ kind }) => kind === 'queue');
+    const link = heard.findLast(({ kind }) => kind === 'link');
+    assert.deepEqual(link, { kind: 'link', change: 'new', linkIndex: 50 });
+    const route = heard.find((event) => event.kind === 'route' && event.route.protocol === PROTOCOL);
+    assert.ok(route?.kind === 'route' && route.route.destination === hostRoute({}).destination);
     assert.deepEqual(queue, { kind: 'queue', change: 'new', linkIndex: HOST_INDEX });
-    assert.deepEqual(neighbor, { kind: 'neighbor', change: 'new', linkIndex: HOST_INDEX });
+    assert.deepEqual(neighbor, { kind: 'neighbor', change: 'new', neighbor: podNeighbor });
   });
 
   inWorld('a kernel that was closed answers no more', ({ pod }) => {

@@ -106,7 +106,7 @@ export function testRoutes(inWorld: InWorld): void {
     assert.deepEqual(own(node), routes.toSorted(byText));
   });
 
-  inWorld('routes are listed by table and protocol', (world) => {
+  inWorld('routes are listed by table, protocol and link', (world) => {
     const { node } = world;
     createVeth(world);
     const routes = [hostRoute({}), hostRoute({ table: 7010 }), hostRoute({ metric: 9, protocol: 4 })];
@@ -117,6 +117,8 @@ export function testRoutes(inWorld: InWorld): void {
     assert.equal(count({ table: 4242 }), 0);
     assert.equal(count({ protocol: PROTOCOL }), 2);
     assert.equal(count({ protocol: PROTOCOL, table: MAIN_TABLE }), 1);
+    assert.equal(count({ protocol: PROTOCOL, linkIndex: HOST_INDEX }), 2);
+    assert.equal(count({ linkIndex: 1 }), 0);
   });
 
   inWorld('a gateway must be reachable, unless the route says that it is on the link', (world) => {

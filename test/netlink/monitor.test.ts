@@ -27,7 +27,7 @@ void test('each change of a route is told, once', async () => {
   await pause(20);
   assert.deepEqual(
     heard,
-    heard.map(() => ({ kind: 'route', change: 'new' })),
+    heard.map((event) => ({ ...event, kind: 'route', change: 'new' })),
   );
   assert.equal(heard.length, total);
 });

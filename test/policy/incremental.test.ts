@@ -9,7 +9,7 @@ import { compile, openCompiler } from '../../src/policy/compile.ts';
 import type { PolicyPod } from '../../src/policy/objects.ts';
 import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
 import { openRenderer, renderTable } from '../../src/policy/render.ts';
-import { finish } from '../../src/reconcile/work.ts';
+import { atOnce } from '../../src/reconcile/steps.ts';
 import { casesOf, inBatches } from './seeds.ts';
 import { histories } from './worlds.ts';
 
@@ -22,7 +22,7 @@ test(`${CASES} random histories: incremental equals full`, (t) =>
         const compiler = openCompiler();
         const renderer = openRenderer();
         for (const input of history) {
-          const { table } = finish(renderer.render(finish(compiler.compile(input))));
+          const { table } = atOnce(renderer.render(atOnce(compiler.compile(input))));
           assert.deepEqual(sorted(table), sorted(renderTable(compile(input))));
         }
       }),
@@ -34,8 +34,8 @@ test('what no change has touched is the same object', () => {
   fc.assert(
     fc.property(histories(6), ([input]) => {
       const compiler = openCompiler();
-      const before = finish(compiler.compile(input!));
-      const again = finish(compiler.compile({ ...input!, pods: [...input!.pods] }));
+      const before = atOnce(compiler.compile(input!));
+      const again = atOnce(compiler.compile({ ...input!, pods: [...input!.pods] }));
       for (const [index, { ingress, egress }] of before.pods.entries()) {
         assert.equal(again.pods[index]!.ingress, ingress);
         assert.equal(again.pods[index]!.egress, egress);
@@ -62,9 +62,9 @@ test('a pod that comes among others like it is one element more', () => {
   });
   const web = pod('web-1', '10.244.0.2');
   const render = (...pods: PolicyPod[]) =>
-    finish(
+    atOnce(
       renderer.render(
-        finish(
+        atOnce(
           compiler.compile(
             { pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] },
             (one) => one === web,

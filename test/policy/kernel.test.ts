@@ -15,7 +15,7 @@ import { openNftables } from '../../src/nftables/nft.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { evaluate, type FlowVerdict } from '../../src/policy/evaluate.ts';
 import { openRenderer, POLICY_TABLE } from '../../src/policy/render.ts';
-import { finish } from '../../src/reconcile/work.ts';
+import { atOnce } from '../../src/reconcile/steps.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { type OracleWorld, oracleAllows } from './oracle.ts';
@@ -94,7 +94,7 @@ function tallyOf(verdicts: readonly FlowVerdict[]): Tally {
 
 async function check(world: OracleWorld): Promise<void> {
   const compiled = compile(inputOf(world));
-  const { table, outcomes } = finish(openRenderer().render(compiled));
+  const { table, outcomes } = atOnce(openRenderer().render(compiled));
   await nftables.replace(table);
   const before = await nftables.counts(POLICY_TABLE);
   // A port that is used again would belong to a connection that another world allowed.
