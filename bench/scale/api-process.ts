@@ -82,5 +82,8 @@ process.on('message', (order: Order) => {
 process.on('disconnect', () => process.exit());
 
 const access = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as ApiAccess;
-const server = createServer({ key: access.key, cert: access.certificate }, apiListener(api, access.token));
+const server = createServer(
+  { key: access.key, cert: access.certificate },
+  apiListener(api, [{ token: access.token }]),
+);
 server.listen(access.port, '127.0.0.1', () => process.send?.({ id: 0, at: monotonicMs() } satisfies Done));

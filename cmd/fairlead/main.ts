@@ -4,6 +4,7 @@ import { cleanupCommand } from '../../src/cli/cleanup.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { dropsCommand } from '../../src/cli/drops.ts';
+import { installCommand } from '../../src/cli/install.ts';
 import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../src/cli/lab/api.ts';
 import { labDownCommand } from '../../src/cli/lab/down.ts';
 import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
@@ -27,6 +28,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   doctorCommand,
   whyCommand,
   dropsCommand,
+  installCommand,
   policyMatrixCommand,
   policyDiffCommand,
   policyCheckCommand,

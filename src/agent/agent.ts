@@ -29,6 +29,7 @@ import { watchEventLoop } from './event-loop.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { createAgentMetrics } from './metrics.ts';
+import { keepNetworkList, type NetworkListKeeper } from './network-list.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
@@ -47,7 +48,11 @@ const LEGACY_NAT_MS = 1000;
 /** Whatever else is asked for is one: metrics do not grow by what callers invent. */
 const KNOWN_COMMANDS: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']);
 
-export type RunningAgent = { log: Logger; stop: () => Promise<void> };
+export type RunningAgent = {
+  log: Logger;
+  /** Takes list and plugin of the runtime away where Fairlead is being removed; all else stays. */
+  stop: () => Promise<void>;
+};
 
 /** Starts the agent; it serves when this resolves. */
 export async function startAgent(configurationFile: string): Promise<RunningAgent> {
@@ -109,6 +114,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           onForce: () => reporter?.look(),
         });
   stack.defer(() => enforcer?.stop());
+  let list: NetworkListKeeper | undefined;
   enforcer?.drops?.follow((denial) => store.denials?.tell(denial));
   const prober = stack.use(startProber({ intervalSeconds: () => configuration.probes.intervalSeconds, log }));
   const version = versionOf();
@@ -139,6 +145,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       }
       // What the cluster says of nodes leaves the pods of this one as they are.
       if (reasons.some((reason) => reason !== 'cluster')) enforcer?.podsChanged();
+      if (network.readiness.ready) list?.ensure();
       prober.aim(targetsOf(network.reached.overlay?.peers ?? []));
       reporter?.look();
     },
@@ -201,6 +208,15 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   // One more look: a DEL may have been kept just before the socket was there.
   await completePendingDeletions(stateDirectory, handle, log);
   stack.defer(() => void plugins.close());
+  // Only now can a pod be attached, which is what the list says to a kubelet.
+  list = stack.use(
+    keepNetworkList(
+      () => configuration,
+      () => runner.trigger('network list'),
+      log,
+    ),
+  );
+  if (network.readiness.ready) list.ensure();
   const eventLoop = stack.use(watchEventLoop());
   const startedAt = new Date().toISOString();
   const describe = () =>
@@ -215,6 +231,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
       otherProblems: [
         ...(enforcer?.problems ?? []),
         ...(reporter?.problem === undefined ? [] : [reporter.problem]),
+        ...(list?.problems ?? []),
       ],
       prober,
       lastError: errors.last,
@@ -260,7 +277,13 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     readiness: network.readiness,
   });
   const running = stack.move();
-  return { log, stop: () => running.disposeAsync() };
+  return {
+    log,
+    stop: async () => {
+      if ((await store.removal?.isUnderWay()) === true) list?.remove();
+      await running.disposeAsync();
+    },
+  };
 }
 
 function follow(before: Configuration, after: Configuration, log: Logger): void {

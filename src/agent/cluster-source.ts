@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AgentReport } from '../cluster/agent-report.ts';
 import { type AgentReporter, reportAgent } from '../cluster/agent-reporter.ts';
+import { type Removal, watchRemoval } from '../cluster/daemon-set.ts';
 import { type DenialReporter, reportDenials } from '../cluster/denial-report.ts';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
@@ -23,6 +24,8 @@ export type ClusterSource = ClusterStore & {
   denials?: DenialReporter;
   /** Tells the cluster from now on how the agent is, where it wants to know. @param report as it is at any time. */
   reportAgent?(report: () => AgentReport): AgentReporter;
+  /** Absent where nobody could know. */
+  removal?: Removal;
 };
 
 const LEASE = { namespace: 'kube-system', name: 'fairlead-ranges' } as const;
@@ -42,7 +45,7 @@ const AWAIT_RANGE = {
  * @throws FairleadError where the source is configured wrongly; one that does not answer is waited for.
  */
 export function openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource {
-  const { cluster } = configuration();
+  const { cluster, cni } = configuration();
   if (cluster.source === 'directory') return openDirectoryStore(cluster.directory);
   using stack = new DisposableStack();
   const client = stack.use(new KubeClient(readAccess(cluster.kubeconfig)));
@@ -106,6 +109,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
     denials,
+    ...(cni.daemonSet === '' ? {} : { removal: watchRemoval(client, cni.daemonSet, log) }),
     report: (report) => reporter.report(report),
     reportAgent: (report) =>
       reportAgent({

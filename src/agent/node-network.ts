@@ -138,7 +138,10 @@ export class NodeNetwork {
     const { table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
-    const changed = ensureSysctls(nodeSysctls(configuration.podNetwork.map(cidrFamily)));
+    const changed = ensureSysctls(
+      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
+      configuration.paths.sysctlDirectory,
+    );
     for (const { name: sysctl, value, was } of changed)
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
     const { podNetwork } = configuration;

@@ -69,7 +69,7 @@ export type StatusInput = {
   network: NodeNetwork;
   eventLoopDelay: EventLoopDelay;
   policy: PolicyEnforcer['status'] | undefined;
-  /** Of policies, and of telling the cluster. */
+  /** Of policies, of telling the cluster, and of the runtime's network list. */
   otherProblems: readonly string[];
   prober: Pick<Prober, 'reaches' | 'silent' | 'problems'>;
   lastError: LoggedError | undefined;

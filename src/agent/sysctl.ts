@@ -11,7 +11,8 @@ export type Changed = Sysctl & { was: string };
 const FILE = 'settings.json';
 
 const FORWARDING = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
-const IPV6_INTERFACES = '/proc/sys/net/ipv6/conf';
+const FOLDER = '/proc/sys';
+const IPV6_INTERFACES = `${FOLDER}/net/ipv6/conf`;
 
 /** What a node that forwards pods' packets needs, in the order in which it is to be set. */
 export function nodeSysctls(families: readonly IpFamily[]): Sysctl[] {
@@ -35,13 +36,14 @@ function keptAdvertisements(): Sysctl[] {
 
 /**
  * Sets what differs.
+ * @param folder where it is written; what is read is always this process' own.
  * @returns what had to be set, with the value that was there.
  */
-export function ensureSysctls(wanted: readonly Sysctl[]): Changed[] {
+export function ensureSysctls(wanted: readonly Sysctl[], folder: string): Changed[] {
   return wanted.flatMap(({ name, value }) => {
     const was = read(name);
     if (was === value) return [];
-    writeFileSync(pathOf(name), value);
+    writeFileSync(join(folder, pathOf(name)), value);
     return [{ name, value, was }];
   });
 }
@@ -67,12 +69,12 @@ export function rememberedSettings(directory: string): Changed[] {
 /** Those that are still as they were set, last one first: what others changed since is theirs. */
 export function settingsToRestore(directory: string): Changed[] {
   return rememberedSettings(directory)
-    .filter(({ name, value }) => existsSync(pathOf(name)) && read(name) === value)
+    .filter(({ name, value }) => existsSync(join(FOLDER, pathOf(name))) && read(name) === value)
     .toReversed();
 }
 
-export function restoreSetting({ name, was }: Changed): void {
-  writeFileSync(pathOf(name), was);
+export function restoreSetting({ name, was }: Changed, folder: string): void {
+  writeFileSync(join(folder, pathOf(name)), was);
 }
 
 /** Settings alone, and no other file that a name could lead to. */
@@ -84,10 +86,10 @@ function isChanged(value: unknown): value is Changed {
 }
 
 function read(name: string): string {
-  return readFileSync(pathOf(name), 'utf8').trim();
+  return readFileSync(join(FOLDER, pathOf(name)), 'utf8').trim();
 }
 
 /** Names of interfaces may have dots: such a name comes with slashes. */
 function pathOf(name: string): string {
-  return `/proc/sys/${name.includes('/') ? name : name.replaceAll('.', '/')}`;
+  return name.includes('/') ? name : name.replaceAll('.', '/');
 }

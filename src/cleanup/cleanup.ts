@@ -1,5 +1,6 @@
 /** Takes every trace of Fairlead from a node: what carries its marks in the kernel, and its own folders. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Changed, restoreSetting, settingsToRestore } from '../agent/sysctl.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
@@ -22,6 +23,7 @@ export type Traces = {
   /** Settings of the node that are to be again what they were. */
   settings: Changed[];
   folders: string[];
+  files: string[];
 };
 
 export type CleanupPlace = {
@@ -30,7 +32,11 @@ export type CleanupPlace = {
   podNetwork: readonly Cidr[];
   /** Where the former values of settings are kept. */
   stateDirectory: string;
+  /** Where they are written. */
+  sysctlDirectory: string;
   folders: readonly string[];
+  /** Of the container runtime and the host. */
+  files: readonly string[];
 };
 
 /** What there is to remove, whichever backend made it. */
@@ -40,6 +46,7 @@ export async function findTraces({
   podNetwork,
   stateDirectory,
   folders,
+  files,
 }: CleanupPlace): Promise<Traces> {
   const links = kernel.links();
   const own = readOwnState(kernel, links, podNetwork);
@@ -63,6 +70,7 @@ export async function findTraces({
     tables: await presentTables(nftables),
     settings: settingsToRestore(stateDirectory),
     folders: folders.filter((folder) => existsSync(folder)),
+    files: files.filter((file) => existsSync(file)),
   };
 }
 
@@ -72,14 +80,11 @@ export async function findTraces({
  * @returns what could not be removed, one sentence each.
  */
 export async function removeTraces(
-  { operations, tables, settings, folders }: Traces,
-  { kernel, nftables }: CleanupPlace,
+  { operations, tables, settings, folders, files }: Traces,
+  { kernel, nftables, sysctlDirectory }: CleanupPlace,
   tell: (line: string) => void,
 ): Promise<string[]> {
-  const { failures } = applyOperations(kernel, operations);
-  const refused = new Set(failures.map(({ operation }) => operation));
-  for (const operation of operations) if (!refused.has(operation)) tell(describeOperation(operation));
-  const problems = failures.map(({ error }) => error.message);
+  const problems: string[] = [];
   const attempt = async (what: string, remove: () => void | Promise<void>) => {
     try {
       await remove();
@@ -88,16 +93,33 @@ export async function removeTraces(
       problems.push(`${what}: ${String(error)}`);
     }
   };
+  // First, so that no runtime begins a pod meanwhile.
+  for (const file of files) await attempt(`file ${file}`, () => rmSync(file));
+  const { failures } = applyOperations(kernel, operations);
+  const refused = new Set(failures.map(({ operation }) => operation));
+  for (const operation of operations) if (!refused.has(operation)) tell(describeOperation(operation));
+  problems.push(...failures.map(({ error }) => error.message));
   for (const table of tables)
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
-  for (const setting of settings) await attempt(describeSetting(setting), () => restoreSetting(setting));
-  for (const folder of folders) await attempt(`folder ${folder}`, () => rmSync(folder, { recursive: true }));
+  for (const setting of settings)
+    await attempt(describeSetting(setting), () => restoreSetting(setting, sysctlDirectory));
+  for (const folder of folders) await attempt(`folder ${folder}`, () => removeFolder(folder));
   return problems;
 }
 
 /** `net.ipv4.ip_forward is 0 again`. */
 export function describeSetting({ name, was }: Changed): string {
   return `${name} is ${was} again`;
+}
+
+/** In a container the folder itself is a mount of the host's, and stays, empty. */
+function removeFolder(folder: string): void {
+  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!['EBUSY', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
 }
 
 async function presentTables(nftables: Nftables): Promise<TableName[]> {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describeSetting, findTraces, removeTraces } from '../cleanup/cleanup.ts';
 import { readConfigurationFile } from '../config/file.ts';
 import { FairleadError } from '../errors/errors.ts';
+import { installedFiles } from '../install/install.ts';
 import { describeOperation } from '../netlink/operation.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
@@ -25,7 +26,8 @@ export const cleanupCommand: Command = {
     const { config } = options;
     if (typeof config !== 'string')
       throw usageError('cleanup: name the configuration file of the agent: fairlead cleanup --config FILE');
-    const { paths, podNetwork } = readConfigurationFile(config);
+    const configuration = readConfigurationFile(config);
+    const { paths, podNetwork } = configuration;
     if ((await askStatus(join(paths.socketDirectory, 'api.sock')).catch(() => undefined)) !== undefined) {
       throw new FairleadError(
         'FL_CLEANUP',
@@ -39,7 +41,9 @@ export const cleanupCommand: Command = {
       nftables,
       podNetwork,
       stateDirectory: paths.stateDirectory,
+      sysctlDirectory: paths.sysctlDirectory,
       folders: [paths.socketDirectory, paths.stateDirectory],
+      files: installedFiles(configuration),
     };
     const traces = await findTraces(place);
     if (traces.pods > 0 && options['with-pods'] !== true) {
@@ -52,6 +56,7 @@ export const cleanupCommand: Command = {
     if (options['dry-run'] === true) {
       traces.operations.forEach((operation) => tell(describeOperation(operation)));
       for (const { family, name } of traces.tables) tell(`nftables table ${family} ${name}`);
+      traces.files.forEach((file) => tell(`file ${file}`));
       for (const setting of traces.settings) tell(describeSetting(setting));
       traces.folders.forEach((folder) => tell(`folder ${folder}`));
       return EXIT.ok;

@@ -20,8 +20,8 @@ export const doctorCommand: Command = {
   },
   optionHelp: {
     config: 'the configuration file of the agent',
-    plugins: "the container runtime's folder of plugins (/opt/cni/bin)",
-    networks: "the container runtime's folder of networks (/etc/cni/net.d)",
+    plugins: "the container runtime's folder of plugins (/opt/cni/bin); default cni.binDirectory",
+    networks: "the container runtime's folder of networks (/etc/cni/net.d); default cni.confDirectory",
     output: 'json: the findings, for programs',
   },
   positionals: [0, 0],
@@ -30,12 +30,15 @@ export const doctorCommand: Command = {
       throw usageError('doctor: name the configuration file of the agent: fairlead doctor --config FILE');
     if (typeof plugins !== typeof networks)
       throw usageError('doctor: give both --plugins and --networks, or neither');
-    const { paths, podNetwork } = readConfigurationFile(config);
+    const { paths, podNetwork, cni } = readConfigurationFile(config);
     const status = await askStatus(join(paths.socketDirectory, 'api.sock'));
     using kernel = openKernel();
     const findings: Finding[] = [];
-    const runtime =
-      typeof plugins === 'string' && typeof networks === 'string' ? { runtime: { plugins, networks } } : {};
+    const folders = {
+      plugins: typeof plugins === 'string' ? plugins : cni.binDirectory,
+      networks: typeof networks === 'string' ? networks : cni.confDirectory,
+    };
+    const runtime = folders.plugins !== '' && folders.networks !== '' ? { runtime: folders } : {};
     await examine({ status, kernel, podNetwork, ...runtime }, (finding) => {
       findings.push(finding);
       if (output !== 'json') process.stdout.write(`${formatFinding(finding)}\n`);

@@ -1,4 +1,6 @@
 /** The configuration as typed values, and what a change of it means. */
+
+import type { ListSettings } from '../install/network-list.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { LogSettings } from '../log/logger.ts';
@@ -26,7 +28,16 @@ export type Configuration = {
     assignRanges: 'auto' | 'never';
     serviceNetwork: readonly Cidr[];
   };
-  paths: { socketDirectory: string; stateDirectory: string };
+  paths: { socketDirectory: string; stateDirectory: string; sysctlDirectory: string };
+  /** Files of the container runtime; empty folders are left alone. */
+  cni: Pick<ListSettings, 'networkName' | 'listVersion' | 'capabilities'> & {
+    binDirectory: string;
+    confDirectory: string;
+    fileName: string;
+    /** A name, or `namespace/name`. */
+    daemonSet: string;
+  };
+  host: { systemdDirectory: string; networkManagerDirectory: string };
   resyncSeconds: number;
   policy: { events: boolean };
   probes: { intervalSeconds: number };

@@ -1,4 +1,5 @@
 /** Every configuration key: the one source of the parser, the JSON schema and docs/configuration.md. */
+import { CAPABILITIES, LIST_VERSIONS } from '../install/network-list.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.ts';
 
 export type KeyType =
@@ -6,6 +7,8 @@ export type KeyType =
   | { type: 'integer'; minimum: number; maximum: number }
   | { type: 'text'; pattern?: string; patternHint?: string }
   | { type: 'choice'; of: readonly string[] }
+  /** Any number of words, each once. */
+  | { type: 'choices'; of: readonly string[] }
   /** `auto`, or a number in the range. */
   | { type: 'auto-or-integer'; minimum: number; maximum: number }
   | { type: 'ranges' }
@@ -21,6 +24,11 @@ export type Key = KeyType & {
 
 const SOCKETS = 'the sockets are opened once, at the start';
 const SOURCE = 'the nodes are watched from the start';
+/** A path of the host, or nothing. */
+const FOLDER = {
+  pattern: '^$|^/.*[^/]$',
+  patternHint: 'write an absolute path, without a slash at the end',
+} as const;
 const IDENTITY = 'who the node is cannot change while it runs';
 
 export const KEYS: readonly Key[] = [
@@ -190,6 +198,89 @@ export const KEYS: readonly Key[] = [
     reload: { restart: SOCKETS },
   },
   {
+    path: 'paths.sysctlDirectory',
+    type: 'text',
+    ...FOLDER,
+    default: '/proc/sys',
+    doc: 'Directory through which settings of the kernel are written. A container sees `/proc/sys` read-only: there it is a mount of the host’s.',
+    reload: 'live',
+  },
+  {
+    path: 'cni.binDirectory',
+    type: 'text',
+    ...FOLDER,
+    default: '',
+    doc: 'Folder of the container runtime into which `fairlead install` puts the plugin: `/opt/cni/bin`. Empty: nothing is installed.',
+    reload: 'live',
+  },
+  {
+    path: 'cni.confDirectory',
+    type: 'text',
+    ...FOLDER,
+    default: '',
+    doc: 'Folder of the container runtime into which the agent writes the network list as soon as it can take pods: `/etc/cni/net.d`. Empty: none is written.',
+    reload: 'live',
+  },
+  {
+    path: 'cni.fileName',
+    type: 'text',
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,100}\\.conflist$',
+    patternHint: 'write a file name that ends in .conflist',
+    default: '10-fairlead.conflist',
+    doc: 'Name of that file. Runtimes take the first one of the folder by name.',
+    reload: 'live',
+  },
+  {
+    path: 'cni.networkName',
+    type: 'text',
+    pattern: '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$',
+    patternHint: 'begin with a letter or digit, and go on with these, dots, dashes or underscores',
+    default: 'fairlead',
+    doc: 'Name of the network in the list. Pods that run keep the one that they were attached under.',
+    reload: 'live',
+  },
+  {
+    path: 'cni.listVersion',
+    type: 'choice',
+    of: LIST_VERSIONS,
+    default: '1.0.0',
+    doc: 'Version of the CNI specification in the list. `1.1.0` where the runtime knows it (containerd 2): then it calls STATUS and GC too.',
+    reload: 'live',
+  },
+  {
+    path: 'cni.capabilities',
+    type: 'choices',
+    of: CAPABILITIES,
+    default: [...CAPABILITIES],
+    doc: 'What the runtime may hand on: without `portMappings` a `hostPort` is silently nothing.',
+    reload: 'live',
+  },
+  {
+    path: 'cni.daemonSet',
+    type: 'text',
+    pattern: '^$|^([a-z0-9-]{1,63}/)?[a-z0-9][a-z0-9.-]{0,252}$',
+    patternHint: 'write a name, or namespace/name',
+    default: '',
+    doc: 'The DaemonSet that this agent belongs to: its name, or `namespace/name`; the namespace is else that of the agent’s pod. An agent that is told to stop because it is being removed takes list and plugin away. Empty: they stay.',
+    reload: { restart: SOURCE },
+  },
+  {
+    path: 'host.systemdDirectory',
+    type: 'text',
+    ...FOLDER,
+    default: '',
+    doc: 'Folder into which `fairlead install` puts settings that make systemd-networkd leave our devices, routes and rules alone: `/etc/systemd`. Empty: none.',
+    reload: 'live',
+  },
+  {
+    path: 'host.networkManagerDirectory',
+    type: 'text',
+    ...FOLDER,
+    default: '',
+    doc: 'The same for NetworkManager: `/etc/NetworkManager/conf.d`. Empty: none.',
+    reload: 'live',
+  },
+  {
     path: 'resyncSeconds',
     type: 'integer',
     minimum: 1,
@@ -240,3 +331,10 @@ export const KEYS: readonly Key[] = [
     reload: 'live',
   },
 ];
+
+/** @throws TypeError for a key that there is not, which is a mistake of the program. */
+export function defaultValue(path: string): unknown {
+  const key = KEYS.find((candidate) => candidate.path === path);
+  if (key === undefined) throw new TypeError(`there is no key ${path}`);
+  return key.default;
+}

@@ -57,6 +57,8 @@ function schemaOf(key: Key): Schema {
       return { type: 'string', ...(key.pattern === undefined ? {} : { pattern: key.pattern }) };
     case 'choice':
       return { enum: key.of };
+    case 'choices':
+      return { type: 'array', items: { enum: key.of } };
     case 'ranges':
       return { oneOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] };
     case 'addresses':
@@ -76,6 +78,8 @@ function typeText(key: Key): string {
       return 'text';
     case 'choice':
       return key.of.map((word) => `\`${word}\``).join(', ');
+    case 'choices':
+      return `a list of ${key.of.map((word) => `\`${word}\``).join(', ')}`;
     case 'ranges':
       return 'a range, or a list of them';
     case 'addresses':

@@ -25,6 +25,8 @@ export function checkValue(key: Key, value: unknown): Checked {
       return { value };
     case 'choice':
       return checkChoice(key.of, value);
+    case 'choices':
+      return checkChoices(key.of, value);
     case 'ranges':
       return checkRanges(Array.isArray(value) ? value : [value], key.path === 'podNetwork');
     case 'addresses':
@@ -40,6 +42,15 @@ function checkChoice(of: readonly string[], value: unknown): Checked {
     value,
     `write one of ${of.join(', ')}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`,
   );
+}
+
+function checkChoices(of: readonly string[], value: unknown): Checked {
+  if (!Array.isArray(value)) return wrong(value, `write a list of ${of.join(', ')}`);
+  for (const word of value as unknown[]) {
+    const checked = checkChoice(of, word);
+    if ('problem' in checked) return checked;
+  }
+  return { value: of.filter((word) => value.includes(word)) };
 }
 
 /** @param needsOne as the pod network does. */

@@ -1,7 +1,8 @@
 /** Whether the container runtime of the node would find the plugin, and take our list. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { broken, type Finding, fine } from './finding.ts';
+import { namesPlugin, PLUGIN_NAME, runtimeLists } from '../install/network-list.ts';
+import { broken, doubtful, type Finding, fine } from './finding.ts';
 
 /** @param plugins and @param networks the runtime's folders. */
 export function examineRuntime(plugins: string, networks: string): Finding[] {
@@ -13,21 +14,31 @@ export function examineRuntime(plugins: string, networks: string): Finding[] {
         'name the folder of your runtime with --networks',
       ),
     ];
-  const lists = readdirSync(networks)
-    .filter((name) => /\.(conflist|conf|json)$/.test(name))
-    .toSorted();
+  const lists = runtimeLists(readdirSync(networks));
   const [first] = lists;
-  const ours = lists.filter((name) => readText(join(networks, name)).includes('"fairlead-cni"'));
-  const plugin = join(plugins, 'fairlead-cni');
+  const ours = lists.filter((name) => namesPlugin(readText(join(networks, name))));
+  const plugin = join(plugins, PLUGIN_NAME);
+  const loopback = join(plugins, 'loopback');
   return [
     existsSync(plugin)
       ? fine('plugin', plugin)
-      : broken('plugin', `${plugin} is missing`, 'copy it there from the image, or let the agent install it'),
+      : broken(
+          'plugin',
+          `${plugin} is missing`,
+          'set cni.binDirectory and run fairlead install, or copy it there from the image',
+        ),
+    existsSync(loopback)
+      ? fine('loopback plugin', loopback)
+      : doubtful(
+          'loopback plugin',
+          `${loopback} is missing, and runtimes before containerd 2 call it for every pod`,
+          'install containernetworking-plugins or kubernetes-cni',
+        ),
     ours.length === 0
       ? broken(
           'network list',
           `none of ${lists.join(', ') || 'nothing'} in ${networks} names fairlead-cni`,
-          'install the list; docs/runtimes.md has it',
+          'the agent writes it where cni.confDirectory names this folder, once it can take pods; docs/runtimes.md has it',
         )
       : first === ours[0]
         ? fine('network list', join(networks, ours[0]!))

@@ -20,6 +20,8 @@ export const ERROR_CODES = {
   FL_NFT: 'nft refused a ruleset or cannot be run',
   FL_SOCKET_IN_USE: 'another agent serves the socket',
   FL_USAGE: 'the command line is used wrongly',
+  FL_IMAGE: 'the container image cannot be assembled',
+  FL_INSTALL: 'a file of the host cannot be written',
   FL_LAB: 'the lab cannot do what was asked',
   FL_IP_SYNTAX: 'a text is not an IP address',
   FL_CIDR_SYNTAX: 'a text is not an IP range in prefix notation',

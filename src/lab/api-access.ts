@@ -15,6 +15,8 @@ export type ApiAccess = {
   /** On the machine's loopback. */
   port: number;
   token: string;
+  /** That of the agents, who may do less. */
+  agentToken: string;
   /** PEM. */
   certificate: string;
   /** PEM. */
@@ -37,16 +39,18 @@ export function createAccess(plan: LabPlan, port: number): ApiAccess {
   const names = ['localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
   const ips = [parseIp('127.0.0.1'), parseIp('::1'), ...gatewaysOf(plan)];
   const pair = selfSignedCertificate(`fairlead-lab-${plan.options.name}`, { names, ips }, Date.now());
-  const access = { port, token: randomBytes(24).toString('hex'), ...pair };
+  const newToken = () => randomBytes(24).toString('hex');
+  const access = { port, token: newToken(), agentToken: newToken(), ...pair };
   writeJson(paths.access, access);
   return access;
 }
 
 /**
  * @param inside for use in the lab's namespaces, by the address of the underlay's router; else for the machine.
+ * @param as who it is for: one who may do everything, or an agent.
  * @throws FairleadError where the lab has no API.
  */
-export function labKubeconfig(plan: LabPlan, inside: boolean): string {
+export function labKubeconfig(plan: LabPlan, inside: boolean, as: 'token' | 'agentToken' = 'token'): string {
   const { name } = plan.options;
   const access = readAccess(name);
   if (access === undefined)
@@ -57,12 +61,14 @@ export function labKubeconfig(plan: LabPlan, inside: boolean): string {
   const gateway = gatewaysOf(plan)[0]!;
   const host = gateway.includes(':') ? `[${gateway}]` : gateway;
   const server = inside ? `https://${host}:${INSIDE_PORT}` : `https://127.0.0.1:${access.port}`;
-  return kubeconfig(name, server, access.certificate, access.token);
+  return kubeconfig(name, server, access.certificate, access[as]);
 }
 
 /** For the agents of the lab's nodes. */
 export function writeKubeconfig(plan: LabPlan): void {
-  writeFileSync(apiPaths(plan.options.name).kubeconfig, labKubeconfig(plan, true), { mode: 0o600 });
+  writeFileSync(apiPaths(plan.options.name).kubeconfig, labKubeconfig(plan, true, 'agentToken'), {
+    mode: 0o600,
+  });
 }
 
 function gatewaysOf(plan: LabPlan): Ip[] {

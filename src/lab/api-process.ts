@@ -1,8 +1,10 @@
 /** The process of a lab's API: it serves the objects, and runs the lab's pods from them. */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:https';
+import { valuesWithEvents } from '../chart/chart.ts';
 import { FairleadError } from '../errors/errors.ts';
 import { createLogger } from '../log/logger.ts';
+import { agentGrants } from './agent-account.ts';
 import type { Api } from './api/api.ts';
 import { LASTING_NAMESPACES } from './api/delete.ts';
 import { openStore } from './api/journal.ts';
@@ -40,7 +42,10 @@ export async function serveLabApi(name: string): Promise<never> {
     ensureObject(api, 'Namespace', { metadata: { name: namespace } });
   mirrorNodes(plan, api);
   runPods(plan, api, logger);
-  const listener = apiListener(api, access.token);
+  const listener = apiListener(api, [
+    { token: access.token },
+    { token: access.agentToken, grants: agentGrants(valuesWithEvents(true)) },
+  ]);
   const { key, certificate: cert } = access;
   await Promise.all(
     [{ port: INSIDE_PORT }, { fd: LOOPBACK_FD }].map(async (where) => {

@@ -93,8 +93,8 @@ test('status: what is served, how peers are reached, what is wrong, and how it e
   assert.match(stdout, /node {9}node-1 /);
   assert.match(stdout, /ranges {7}10\.244\.0\.0\/24\n/);
   assert.match(stdout, /MTU of pods {2}1450\n/);
-  assert.match(stdout, /node-2 +192\.168\.2\.2 +10\.244\.1\.0\/24 +VXLAN to 192\.168\.2\.2\n/);
-  assert.match(stdout, /node-3 +192\.168\.1\.3 +10\.244\.2\.0\/24 +direct via 192\.168\.1\.3\n/);
+  assert.match(stdout, /node-2 +192\.168\.2\.2 +10\.244\.1\.0\/24 +VXLAN to 192\.168\.2\.2 /);
+  assert.match(stdout, /node-3 +192\.168\.1\.3 +10\.244\.2\.0\/24 +direct via 192\.168\.1\.3 /);
   assert.match(stdout, /No problems\./);
   const json = JSON.parse((await ask('-o', 'json')).stdout) as { node: string };
   assert.equal(json.node, 'node-1');

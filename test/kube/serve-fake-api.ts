@@ -1,7 +1,9 @@
 /**
  * A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. With the
- * argument `without-reports` agents may not tell how they are.
+ * argument `without-reports` agents may not tell how they are. A line `delete COLLECTION NAME` on its input deletes an
+ * object.
  */
+import { createInterface } from 'node:readline';
 import { FakeApi, nodeObject } from './fake-api.ts';
 
 const api = await FakeApi.start();
@@ -22,4 +24,10 @@ api.put(
   '/api/v1/nodes',
   nodeObject('thief', ['10.244.0.0/25'], { metadata: { creationTimestamp: '2026-02-02T00:00:00Z' } }),
 );
+api.put('/apis/apps/v1/namespaces/kube-system/daemonsets', { metadata: { name: 'fairlead' } });
+createInterface(process.stdin).on('line', (line) => {
+  const [, collection = '', name = ''] = line.split(' ');
+  api.delete(collection, name);
+  console.log('deleted');
+});
 console.log(api.port);

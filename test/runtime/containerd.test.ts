@@ -10,7 +10,7 @@ import { nodePaths, readPods } from '../../src/lab/state.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
-import { startContainerd } from './containerd.ts';
+import { startContainerd, writeNetworkList } from './containerd.ts';
 import type { Sandbox } from './cri.ts';
 import { cannotRun } from './host.ts';
 import { FETCH, fetchPage, IMAGE, PAGE } from './image.ts';
@@ -26,7 +26,8 @@ describe('containerd', { skip: reason ?? false }, async () => {
   const other = readPods(plan.options.name)[0]!;
   const place = await openWorkplace('containerd');
   after(() => place.clear());
-  const runtime = await startContainerd(plan, node, place);
+  writeNetworkList(plan, node, place);
+  const runtime = await startContainerd(node, place);
   const { cri } = runtime;
   const sleeper = { image: IMAGE, command: ['/bin/sleep', '100000'] };
   let count = 0;

@@ -1,7 +1,7 @@
 /** containerd on a node of a lab, with folders and a socket of its own. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { namespacePath } from '../../src/lab/namespaces.ts';
 import { networkConfiguration } from '../../src/lab/pods.ts';
@@ -13,24 +13,29 @@ import type { Workplace } from './workplace.ts';
 
 export type Containerd = {
   cri: Cri;
+  /** Imports an archive of images. @returns what ctr says of it. */
+  load: (archive: string) => string;
   run: (sandbox: Sandbox) => Promise<string>;
   start: () => Promise<void>;
   /** At once, as a crash. Its containers go on. */
   kill: () => Promise<void>;
 };
 
-export async function startContainerd(plan: LabPlan, node: LabNode, place: Workplace): Promise<Containerd> {
-  const at = (name: string) => join(place.path, name);
-  const socket = at('containerd.sock');
-  mkdirSync(at('networks'));
+/** The list by which it finds the plugin of a lab's node. */
+export function writeNetworkList(plan: LabPlan, node: LabNode, place: Workplace): void {
   const plugin = {
     ...networkConfiguration(plan, node.name),
     capabilities: { portMappings: true, bandwidth: true, 'io.kubernetes.cri.pod-annotations': true },
   };
   writeFileSync(
-    join(at('networks'), '10-fairlead.conflist'),
+    join(place.networks, '10-fairlead.conflist'),
     JSON.stringify({ cniVersion: '1.0.0', name: 'fairlead', plugins: [plugin] }),
   );
+}
+
+export async function startContainerd(node: LabNode, place: Workplace): Promise<Containerd> {
+  const at = (name: string) => join(place.path, name);
+  const socket = at('containerd.sock');
   writeFileSync(at('config.toml'), configurationOf(place, socket));
   let process: ChildProcess | undefined;
   const cri = openCri(socket);
@@ -44,23 +49,13 @@ export async function startContainerd(plan: LabPlan, node: LabNode, place: Workp
     await until('containerd serves', () => cri.version().then(Boolean, () => false));
   };
   await start();
-  execFileSync(
-    'ctr',
-    [
-      '--address',
-      socket,
-      '--namespace',
-      'k8s.io',
-      'images',
-      'import',
-      '--snapshotter',
-      'native',
-      buildImage(place.path),
-    ],
-    { stdio: 'ignore' },
-  );
+  const ctr = (...args: string[]) =>
+    execFileSync('ctr', ['--address', socket, '--namespace', 'k8s.io', ...args], { encoding: 'utf8' });
+  const load = (archive: string) => ctr('images', 'import', '--snapshotter', 'native', archive);
+  load(buildImage(place.path));
   return {
     cri,
+    load,
     run: (sandbox) => cri.runSandbox({ ...sandbox, cgroup: `/${place.cgroup}` }),
     start,
     kill: async () => {
@@ -76,7 +71,7 @@ export async function startContainerd(plan: LabPlan, node: LabNode, place: Workp
  * `restrict_oom_score_adj`: without CAP_SYS_RESOURCE nobody may lower it. The snapshotter that needs no file system of
  * its own. Plugins that look for one are left out.
  */
-function configurationOf({ path, plugins }: Workplace, socket: string): string {
+function configurationOf({ path, plugins, networks }: Workplace, socket: string): string {
   return `version = 2
 root = "${path}/root"
 state = "${path}/state"
@@ -101,6 +96,6 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
       Root = "${path}/runc"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "${plugins}"
-    conf_dir = "${path}/networks"
+    conf_dir = "${networks}"
 `;
 }

@@ -11,7 +11,29 @@ export type Sandbox = {
   ports?: readonly PortMapping[];
   annotations?: Readonly<Record<string, string>>;
   cgroup?: string;
+  /** Shares the network of the node. */
+  hostNetwork?: boolean;
+  /** Folder for what its containers write: `NAME.log`. */
+  logs?: string;
 };
+
+/** A container as a kubelet describes it, with the restrictions of one that is not privileged. */
+export type ContainerSpec = {
+  name: string;
+  image: string;
+  command?: readonly string[];
+  args?: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  mounts?: readonly { from: string; to: string; readOnly?: boolean; hostToContainer?: boolean }[];
+  security?: {
+    add: readonly string[];
+    drop: readonly string[];
+    readOnlyRoot: boolean;
+    noNewPrivileges: boolean;
+  };
+};
+
+export type ContainerState = { running: boolean; exitCode: number; reason: string };
 
 export class CriError extends Error {}
 
@@ -35,16 +57,19 @@ export function openCri(socketPath: string) {
     },
 
     /** Creates and starts a container. @returns its id. */
-    runContainer: async (
-      sandboxId: string,
-      sandbox: Sandbox,
-      { name, image, command }: { name: string; image: string; command: readonly string[] },
-    ) => {
-      const config = { 1: { 1: name }, 2: { 1: image }, 3: command, 11: `${name}.log` };
+    runContainer: async (sandboxId: string, sandbox: Sandbox, spec: ContainerSpec) => {
+      const config = containerConfig(spec, sandbox);
       const created = await call('CreateContainer', { 1: sandboxId, 2: config, 3: sandboxConfig(sandbox) });
       const id = created.text(1);
       await call('StartContainer', { 1: id });
       return id;
+    },
+
+    stopContainer: (id: string) => call('StopContainer', { 1: id, 2: 10 }),
+
+    containerState: async (id: string): Promise<ContainerState> => {
+      const status = (await call('ContainerStatus', { 1: id })).message(1);
+      return { running: status.number(3) === RUNNING, exitCode: status.number(7), reason: status.text(10) };
     },
 
     /** What the command prints. @throws CriError when it fails. */
@@ -64,17 +89,71 @@ function sandboxConfig({
   ports = [],
   annotations = {},
   cgroup,
+  hostNetwork,
+  logs,
 }: Sandbox): Message {
   return {
     1: { 1: name, 2: `uid-of-${name}`, 3: namespace },
-    2: name,
+    // Who shares the node's network has its name too.
+    2: hostNetwork === true ? undefined : name,
+    3: logs,
     5: ports.map(({ protocol, containerPort, hostPort }) => ({
       1: protocol === 'udp' ? 1 : 0,
       2: containerPort,
       3: hostPort,
     })),
     7: Object.entries(annotations).map(([key, value]) => ({ 1: key, 2: value })),
-    8: { 1: cgroup },
+    8: { 1: cgroup, ...(hostNetwork === true ? { 2: { 1: NAMESPACES_OF_NODE } } : {}) },
+  };
+}
+
+/** NamespaceOption with the network of the node (NODE is 2), and process ids of the container's own. */
+const NAMESPACES_OF_NODE: Message = { 1: 2, 2: 1 };
+const RUNNING = 1;
+const HOST_TO_CONTAINER = 1;
+const RUNTIME_DEFAULT: Message = { 1: 0 };
+
+/** What kubelets hide from containers that are not privileged, and let them only read (kubernetes, pkg/securitycontext). */
+const MASKED = [
+  '/proc/acpi',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/sys/firmware',
+];
+const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
+
+function containerConfig(spec: ContainerSpec, { hostNetwork }: Sandbox): Message {
+  const { name, image, command = [], args = [], env = {}, mounts = [], security } = spec;
+  return {
+    1: { 1: name },
+    2: { 1: image },
+    3: command,
+    4: args,
+    6: Object.entries(env).map(([key, value]) => ({ 1: key, 2: value })),
+    7: mounts.map(({ from, to, readOnly, hostToContainer }) => ({
+      1: to,
+      2: from,
+      3: readOnly === true ? 1 : 0,
+      5: hostToContainer === true ? HOST_TO_CONTAINER : 0,
+    })),
+    11: `${name}.log`,
+    ...(security === undefined
+      ? {}
+      : {
+          15: {
+            2: {
+              1: { 1: security.add, 2: security.drop },
+              ...(hostNetwork === true ? { 3: NAMESPACES_OF_NODE } : {}),
+              7: security.readOnlyRoot ? 1 : 0,
+              11: security.noNewPrivileges ? 1 : 0,
+              13: MASKED,
+              14: READ_ONLY,
+              15: RUNTIME_DEFAULT,
+            },
+          },
+        }),
   };
 }
 

@@ -2,7 +2,7 @@
 import { setInterval } from 'node:timers';
 import { nodePaths, requireLab } from '../../src/lab/state.ts';
 import { askStatus } from '../../src/status/ask.ts';
-import { startContainerd } from './containerd.ts';
+import { startContainerd, writeNetworkList } from './containerd.ts';
 import { IMAGE } from './image.ts';
 import { setUpPodman } from './podman.ts';
 import { openWorkplace } from './workplace.ts';
@@ -10,7 +10,8 @@ import { openWorkplace } from './workplace.ts';
 const plan = requireLab(process.argv[2]!);
 const node = plan.nodes[0]!;
 const places = [await openWorkplace('containerd'), await openWorkplace('podman')] as const;
-const runtime = await startContainerd(plan, node, places[0]);
+writeNetworkList(plan, node, places[0]);
+const runtime = await startContainerd(node, places[0]);
 const sandbox = { name: 'left' };
 const sandboxId = await runtime.run(sandbox);
 await runtime.cri.runContainer(sandboxId, sandbox, {

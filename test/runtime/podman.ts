@@ -1,6 +1,6 @@
 /** podman on a node of a lab, with folders of its own and CNI as its network backend. */
 import { type ChildProcess, execFile } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { namespacePath } from '../../src/lab/namespaces.ts';
@@ -14,14 +14,13 @@ export type Podman = (...command: readonly string[]) => Promise<string> & { chil
 
 export async function setUpPodman(plan: LabPlan, node: LabNode, place: Workplace): Promise<Podman> {
   const at = (name: string) => join(place.path, name);
-  mkdirSync(at('networks'));
   noteNamespaces(place);
   const plugin = {
     ...networkConfiguration(plan, node.name),
     capabilities: { portMappings: true, bandwidth: true, ips: true, mac: true },
   };
   writeFileSync(
-    join(at('networks'), '10-fairlead.conflist'),
+    join(place.networks, '10-fairlead.conflist'),
     JSON.stringify({ cniVersion: '0.4.0', name: 'fairlead', plugins: [plugin] }),
   );
   // Without CAP_SYS_RESOURCE no limit can be raised: default_ulimits asks for none. Locks in shared memory, the usual
@@ -42,7 +41,7 @@ runc = ["${place.runc}"]
 [network]
 network_backend = "cni"
 cni_plugin_dirs = ["${place.plugins}"]
-network_config_dir = "${at('networks')}"
+network_config_dir = "${place.networks}"
 `,
   );
   writeFileSync(at('policy.json'), '{ "default": [{ "type": "insecureAcceptAnything" }] }');

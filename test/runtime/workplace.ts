@@ -23,6 +23,8 @@ export type Workplace = {
   path: string;
   /** The folder of plugins: our own, and `loopback`, which runtimes call beside it. */
   plugins: string;
+  /** The folder of network lists. */
+  networks: string;
   /** A program that is runc with a state of its own: its usual folder is the machine's. */
   runc: string;
   /** Below the root of every hierarchy. */
@@ -40,7 +42,9 @@ export async function openWorkplace(runtime: string): Promise<Workplace> {
   const name = `${PREFIX}${process.pid}-${runtime}`;
   const path = join(FOLDER, name);
   const plugins = join(path, 'plugins');
+  const networks = join(path, 'networks');
   mkdirSync(plugins, { recursive: true });
+  mkdirSync(networks);
   symlinkSync(PLUGIN, join(plugins, 'fairlead-cni'));
   symlinkSync('/usr/lib/cni/loopback', join(plugins, 'loopback'));
   const runc = join(path, 'runc.sh');
@@ -48,6 +52,7 @@ export async function openWorkplace(runtime: string): Promise<Workplace> {
   return {
     path,
     plugins,
+    networks,
     runc,
     cgroup: name,
     namespaces: () => notedNamespaces(path),

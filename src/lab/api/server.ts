@@ -2,6 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Answer, Api } from './api.ts';
+import { attemptOf, type Grant, refusalOf, rulesFor } from './authorize.ts';
 import { readBody } from './body.ts';
 import { deleteCollection, deleteObject } from './delete.ts';
 import { discover } from './discovery.ts';
@@ -17,10 +18,17 @@ import { createObject, patchObject, replaceObject } from './write.ts';
 /** With an `@`, as the client writes it, its own parser of media types refuses the answer. */
 const OPENAPI_PROTOBUF = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
-/** @param token what a client must show; without, anybody is served. */
-export function apiListener(api: Api, token?: string): RequestListener {
+export type Account = {
+  /** What it shows. */
+  token: string;
+  /** Absent: it may do everything. */
+  grants?: readonly Grant[];
+};
+
+/** @param accounts without any, everybody is served. */
+export function apiListener(api: Api, accounts: readonly Account[] = []): RequestListener {
   return (request, response) => {
-    answer(api, token, request, response).catch((error: unknown) => {
+    answer(api, accounts, request, response).catch((error: unknown) => {
       const { code, body } = failureStatus(error);
       if (response.headersSent) response.destroy();
       else send(request, response, code, body);
@@ -30,14 +38,15 @@ export function apiListener(api: Api, token?: string): RequestListener {
 
 async function answer(
   api: Api,
-  token: string | undefined,
+  accounts: readonly Account[],
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const url = new URL(request.url ?? '/', 'http://api');
   const path = url.pathname.length > 1 ? url.pathname.replace(/\/$/, '') : '/';
   if (/^\/(healthz|livez|readyz)$/.test(path)) return send(request, response, 200, 'ok');
-  authenticate(request, token);
+  const account = authenticate(request, accounts);
+  authorize(account, request.method ?? 'GET', path, url.searchParams);
   const served = discover(path) ?? openapi(path);
   if (served !== undefined && request.method === 'GET') return send(request, response, 200, served);
   if (path === '/openapi/v2') return sendOpenapiV2(request, response);
@@ -123,12 +132,28 @@ function watch(
   response.on('close', () => opened[Symbol.dispose]());
 }
 
-function authenticate(request: IncomingMessage, token: string | undefined): void {
-  if (token === undefined) return;
+function authenticate(request: IncomingMessage, accounts: readonly Account[]): Account | undefined {
   const said = Buffer.from(request.headers.authorization ?? '');
-  const wanted = Buffer.from(`Bearer ${token}`);
-  if (said.length !== wanted.length || !timingSafeEqual(said, wanted))
+  const account = accounts.find(({ token }) => {
+    const wanted = Buffer.from(`Bearer ${token}`);
+    return said.length === wanted.length && timingSafeEqual(said, wanted);
+  });
+  if (account === undefined && accounts.length > 0)
     throw new ApiFailure('Unauthorized', "Unauthorized: use the kubeconfig of 'fairlead lab kubeconfig'");
+  return account;
+}
+
+/** @throws ApiFailure for what the account's roles do not allow. */
+function authorize(
+  account: Account | undefined,
+  method: string,
+  path: string,
+  search: URLSearchParams,
+): void {
+  const watches = ['true', '1'].includes(search.get('watch') ?? '');
+  const attempt = account?.grants === undefined ? undefined : attemptOf(method, path, watches);
+  if (attempt !== undefined && rulesFor(attempt, account?.grants ?? []).length === 0)
+    throw new ApiFailure('Forbidden', refusalOf(attempt));
 }
 
 function openapi(path: string): object | undefined {

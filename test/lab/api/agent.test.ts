@@ -47,7 +47,7 @@ test('agents that know the cluster by the API alone serve the same pods, and tel
   const plan = await startLab({ api: true, pods: 1 });
   const { name } = plan.options;
   const file = join(labDirectory(name), 'agents.kubeconfig');
-  writeFileSync(file, labKubeconfig(plan, true), { mode: 0o600 });
+  writeFileSync(file, labKubeconfig(plan, true, 'agentToken'), { mode: 0o600 });
   for (const node of plan.nodes) {
     killAgent(node);
     const { configuration } = nodePaths(name, node.name);

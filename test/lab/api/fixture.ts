@@ -42,7 +42,9 @@ export async function serveApi(
     logs: () => undefined,
   };
   if (options.store === undefined) ensureObject(api, 'Namespace', { metadata: { name: 'default' } });
-  const server = createServer(apiListener(api, options.token));
+  const server = createServer(
+    apiListener(api, options.token === undefined ? [] : [{ token: options.token }]),
+  );
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
   after(() => {
     server.closeAllConnections();
