@@ -22,6 +22,8 @@ import { parseBandwidthNames } from '../pod/bandwidth-record.ts';
 export type LiveAttachment = Attachment & { linkIndex: number };
 
 export type AttachmentTable = {
+  /** Whether links were read at all: until then nobody knows what is attached, and none is not none. */
+  isRead: boolean;
   readonly live: Map<string, LiveAttachment>;
   /** Links that were given up and wait for their deletion, and the addresses that nobody gets before it. */
   readonly doomed: Map<number, readonly Ip[]>;
@@ -36,7 +38,7 @@ export type Reading = {
 };
 
 export function createAttachmentTable(): AttachmentTable {
-  return { live: new Map(), doomed: new Map(), history: EMPTY_HISTORY };
+  return { isRead: false, live: new Map(), doomed: new Map(), history: EMPTY_HISTORY };
 }
 
 export function findAttachment(table: AttachmentTable, key: AttachmentKey): LiveAttachment | undefined {
@@ -53,6 +55,7 @@ export function takenAddresses(table: AttachmentTable): Set<Ip> {
 
 /** Makes the table agree with the links, dumped just now. */
 export function readLinks(table: AttachmentTable, links: readonly Link[]): Reading {
+  table.isRead = true;
   const garbage: number[] = [];
   const found = new Map<string, LiveAttachment>();
   for (const link of links) {

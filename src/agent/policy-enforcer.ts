@@ -182,8 +182,8 @@ export class PolicyEnforcer {
   async #enforce(): Promise<void> {
     const { source, table, track, conntrack, log } = this.#options;
     const { state } = source;
-    // An agent that has just started knows nothing: what its predecessor enforced stays.
-    if (state === undefined) return;
+    // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
+    if (state === undefined || !table.isRead) return;
     const live = [...table.live.values()];
     const attached = JSON.stringify(
       live.filter(({ pod }) => pod !== undefined).map(({ pod, ips }) => [pod, ips]),
