@@ -1,9 +1,11 @@
 /**
- * From what a table is to what it shall be, so that packets meet the one or the other. One transaction is not enough where
- * sets of ranges are new: rules and elements take effect at one moment, but what a transaction puts into a set of ranges
- * is seen only a moment later (net/netfilter/nf_tables_api.c, nft_set_commit_update; 5 ms at 2,000 ranges): until then the
- * set is empty for rules that are new already. So what is new is made first, where no packet comes, and the next
- * transaction leads there. Ranges of a set that is there already are seen as they were until they are seen as they are.
+ * From what a table is to what it shall be, so that packets meet the one or the other. One transaction is not enough
+ * (net/netfilter/nf_tables_api.c). Rules and elements take effect at one moment, but what a transaction puts into a set of
+ * ranges is seen only later (nft_set_commit_update; 5 ms at 2,000 ranges): until then it is empty for rules that are new
+ * already. And a packet that is under way keeps to the rules of before, but finds the elements of now: none in a map that
+ * goes with its rules, and no rule in a chain that comes with its element. So what is new is made first, where no packet
+ * comes; a second transaction leads there; and a third one removes what nobody comes to any more. Ranges of a set that is
+ * there already are seen as they were until they are seen as they are.
  */
 
 import type { Steps } from '../reconcile/steps.ts';
@@ -45,22 +47,21 @@ export function* amendTable(before: Table, after: Table): Steps<Transition> {
       return [...changeElements('delete', after, now, gone), ...changeElements('add', after, now, come)];
     }),
     ...chains.changed.flatMap((chain) => refillChain(after, chain)),
-    ...removal(after, {
-      counters: lacking(counters, counted),
-      sets: sets.removed,
-      chains: chains.removed,
-    }),
   ];
+  const leaving = removal(after, {
+    counters: lacking(counters, counted),
+    sets: sets.removed,
+    chains: chains.removed,
+  });
   const added = { ...after, counters: lacking(counted, counters), sets: sets.added, chains: chains.added };
   yield;
-  return yield* inStages(added, switching);
+  return yield* inStages(added, switching, leaving);
 }
 
 /** Whatever the table holds becomes what is wanted. @param present undefined where there is no such table. */
 export function* refillTable(present: Inventory | undefined, table: Table): Steps<Transition> {
   const { counters, sets, chains } = present ?? { counters: [], sets: [], chains: [] };
-  if (!table.sets.some(isOfRanges) || table.chains.some((chain) => isOfAnotherKind(chain, chains)))
-    return [replaceTable(table)];
+  if (table.chains.some((chain) => isOfAnotherKind(chain, chains))) return [replaceTable(table)];
   const counted = table.counters ?? [];
   const [oldSet, oldChain] = [belongsTo(sets), belongsTo(chains)];
   const [newSet, newChain] = [belongsTo(table.sets), belongsTo(table.chains)];
@@ -69,7 +70,12 @@ export function* refillTable(present: Inventory | undefined, table: Table): Step
   const leaving = removal(table, {
     counters: lacking(counters, counted),
     sets: sets.filter((set) => !newSet(set)),
-    chains: chains.filter((chain) => chain.called || !newChain(chain)),
+    chains: chains.filter((chain) => !chain.called && !newChain(chain)),
+  });
+  const calledBefore = removal(table, {
+    counters: [],
+    sets: [],
+    chains: chains.filter((chain) => chain.called),
   });
   const refilled: string[] = [];
   for (const set of table.sets.filter(oldSet)) {
@@ -80,7 +86,7 @@ export function* refillTable(present: Inventory | undefined, table: Table): Step
   const switching = [
     ...refilled,
     ...kept.filter(oldChain).flatMap((chain) => refillChain(table, chain)),
-    ...leaving,
+    ...calledBefore,
     ...(yield* addition({ ...table, counters: [], sets: [], chains: called })),
   ];
   const added = {
@@ -89,8 +95,8 @@ export function* refillTable(present: Inventory | undefined, table: Table): Step
     sets: table.sets.filter((set) => !oldSet(set)),
     chains: kept.filter((chain) => !oldChain(chain)),
   };
-  const stages = yield* inStages(added, switching);
-  return present === undefined ? [`table ${nameOf(table)}\n${stages[0]}`, ...stages.slice(1)] : stages;
+  const stages = yield* inStages(added, switching, leaving);
+  return present === undefined ? [`table ${nameOf(table)}\n${stages[0] ?? ''}`, ...stages.slice(1)] : stages;
 }
 
 function isOfAnotherKind(chain: Chain, present: Inventory['chains']): boolean {
@@ -107,12 +113,16 @@ function isCalled({ hook }: Chain): boolean {
 }
 
 /** Chains that the kernel calls are no preparation: they come last. */
-function* inStages(added: Table, switching: readonly string[]): Steps<Transition> {
+function* inStages(
+  added: Table,
+  switching: readonly string[],
+  leaving: readonly string[],
+): Steps<Transition> {
   const preparing = yield* addition({ ...added, chains: added.chains.filter((chain) => !isCalled(chain)) });
   const called = yield* addition({ ...added, counters: [], sets: [], chains: added.chains.filter(isCalled) });
-  const rest = [...called, ...switching];
-  const stages = added.sets.some(isOfRanges) ? [preparing, rest] : [[...preparing, ...rest]];
-  return stages.map((lines) => [...lines, ''].join('\n'));
+  return [preparing, [...called, ...switching], leaving]
+    .filter((lines) => lines.length > 0)
+    .map((lines) => [...lines, ''].join('\n'));
 }
 
 function* addition(added: Table): Steps<string[]> {
@@ -165,10 +175,6 @@ function changeElements(
   if (elements.length === 0) return [];
   const texts = elements.map((element) => formatElement(verb === 'add' ? element : { key: element.key }));
   return [`${verb} element ${nameOf(table)} ${identifier(set.name)} { ${texts.join(', ')} }`];
-}
-
-function isOfRanges({ interval }: NftSet): boolean {
-  return interval === true;
 }
 
 /** @returns those that the others have not. */
