@@ -25,9 +25,10 @@ export function startAgentProcess(namespace: string, configuration: string, log:
   child.unref();
 }
 
-/** Process ids of a node's agent. */
+/** Process ids of a node's agent. A child that it has just forked looks like it, until it is another program. */
 export function agentProcesses(namespace: string): number[] {
-  return processesIn([namespace]).filter((pid) => commandLine(pid).includes('\0agent\0--config\0'));
+  const alike = processesIn([namespace]).filter((pid) => commandLine(pid).includes('\0agent\0--config\0'));
+  return alike.filter((pid) => !alike.includes(parentOf(pid)));
 }
 
 /**
@@ -60,5 +61,15 @@ function commandLine(pid: number): string {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
   } catch {
     return '';
+  }
+}
+
+/** proc(5), /proc/PID/stat: the name of the program, in parentheses, may hold anything. */
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return 0;
   }
 }
