@@ -210,9 +210,14 @@ export class NodeNetwork {
   /** Tells log and cluster how the node is, as far as that is news. */
   #tell(): void {
     const { log, store } = this.#options;
-    const { problems } = this.reached;
+    const { problems, problem: unplanned, resync } = this.reached;
     const [now, before] = [new Set(problems), this.#told];
-    for (const problem of now) if (!before.has(problem)) log.warn(problem);
+    for (const problem of now) {
+      if (before.has(problem)) continue;
+      // Whoever starts has not read the cluster yet, which is no fault.
+      if (problem === unplanned && resync?.reasons.includes('start') === true) log.info(problem);
+      else log.warn(problem);
+    }
     for (const problem of before) if (!now.has(problem)) log.info('no longer a problem', { problem });
     this.#told = now;
     if (this.#isKnown) store.report?.({ ...this.#pathState(), problems });
