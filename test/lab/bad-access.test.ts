@@ -22,7 +22,7 @@ const [node, other] = plan.nodes as [LabNode, LabNode];
 const { directory, configuration } = nodePaths(plan.options.name, node.name);
 const own = join(directory, 'own.kubeconfig');
 const tokenFile = join(directory, 'token');
-const { token } = readAccess(plan.options.name)!;
+const { agentToken: token } = readAccess(plan.options.name)!;
 const good = readFileSync(apiPaths(plan.options.name).kubeconfig, 'utf8');
 let count = 0;
 
