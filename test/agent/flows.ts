@@ -26,7 +26,8 @@ const CLIENT = `
   const chunk = Buffer.alloc(1400, 7);
   const started = performance.now();
   const timer = setInterval(() => {
-    while (!ending && sent < performance.now() - started) {
+    // What a starved process sends all at once would overrun a socket's buffer (net.core.rmem_max), which is no network's fault.
+    while (!ending && waiting.size < 200 && sent < performance.now() - started) {
       const message = Buffer.alloc(64);
       message.writeUInt32BE(sent);
       waiting.add(sent++);
