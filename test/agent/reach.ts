@@ -11,7 +11,7 @@ export async function reach(
   address: string,
   port: number,
 ): Promise<{ name: string; sawSource: string } | undefined> {
-  const [outcome] = await probe(namespace, [{ id: 0, protocol, address, port, size: 32, timeoutMs: 700 }]);
+  const [outcome] = await probe(namespace, [{ id: 0, protocol, address, port, size: 32, timeoutMs: 2500 }]);
   if (outcome?.ok !== true) return undefined;
   return { name: outcome.answer?.name ?? '', sawSource: outcome.answer?.sawSource ?? '' };
 }
