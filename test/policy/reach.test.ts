@@ -202,7 +202,10 @@ test(`${CASES} random edits: what changes is told, and nothing else, as the eval
         JSON.stringify(changes),
       );
       const own = live.flatMap(({ podIPs }) => podIPs);
-      const free = OUTSIDE.filter((ip) => !own.includes(ip));
+      // Those of pods that have ended are nobody's.
+      const free = [...OUTSIDE, ...before.pods.flatMap(({ podIPs }) => podIPs)].filter(
+        (ip) => !own.includes(ip),
+      );
       const outside = own.some((ip) =>
         free.some((other) => ipFamily(ip) === ipFamily(other) && (differs(ip, other) || differs(other, ip))),
       );
