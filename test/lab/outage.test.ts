@@ -12,6 +12,7 @@ import { askStatus } from '../../src/status/ask.ts';
 import { startFlows } from '../agent/flows.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
+import { labelPods } from './api-client.ts';
 import { faultsOf, startLab } from './fixture.ts';
 
 /** Of an API that neither answers nor refuses: time in which everything that waits for it has begun to. */
@@ -81,20 +82,7 @@ test('policies over a restart without the API: what is isolated stays so, what i
   const node = plan.nodes[0]!;
   using client = clientOf(plan);
   const pods = ['pod-1', 'pod-2', 'pod-3'] as const;
-  for (const name of pods)
-    await until(`${name} is an object`, () =>
-      client
-        .json({
-          method: 'PATCH',
-          path: `/api/v1/namespaces/default/pods/${name}`,
-          contentType: 'application/merge-patch+json',
-          body: { metadata: { labels: { app: name } } },
-        })
-        .then(
-          () => true,
-          () => false,
-        ),
-    );
+  await labelPods(client, pods);
   const from = [{ podSelector: { matchLabels: { app: 'pod-3' } } }];
   await client.json({
     method: 'POST',

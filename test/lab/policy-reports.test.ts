@@ -10,6 +10,7 @@ import { askAgent } from '../../src/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { scrape } from '../agent/scrape.ts';
 import { until } from '../until.ts';
+import { labelPods } from './api-client.ts';
 import { fairlead, startLab } from './fixture.ts';
 
 const plan = await startLab({ nodes: 2, pods: 2, api: true });
@@ -53,21 +54,7 @@ async function packetsOf(policy: string, verdict: string): Promise<number> {
   return Number(line?.split(' ').at(-1) ?? 0);
 }
 
-for (const name of ['pod-1', 'pod-2', 'pod-3', 'pod-4']) {
-  await until(`${name} is an object`, () =>
-    client
-      .json({
-        method: 'PATCH',
-        path: `/api/v1/namespaces/default/pods/${name}`,
-        contentType: 'application/merge-patch+json',
-        body: { metadata: { labels: { app: name } } },
-      })
-      .then(
-        () => true,
-        () => false,
-      ),
-  );
-}
+await labelPods(client, ['pod-1', 'pod-2', 'pod-3', 'pod-4']);
 
 test('tier Admin before network policies, tier Baseline where there are none', async () => {
   const subject = { pods: { podSelector: named('pod-1') } };

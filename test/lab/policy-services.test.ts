@@ -13,6 +13,7 @@ import type { LabNode } from '../../src/lab/topology.ts';
 import { askStatus } from '../../src/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
+import { labelPods } from './api-client.ts';
 import { fairlead, startLab } from './fixture.ts';
 
 const SERVICE = { 4: '10.96.0.10', 6: 'fd00:10:96::10' } as const;
@@ -60,21 +61,7 @@ async function asks(from: string, address: string, port: number): Promise<string
   return (await reach(space(from), 'tcp', address, port))?.name;
 }
 
-for (const name of ['pod-1', 'pod-2', 'pod-3', 'pod-4']) {
-  await until(`${name} is an object`, () =>
-    client
-      .json({
-        method: 'PATCH',
-        path: `/api/v1/namespaces/default/pods/${name}`,
-        contentType: 'application/merge-patch+json',
-        body: { metadata: { labels: { app: name } } },
-      })
-      .then(
-        () => true,
-        () => false,
-      ),
-  );
-}
+await labelPods(client, ['pod-1', 'pod-2', 'pod-3', 'pod-4']);
 for (const node of plan.nodes) await serve(node, 'pod-1');
 
 for (const family of FAMILIES) {
