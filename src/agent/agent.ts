@@ -33,7 +33,7 @@ import { createAgentMetrics } from './metrics.ts';
 import { keepNetworkList, type NetworkListKeeper } from './network-list.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
-import { completePendingDeletions } from './pending-deletions.ts';
+import { openPendingDeletions } from './pending-deletions.ts';
 import { PolicyEnforcer } from './policy-enforcer.ts';
 import { createQuestions } from './questions.ts';
 import { describeSelf } from './self-report.ts';
@@ -45,6 +45,9 @@ const FIRST_INDEX = 1000;
 const KERNEL_EVENT_MS = 150;
 /** How often to look whether legacy iptables translates addresses: it sends no notifications. */
 const LEGACY_NAT_MS = 1000;
+
+/** How often to look for DELs that the plugin had to keep. */
+const KEPT_MS = 1000;
 
 /** Whatever else is asked for is one: metrics do not grow by what callers invent. */
 const KNOWN_COMMANDS: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION']);
@@ -74,12 +77,16 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   const table = createAttachmentTable();
   const removal = new LinkRemoval(
     kernel,
-    (links) => buried(table, links),
+    (links) => table.now.known && buried(table.now, links),
     (error) => log.error('interfaces could not be deleted', { reason: describeError(error) }),
   );
   stack.defer(() => removal.settled());
-  let lastIndex = Math.max(FIRST_INDEX, ...kernel.links().map(({ index }) => index));
-  const nextIndex = () => ++lastIndex;
+  // Asked for when the first one is needed: a start must not fail because the links cannot be read just now.
+  let lastIndex: number | undefined;
+  const nextIndex = () => {
+    lastIndex ??= Math.max(FIRST_INDEX, ...kernel.links().map(({ index }) => index));
+    return ++lastIndex;
+  };
 
   const nftables = stack.use(openNftables());
   const conntrack = stack.use(openConntrack());
@@ -124,7 +131,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     describeSelf({
       version,
       network,
-      pods: table.live.size,
+      table,
       policies: enforcer?.status.enforced?.policies,
       policyProblems: enforcer?.problems ?? [],
       silent: prober.silent,
@@ -136,19 +143,16 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   const runner = new Runner({
     task: async (reasons) => {
       const started = performance.now();
-      let succeeded = false;
-      try {
-        await network.resync(reasons);
-        succeeded = true;
-      } finally {
-        resyncedAt = performance.now();
-        metrics.resynced(reasons, (resyncedAt - started) / 1000, succeeded);
-      }
+      // What was not reached does not keep the others from what was.
+      const [outcome] = await Promise.allSettled([network.resync(reasons)]);
+      resyncedAt = performance.now();
+      metrics.resynced(reasons, (resyncedAt - started) / 1000, outcome.status === 'fulfilled');
       // What the cluster says of nodes leaves the pods of this one as they are.
       if (reasons.some((reason) => reason !== 'cluster')) enforcer?.podsChanged();
       if (network.readiness.ready) list?.ensure();
       prober.aim(targetsOf(network.reached.overlay?.peers ?? []));
       reporter?.look();
+      if (outcome.status === 'rejected') throw outcome.reason;
     },
     onError: (error, retryAfterMs) =>
       log.error('a resync did not reach all', { reason: describeError(error), retryAfterMs }),
@@ -189,6 +193,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     nextIndex,
     readiness: () => network.readiness,
     admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
+    completeKept: (key, complete) => pending.completeOf(key, complete),
     hostPorts: createHostPorts({
       network,
       localIps: () => kernel.addresses().map(({ ip }) => ip),
@@ -205,10 +210,13 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     metrics.called(known, reply, (performance.now() - started) / 1000);
     return reply;
   };
-  await completePendingDeletions(stateDirectory, handle, log);
+  const pending = openPendingDeletions({ stateDirectory: () => stateDirectory, handle, log });
   const plugins = await listenForPlugins(join(socketDirectory, 'cni.sock'), handle, log);
-  // One more look: a DEL may have been kept just before the socket was there.
-  await completePendingDeletions(stateDirectory, handle, log);
+  // The plugin keeps one whenever it gets no answer, which may be while the agent runs, too.
+  const completeKept = async () => (table.now.known ? pending.complete() : undefined);
+  await completeKept();
+  const lookForKept = setInterval(() => void completeKept(), KEPT_MS);
+  stack.defer(() => clearInterval(lookForKept));
   stack.defer(() => void plugins.close());
   // Only now can a pod be attached, which is what the list says to a kubelet.
   list = stack.use(
@@ -275,7 +283,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   );
   log.info('the agent serves', {
     socket: join(socketDirectory, 'cni.sock'),
-    pods: table.live.size,
+    pods: table.now.known ? table.now.live.size : 'not known yet',
     readiness: network.readiness,
   });
   const running = stack.move();

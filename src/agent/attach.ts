@@ -20,7 +20,7 @@ import {
 } from '../pod/attachment.ts';
 import { fitBandwidth } from '../pod/bandwidth.ts';
 import { type PodPlan, planPod, podMac } from '../pod/plan.ts';
-import { type AttachmentTable, findAttachment, takenAddresses } from './attachments.ts';
+import { findAttachment, type KnownAttachments, type LiveAttachment, takenAddresses } from './attachments.ts';
 import type { NodeView } from './node-view.ts';
 import { placeShaper } from './shapers.ts';
 
@@ -36,7 +36,7 @@ export type AttachRequest = AttachmentKey & {
 };
 
 export type AttachContext = {
-  table: AttachmentTable;
+  table: KnownAttachments;
   /** The node's namespace. */
   host: Kernel;
   view: NodeView;
@@ -48,7 +48,7 @@ export type AttachContext = {
 };
 
 export type Attached = {
-  attachment: Attachment;
+  attachment: LiveAttachment;
   mac: Mac;
   gateways: Ip[];
   mtu: number;
@@ -100,8 +100,9 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
       routing,
     }),
   );
-  table.live.set(attachmentId(attachment), { ...attachment, linkIndex });
-  return { attachment, mac: podMac(attachment), gateways, mtu, isDefault: routing === 'main', notices };
+  const live = { ...attachment, linkIndex };
+  table.live.set(attachmentId(attachment), live);
+  return { attachment: live, mac: podMac(attachment), gateways, mtu, isDefault: routing === 'main', notices };
 }
 
 function refuseTwice(request: AttachRequest, { table, pod }: AttachContext): void {
@@ -121,7 +122,7 @@ function refuseTwice(request: AttachRequest, { table, pod }: AttachContext): voi
   }
 }
 
-function refuseTakenPorts({ portMappings }: AttachRequest, table: AttachmentTable): void {
+function refuseTakenPorts({ portMappings }: AttachRequest, table: KnownAttachments): void {
   if (portMappings.length > MOST_MAPPINGS) {
     throw new CniError(
       'INVALID_CONFIGURATION',
@@ -139,7 +140,7 @@ function refuseTakenPorts({ portMappings }: AttachRequest, table: AttachmentTabl
 }
 
 /** One address per family: the one asked for, or the next free one, from the first range that has one. */
-function chooseAddresses(request: AttachRequest, table: AttachmentTable, view: NodeView): Ip[] {
+function chooseAddresses(request: AttachRequest, table: KnownAttachments, view: NodeView): Ip[] {
   const taken = takenAddresses(table);
   for (const ip of request.ips) {
     const range = view.ranges.find((candidate) => cidrContains(candidate, ip));

@@ -17,17 +17,26 @@ import {
 } from '../pod/attachment.ts';
 import { shaperName } from '../pod/bandwidth.ts';
 import { parseBandwidthNames } from '../pod/bandwidth-record.ts';
+import { type CallQueue, createCallQueue } from './call-queue.ts';
 
 /** An attachment and the host's end of its veth. */
 export type LiveAttachment = Attachment & { linkIndex: number };
 
-export type AttachmentTable = {
-  /** Whether links were read at all: until then nobody knows what is attached, and none is not none. */
-  isRead: boolean;
+/** Until the links were read it is not known what is attached, which is not the same as that nothing is. */
+export type UnknownAttachments = { readonly known: false; readonly since: Date; readonly why: string };
+
+export type KnownAttachments = {
+  readonly known: true;
   readonly live: Map<string, LiveAttachment>;
-  /** Links that were given up and wait for their deletion, and the addresses that nobody gets before it. */
+  /** Links that were given up and wait for their deletion, and the addresses that no pod gets before it. */
   readonly doomed: Map<number, readonly Ip[]>;
   history: History;
+};
+
+export type AttachmentTable = {
+  now: UnknownAttachments | KnownAttachments;
+  /** Calls that change an attachment take turns. */
+  readonly calls: CallQueue;
 };
 
 export type Reading = {
@@ -37,16 +46,33 @@ export type Reading = {
   garbage: number[];
 };
 
-export function createAttachmentTable(): AttachmentTable {
-  return { isRead: false, live: new Map(), doomed: new Map(), history: EMPTY_HISTORY };
+/** @param since when the agent began not to know. */
+export function createAttachmentTable(since = new Date()): AttachmentTable {
+  return {
+    now: { known: false, since, why: 'the agent has just started' },
+    calls: createCallQueue(),
+  };
 }
 
-export function findAttachment(table: AttachmentTable, key: AttachmentKey): LiveAttachment | undefined {
+/** The links could not be read. What an earlier reading told goes on counting. */
+export function noteUnread(table: AttachmentTable, why: string): void {
+  if (!table.now.known) table.now = { ...table.now, why };
+}
+
+/** One sentence for those who need to know what is attached. */
+export function describeUnknown({ since, why }: UnknownAttachments): string {
+  return (
+    `which pods are attached is not known since ${since.toISOString()}, because the links of this node ` +
+    `could not be read (${why}); until they are read, which is tried again and again, no pod comes or goes`
+  );
+}
+
+export function findAttachment(table: KnownAttachments, key: AttachmentKey): LiveAttachment | undefined {
   return table.live.get(attachmentId(key));
 }
 
 /** Addresses that no new pod may get. */
-export function takenAddresses(table: AttachmentTable): Set<Ip> {
+export function takenAddresses(table: KnownAttachments): Set<Ip> {
   return new Set([
     ...[...table.live.values()].flatMap(({ ips }) => ips),
     ...[...table.doomed.values()].flat(),
@@ -54,8 +80,11 @@ export function takenAddresses(table: AttachmentTable): Set<Ip> {
 }
 
 /** Makes the table agree with the links, dumped just now. */
-export function readLinks(table: AttachmentTable, links: readonly Link[]): Reading {
-  table.isRead = true;
+export function readLinks(holder: AttachmentTable, links: readonly Link[]): Reading {
+  const table: KnownAttachments = holder.now.known
+    ? holder.now
+    : { known: true, live: new Map(), doomed: new Map(), history: EMPTY_HISTORY };
+  holder.now = table;
   const garbage: number[] = [];
   const found = new Map<string, LiveAttachment>();
   for (const link of links) {
@@ -81,18 +110,18 @@ export function readLinks(table: AttachmentTable, links: readonly Link[]): Readi
 }
 
 /** Takes an attachment out of the table; its addresses are free. */
-export function forget(table: AttachmentTable, attachment: LiveAttachment): void {
+export function forget(table: KnownAttachments, attachment: LiveAttachment): void {
   table.live.delete(attachmentId(attachment));
   for (const ip of attachment.ips) table.history = release(ip, table.history);
 }
 
 /** Takes an attachment out of the table; its addresses stay taken until {@link buried} says that its link is gone. */
-export function doom(table: AttachmentTable, attachment: LiveAttachment): void {
+export function doom(table: KnownAttachments, attachment: LiveAttachment): void {
   table.live.delete(attachmentId(attachment));
   table.doomed.set(attachment.linkIndex, attachment.ips);
 }
 
-export function buried(table: AttachmentTable, linkIndexes: readonly number[]): void {
+export function buried(table: KnownAttachments, linkIndexes: readonly number[]): void {
   for (const index of linkIndexes) {
     for (const ip of table.doomed.get(index) ?? []) table.history = release(ip, table.history);
     table.doomed.delete(index);

@@ -5,7 +5,7 @@ import { createLogger } from '../log/logger.ts';
 import { createFakeNamespace, openFakeKernel } from '../netlink/fake.ts';
 import { type Kernel, NetlinkError } from '../netlink/kernel.ts';
 import { attachmentId } from '../pod/attachment.ts';
-import { createAttachmentTable, type LiveAttachment } from './attachments.ts';
+import { createAttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
 import { LinkRemoval } from './link-removal.ts';
 
@@ -33,7 +33,10 @@ test('F: GC goes on over what fails, and reports all of it', async () => {
     }),
   );
   const table = createAttachmentTable();
-  for (const attachment of attachments) table.live.set(attachmentId(attachment), attachment);
+  readLinks(table, []);
+  const { now } = table;
+  assert.ok(now.known);
+  for (const attachment of attachments) now.live.set(attachmentId(attachment), attachment);
   const kernel = refuseLinks(openFakeKernel(createFakeNamespace()), [11, 13]);
   const closed: string[] = [];
   const context = {
@@ -68,7 +71,7 @@ test('F: GC goes on over what fails, and reports all of it', async () => {
   assert.doesNotMatch(stdout, /container c2/);
   assert.deepEqual(closed, ['c1', 'c2', 'c3']);
   assert.deepEqual(
-    [...table.live.values()].map(({ containerId }) => containerId),
+    [...now.live.values()].map(({ containerId }) => containerId),
     ['c4'],
   );
   await context.removal.settled();

@@ -12,10 +12,23 @@ import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
-import { type Attachment, attachmentId, describeAttachment, hostLinkName } from '../pod/attachment.ts';
+import {
+  type Attachment,
+  type AttachmentKey,
+  attachmentId,
+  describeAttachment,
+  hostLinkName,
+} from '../pod/attachment.ts';
 import { hostMac } from '../pod/plan.ts';
 import { type AttachContext, type Attached, type AttachRequest, attach } from './attach.ts';
-import { type AttachmentTable, findAttachment } from './attachments.ts';
+import {
+  type AttachmentTable,
+  describeUnknown,
+  findAttachment,
+  type KnownAttachments,
+  type LiveAttachment,
+} from './attachments.ts';
+import type { Cancellation } from './call-queue.ts';
 import { checkAttachment } from './check.ts';
 import { detach } from './detach.ts';
 import type { HostPorts } from './host-ports.ts';
@@ -34,6 +47,8 @@ export type CniContext = {
   hostPorts: HostPorts;
   /** Resolves when the policies are in force for every pod that is attached, the one that asks among them. */
   admit: (attachment: Attachment) => Promise<void>;
+  /** Has a DEL completed that the plugin had to keep of this attachment: it was meant for the one before. */
+  completeKept: (key: AttachmentKey, complete: () => Promise<CniReply>) => Promise<void>;
 };
 
 type RequestOf<C extends CniRequest['command']> = Extract<CniRequest, { command: C }>;
@@ -54,7 +69,9 @@ export async function handleCni(
   }
 }
 
+/** Commands on one attachment take turns, and each looks its attachment up when it has its turn. */
 async function run(request: CniRequest, context: CniContext): Promise<CniReply> {
+  const { calls } = context.table;
   switch (request.command) {
     case 'VERSION':
       return { exitCode: 0, stdout: versionReply() };
@@ -62,31 +79,53 @@ async function run(request: CniRequest, context: CniContext): Promise<CniReply> 
       return status(context);
     case 'GC':
       return collect(request, context);
-    case 'DEL':
-      return remove(request, context);
+    case 'DEL': {
+      const id = attachmentId(keyOf(request));
+      // An ADD may wait for long; its pod is not wanted any more.
+      calls.cancel(id);
+      return calls.run(id, () => remove(keyOf(request), context));
+    }
     case 'CHECK':
-      return check(request, context);
+      return calls.run(attachmentId(keyOf(request)), () => check(request, context));
     case 'ADD':
-      return add(request, context);
+      return calls.runCancellable(attachmentId(keyOf(request)), (cancellation) =>
+        add(request, context, cancellation),
+      );
   }
 }
 
-async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Promise<CniReply> {
-  const { configuration, containerId, ifname, pod: podName } = request;
+function keyOf({ configuration, containerId, ifname }: RequestOf<'ADD' | 'CHECK' | 'DEL'>): AttachmentKey {
+  return { network: configuration.name, containerId, ifname };
+}
+
+/** @throws CniError to try again, while it is not known what is attached: none is not none then. */
+function requireKnown({ now }: AttachmentTable): KnownAttachments {
+  if (now.known) return now;
+  throw new CniError('TRY_AGAIN', describeUnknown(now));
+}
+
+async function add(
+  request: RequestOf<'ADD' | 'CHECK'>,
+  context: CniContext,
+  cancellation: Cancellation,
+): Promise<CniReply> {
+  const { configuration, ifname, pod: podName } = request;
   context.removal.postpone();
+  const table = requireKnown(context.table);
+  const key = keyOf(request);
+  refuseCancelled(key, cancellation);
+  await context.completeKept(key, () => remove(key, context));
+  using namespace = openPodNamespace(request, context);
+  using pod = openKernel(namespace);
+  // The interface of an earlier DEL of this container may still be on its way out.
+  if (table.doomed.size > 0 && pod.link(ifname) !== undefined) await context.removal.settled();
   const readiness = context.readiness();
   if (!readiness.ready)
     throw new CniError('TRY_AGAIN', `this node cannot take pods yet: ${readiness.reason}`);
   for (const notice of configuration.notices) context.log.warn(notice, { network: configuration.name });
-  using namespace = openPodNamespace(request, context);
-  using pod = openKernel(namespace);
-  // The interface of an earlier DEL of this container may still be on its way out.
-  if (context.table.doomed.size > 0 && pod.link(ifname) !== undefined) await context.removal.settled();
   const attached = await attachWhenFree(
     {
-      network: configuration.name,
-      containerId,
-      ifname,
+      ...key,
       ips: configuration.requested.ips,
       portMappings: configuration.portMappings,
       ...(configuration.bandwidth === undefined ? {} : { bandwidth: configuration.bandwidth }),
@@ -96,6 +135,8 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
     },
     {
       ...context,
+      table,
+      cancellation,
       host: context.kernel,
       view: readiness.view,
       namespace,
@@ -106,14 +147,20 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   const { attachment, mac, gateways, mtu } = attached;
   for (const notice of attached.notices) context.log.warn(notice, { what: describeAttachment(attachment) });
   const stages = [
-    ['the policies for the pod cannot be brought into force', () => context.admit(attachment)],
+    // Others may wait for policies too; the ports that are being opened must be open before they can be closed.
+    [
+      'the policies for the pod cannot be brought into force',
+      () => Promise.race([context.admit(attachment), cancellation.whenCancelled]),
+    ],
     ['the ports of the pod cannot be opened', () => context.hostPorts.open(attachment)],
   ] as const;
   for (const [failure, reach] of stages) {
     try {
       await reach();
+      refuseCancelled(attachment, cancellation);
+      refuseVanished(attachment, table);
     } catch (error) {
-      await withdraw(attachment, context);
+      await withdraw(attachment, table, context);
       if (error instanceof CniError) throw error;
       throw new CniError('KERNEL_REFUSED', `${failure}: ${describeError(error)}`);
     }
@@ -137,28 +184,56 @@ async function add(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Pr
   return { exitCode: 0, stdout };
 }
 
-/** Addresses of pods that were deleted just now are free when their links are gone: nobody is refused for those. */
+/** Addresses of pods that were deleted just now are free when their links are gone: no ADD is refused for those. */
 async function attachWhenFree(
   request: AttachRequest,
-  context: AttachContext & Pick<CniContext, 'removal'>,
+  context: AttachContext & Pick<CniContext, 'removal'> & { cancellation: Cancellation },
 ): Promise<Attached> {
+  const { table, removal, cancellation } = context;
+  refuseCancelled(request, cancellation);
   try {
     return attach(request, context);
   } catch (error) {
     const lacksAddress =
       error instanceof CniError &&
       (error.code === CNI_CODES.NOT_AVAILABLE || error.code === CNI_CODES.ADDRESS_TAKEN);
-    if (!lacksAddress || context.table.doomed.size === 0) throw error;
+    if (!lacksAddress || table.doomed.size === 0) throw error;
   }
-  await context.removal.settled();
+  await removal.settled();
+  refuseCancelled(request, cancellation);
   return attach(request, context);
 }
 
+/** An ADD whose attachment was deleted meanwhile is for a pod that is not wanted any more. */
+function refuseCancelled({ containerId, ifname }: AttachmentKey, { cancelled }: Cancellation): void {
+  if (!cancelled) return;
+  throw new CniError(
+    'UNKNOWN_CONTAINER',
+    `container ${containerId} (${ifname}) was deleted by a DEL while it was attached; nothing is left of it`,
+  );
+}
+
+/** Its namespace may have died while something was waited for, and the link with it. */
+function refuseVanished(attachment: LiveAttachment, table: KnownAttachments): void {
+  if (isPresent(attachment, table)) return;
+  throw new CniError(
+    'UNKNOWN_CONTAINER',
+    `${describeAttachment(attachment)} is gone: its namespace, or its interface, was deleted while it was attached`,
+  );
+}
+
+/** Whether the table still has this attachment, and not a later one of the same name. */
+function isPresent(attachment: LiveAttachment, table: KnownAttachments): boolean {
+  return findAttachment(table, attachment)?.linkIndex === attachment.linkIndex;
+}
+
 /** An ADD that cannot be completed leaves nothing. */
-async function withdraw(key: Attachment, context: CniContext): Promise<void> {
-  const attachment = findAttachment(context.table, key);
-  if (attachment === undefined) return;
-  detach(attachment, { ...context, host: context.kernel });
+async function withdraw(
+  attachment: LiveAttachment,
+  table: KnownAttachments,
+  context: CniContext,
+): Promise<void> {
+  if (isPresent(attachment, table)) detach(attachment, { ...context, table, host: context.kernel });
   await context.hostPorts.close(attachment);
 }
 
@@ -184,13 +259,11 @@ function openPodNamespace(
 }
 
 /** Never fails for absence: what is not there is deleted. */
-async function remove(
-  { configuration, containerId, ifname }: RequestOf<'DEL'>,
-  context: CniContext,
-): Promise<CniReply> {
-  const attachment = findAttachment(context.table, { network: configuration.name, containerId, ifname });
+async function remove(key: AttachmentKey, context: CniContext): Promise<CniReply> {
+  const table = requireKnown(context.table);
+  const attachment = findAttachment(table, key);
   if (attachment === undefined) return SUCCESS;
-  const { failures } = detach(attachment, { ...context, host: context.kernel });
+  const { failures } = detach(attachment, { ...context, table, host: context.kernel });
   await context.hostPorts.close(attachment);
   const log = { what: describeAttachment(attachment), network: attachment.network, ips: attachment.ips };
   if (failures.length === 0) context.log.info('detached', log);
@@ -202,9 +275,9 @@ async function remove(
   return SUCCESS;
 }
 
-function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): CniReply {
+async function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): Promise<CniReply> {
   const { configuration, containerId, ifname } = request;
-  const attachment = findAttachment(context.table, { network: configuration.name, containerId, ifname });
+  const attachment = findAttachment(requireKnown(context.table), keyOf(request));
   if (attachment === undefined) {
     throw new CniError(
       'UNKNOWN_CONTAINER',
@@ -234,15 +307,22 @@ async function collect(
       attachmentId({ network: configuration.name, ...reference }),
     ),
   );
+  const table = requireKnown(context.table);
   const failures: string[] = [];
-  for (const attachment of context.table.live.values().toArray()) {
-    if (attachment.network !== configuration.name || valid.has(attachmentId(attachment))) continue;
+  const release = async (attachment: LiveAttachment): Promise<void> => {
+    // A DEL may have been faster, and an ADD after it is of a pod that the list cannot know.
+    if (!isPresent(attachment, table)) return;
     context.log.info('released by GC', { what: describeAttachment(attachment), ips: attachment.ips });
-    const reached = detach(attachment, { ...context, host: context.kernel });
+    const reached = detach(attachment, { ...context, table, host: context.kernel });
     await context.hostPorts.close(attachment);
     failures.push(
       ...reached.failures.map(({ error }) => `${describeAttachment(attachment)}: ${error.message}`),
     );
+  };
+  for (const attachment of table.live.values().toArray()) {
+    const id = attachmentId(attachment);
+    if (attachment.network !== configuration.name || valid.has(id)) continue;
+    await context.table.calls.run(id, () => release(attachment));
   }
   if (failures.length > 0)
     throw new CniError('KERNEL_REFUSED', `not all could be released: ${failures.join('; ')}`);
@@ -253,7 +333,7 @@ function status({ readiness, table }: CniContext): CniReply {
   const now = readiness();
   if (!now.ready) {
     throw new CniError(
-      table.live.size > 0 ? 'NOT_AVAILABLE_AND_LIMITED' : 'NOT_AVAILABLE',
+      table.now.known && table.now.live.size > 0 ? 'NOT_AVAILABLE_AND_LIMITED' : 'NOT_AVAILABLE',
       `this node cannot take pods: ${now.reason}`,
     );
   }

@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { CniError } from '../cni/errors.ts';
 import {
   decodeRequest,
   ENVIRONMENT_LIMIT,
@@ -9,24 +10,38 @@ import {
   type RequestFrame,
   STDIN_LIMIT,
 } from '../cni/frame.ts';
-import type { CniReply } from '../cni/reply.ts';
+import { type CniReply, errorReply } from '../cni/reply.ts';
 import { describeError, FairleadError } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import { native } from '../netlink/native.ts';
 
 /** Milliseconds within which a caller has to have sent its request. */
 const REQUEST_MS = 10_000;
-/** Callers that are served at a time; more wait in the socket's queue. */
-const MOST_CALLERS = 512;
+/** Requests that are worked on at a time; more wait for their turn. */
+const MOST_SERVED = 512;
+/** Callers that are let in at a time, silent ones among them; more are told to try again. */
+const MOST_CALLERS = 4096;
 const LARGEST_REQUEST = ENVIRONMENT_LIMIT + STDIN_LIMIT + 64;
+
+export type Limits = { served: number; callers: number };
 
 export type CniHandler = (frame: RequestFrame) => Promise<CniReply>;
 
 /** @throws FairleadError when another agent answers at this path. */
-export async function listenForPlugins(path: string, handler: CniHandler, log: Logger): Promise<Server> {
+export async function listenForPlugins(
+  path: string,
+  handler: CniHandler,
+  log: Logger,
+  { served, callers }: Limits = { served: MOST_SERVED, callers: MOST_CALLERS },
+): Promise<Server> {
   await prepareSocket(path);
-  const server = createServer((socket) => serve(socket, handler, log));
-  server.maxConnections = MOST_CALLERS;
+  const inTurn = limitConcurrency(handler, served);
+  let present = 0;
+  const server = createServer((socket) => {
+    present++;
+    socket.once('close', () => present--);
+    serve(socket, present > callers ? refuseBusy : inTurn, log);
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ path, backlog: 4096 }, resolve);
@@ -80,6 +95,31 @@ function serve(socket: Socket, handler: CniHandler, log: Logger): void {
     void handler(frame).then((reply) => socket.end(encodeReply(reply)));
     return undefined;
   });
+}
+
+/** A caller that gets no answer would take the agent for gone, and keep its DEL. */
+const refuseBusy: CniHandler = async ({ stdin }) =>
+  errorReply(
+    new CniError('TRY_AGAIN', `more than ${MOST_CALLERS} callers wait for the agent of this node; try again`),
+    stdin,
+  );
+
+/** Runs at most so many at a time; the others wait in the order in which they came. */
+function limitConcurrency(handler: CniHandler, most: number): CniHandler {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (frame) => {
+    if (running < most) running++;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await handler(frame);
+    } finally {
+      const next = waiting.shift();
+      // A place that is handed over stays taken.
+      if (next === undefined) running--;
+      else next();
+    }
+  };
 }
 
 /** The socket's mode keeps others out; this also holds where somebody changed it. */

@@ -3,11 +3,11 @@ import type { Kernel, Operation } from '../netlink/kernel.ts';
 import { DOOMED_GROUP } from '../pod/attachment.ts';
 import { hostRoutes } from '../pod/plan.ts';
 import { applyOperations, type Reached } from '../reconcile/apply.ts';
-import { type AttachmentTable, doom, type LiveAttachment } from './attachments.ts';
+import { doom, type KnownAttachments, type LiveAttachment } from './attachments.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import { findShaper } from './shapers.ts';
 
-export type DetachContext = { table: AttachmentTable; host: Kernel; removal: LinkRemoval };
+export type DetachContext = { table: KnownAttachments; host: Kernel; removal: LinkRemoval };
 
 /**
  * Takes the routes, the record and the address away. Without its record the link is garbage, so a crash right

@@ -92,7 +92,11 @@ function describe(status: AgentStatus): Metric[] {
   return [
     gauge('fairlead_ready', 'Whether pods can be attached.', [{ value: readiness.ready ? 1 : 0 }]),
     gauge('fairlead_problems', 'Problems that the agent reports now.', [{ value: problems.length }]),
-    gauge('fairlead_attachments', 'Interfaces of pods on this node.', [{ value: attachments.length }]),
+    gauge(
+      'fairlead_attachments',
+      'Interfaces of pods on this node; absent while it is not known.',
+      status.attachmentsUnknown === undefined ? [{ value: attachments.length }] : [],
+    ),
     gauge('fairlead_peers', 'Other nodes.', [{ value: peers.length }]),
     gauge('fairlead_peer_paths', 'Paths to other nodes, by family and mode (none: not reached).', paths),
     gauge(

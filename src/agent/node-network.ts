@@ -1,14 +1,12 @@
 /** The node's part in the pod network: what the cluster says and what the kernel holds, brought together again and again. */
-import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
-import { type Accepted, createRangeAcceptance } from '../cluster/range-acceptance.ts';
+import { createRangeAcceptance } from '../cluster/range-acceptance.ts';
 import { judgeRanges, type RangeRefusal } from '../cluster/range-refusals.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
-import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
@@ -17,17 +15,25 @@ import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { VXLAN_LINKS } from '../overlay/identity.ts';
 import { type Inherited, NOTHING_INHERITED } from '../overlay/inherited.ts';
-import type { PeerPaths } from '../overlay/plan.ts';
 import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { inTurns } from '../reconcile/turns.ts';
-import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
-import { Firewall, type FirewallInput } from './firewall.ts';
+import {
+  type AttachmentTable,
+  describeUnknown,
+  type LiveAttachment,
+  noteUnread,
+  readLinks,
+} from './attachments.ts';
+import { Firewall } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
-import { saveNodeView } from './node-record.ts';
+import { createNodeMemory } from './node-memory.ts';
+import { strandedPods, unreachedPeers } from './node-problems.ts';
+import { ensureSettings } from './node-settings.ts';
 import type { NodeView, Readiness } from './node-view.ts';
-import { Resync, type ResyncResult } from './resync.ts';
-import { ensureSysctls, nodeSysctls, rememberSettings } from './sysctl.ts';
+import { ownRecord, prefixLengthsOf } from './own-record.ts';
+import { Resync, type ResyncInput, type ResyncResult } from './resync.ts';
+import { type WantedFirewall, wantFirewall } from './wanted-firewall.ts';
 
 export type NodeNetworkOptions = {
   name: string;
@@ -64,7 +70,8 @@ export class NodeNetwork {
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #inherited: Inherited;
-  #isTunnelled = false;
+  readonly #memory = createNodeMemory();
+  readonly #startedAt = new Date();
   #isKnown = false;
   #refusal: string | undefined;
   #reached: Reached = { problems: [], refusals: [] };
@@ -72,7 +79,7 @@ export class NodeNetwork {
   #told: ReadonlySet<string> = new Set();
   readonly #firewallRunner: Runner;
   /** What the firewall is to be, for the latest resync's view of the cluster. */
-  #firewallInput: () => FirewallInput | undefined = () => undefined;
+  #wantedFirewall: () => WantedFirewall;
 
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
@@ -80,9 +87,14 @@ export class NodeNetwork {
     this.#view = options.lastView;
     this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
+    this.#wantedFirewall = () => ({
+      known: false,
+      since: this.#startedAt,
+      why: 'the agent has just started',
+    });
     this.#firewallRunner = new Runner({
       task: async () => {
-        this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+        this.#firewallProblems = await this.#ensureFirewall();
         this.#tell();
         if (this.#firewallProblems.length > 0) throw new Error(this.#firewallProblems.join('; '));
       },
@@ -95,6 +107,8 @@ export class NodeNetwork {
   }
 
   get readiness(): Readiness {
+    const { now } = this.#options.table;
+    if (!now.known) return { ready: false, reason: describeUnknown(now) };
     if (this.#refusal !== undefined) return { ready: false, reason: this.#refusal };
     if (this.#view !== undefined) return { ready: true, view: this.#view };
     return { ready: false, reason: this.#reached.problem ?? 'the agent has just started' };
@@ -106,7 +120,8 @@ export class NodeNetwork {
 
   /** Somebody else changed something of the kernel's. @returns whether it may be ours, so that a resync is due. */
   notice(event: KernelEvent): boolean {
-    return this.#resync.notice(event, this.#options.table.live);
+    const { now } = this.#options.table;
+    return this.#resync.notice(event, now.known ? now.live : new Map());
   }
 
   /** Changes when somebody begins or ceases to translate addresses without telling. */
@@ -121,7 +136,10 @@ export class NodeNetwork {
 
   /** Changes elements of the firewall; brings all of it where it has no place for them yet. */
   async changeFirewall(changes: readonly ElementChange[]): Promise<void> {
-    if (!(await this.#firewall.change(changes))) await this.refreshFirewall();
+    if (await this.#firewall.change(changes)) return;
+    const wanted = this.#wantedFirewall();
+    if (!wanted.known) throw new Error(`the firewall stays as it is: ${wanted.why}`);
+    await this.refreshFirewall();
   }
 
   /** Brings the firewall to what it shall be now, without waiting for a resync. */
@@ -138,25 +156,22 @@ export class NodeNetwork {
     const { table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
-    const changed = ensureSysctls(
-      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
-      configuration.paths.sysctlDirectory,
-    );
-    for (const { name: sysctl, value, was } of changed)
-      log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
+    this.#ensureAttachments();
+    const settings = ensureSettings(configuration, log);
     const { podNetwork } = configuration;
     const serviceNetwork = [...configuration.cluster.serviceNetwork, ...(store.serviceNetwork ?? [])];
     const accepted = await inTurns(this.#acceptRanges(store.state.nodes, { podNetwork, serviceNetwork }));
-    const self = await this.#ownRecord(accepted, configuration, serviceNetwork);
+    const claim = await ownRecord({ name, store, accepted, configuration, serviceNetwork, log });
+    const { self } = claim;
     if (reasons.some((reason) => READS_ALL.has(reason))) this.#resync.doubtAll();
-    const result = await this.#resync.run({
+    const { result, problems: unread } = await this.#bringKernel({
       self,
       peers: accepted.nodes.filter((node) => node.name !== name),
       attachments: (links) => {
         if (links !== undefined) this.#readAttachments(links);
-        return [...table.live.values()];
+        return this.#attached();
       },
-      isDoomed: (index) => table.doomed.has(index),
+      isDoomed: (index) => table.now.known && table.now.doomed.has(index),
       settings: configuration,
     });
     const refusals = judgeRanges({
@@ -170,36 +185,110 @@ export class NodeNetwork {
       foreign: result.foreign,
       linkNames: new Map(result.links.map((link) => [link.index, link.name])),
     });
-    rememberSettings(configuration.paths.stateDirectory, [...changed, ...result.loosened]);
-    // Without a plan the tunnel stays as it is.
-    const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
-    this.#isTunnelled = tunnels.length > 0;
+    this.#memory.addSettings([...settings.changed, ...result.loosened]);
     if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
     // Its table takes longer than all else, and a node that joins or leaves is one address more or less in it.
     const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
     this.#decideReadiness(refusals, self, result, configuration);
+    const unsaved = this.#memory.save(configuration.paths.stateDirectory);
     this.#isKnown = self !== undefined;
-    this.#firewallInput = () => this.#planFirewall(accepted, configuration);
+    // Without a plan the tunnel stays as it is.
+    const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
+    // A kernel that was never read may have one.
+    if (unread.length === 0 || result.links.length > 0)
+      this.#wantedFirewall = () =>
+        wantFirewall({
+          accepted,
+          configuration,
+          attachments: table.now,
+          view: this.#view,
+          startedAt: this.#startedAt,
+          tracked: this.#options.trackedIps(),
+          inherited: this.#inherited,
+          isTunnelled: tunnels.length > 0,
+        });
     if (firewallLater) this.#firewallRunner.trigger('cluster');
-    else this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+    else this.#firewallProblems = await this.#ensureFirewall();
     const failed = result.reached.failures.map(({ error }) => error.message);
-    const problems = [
+    const problems = new Set([
+      ...unread,
       ...store.state.problems,
       ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
       ...unreachedPeers(result.overlay?.peers ?? []),
       ...failed,
-      ...strandedPods(table.live.values(), this.#view?.ranges),
-    ];
+      ...settings.problems,
+      ...claim.problems,
+      ...unsaved,
+      ...strandedPods(this.#attached(), this.#view?.ranges),
+    ]);
     const milliseconds = Math.round((performance.now() - started) * 100) / 100;
     const operations = result.reached.applied;
     const fields = { reasons, operations, milliseconds };
     if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
     else log.debug('the kernel holds what it should', fields);
-    this.#reached = { ...result, problems, refusals, resync: { at: new Date().toISOString(), ...fields } };
+    this.#reached = {
+      ...result,
+      problems: [...problems],
+      refusals,
+      resync: { at: new Date().toISOString(), ...fields },
+    };
     this.#tell();
-    const unreached = [...failed, ...(firewallLater ? [] : this.#firewallProblems)];
+    // What only a person can mend is looked at again with the next resync, not at once.
+    const unreached = [
+      ...unread,
+      ...failed,
+      ...claim.problems,
+      ...(firewallLater ? [] : this.#firewallProblems),
+    ];
     if (unreached.length > 0) throw new Error(unreached.join('; '));
+  }
+
+  /**
+   * What is attached is read before all else, and whatever else fails: an address that a pod has must not be given
+   * to another, and what its policies and ports are hangs on it.
+   */
+  #ensureAttachments(): void {
+    const { table, kernel } = this.#options;
+    if (table.now.known) return;
+    try {
+      this.#readAttachments(kernel.links());
+    } catch (error) {
+      noteUnread(table, describeError(error));
+      throw error;
+    }
+  }
+
+  /** Where the kernel cannot be read, what the last resync reached counts: what does not hang on it goes on. */
+  async #bringKernel(input: ResyncInput): Promise<{ result: ResyncResult; problems: string[] }> {
+    try {
+      return { result: await this.#resync.run(input), problems: [] };
+    } catch (error) {
+      const problem = `the kernel could not be read or changed: ${describeError(error)}; it is tried again`;
+      const { underlays = [], links = [], foreign = [], overlay, resync, problem: former } = this.#reached;
+      const unplanned = resync === undefined ? problem : former;
+      const result: ResyncResult = {
+        underlays,
+        links,
+        foreign,
+        loosened: [],
+        reached: { applied: 0, failures: [] },
+        ...(overlay === undefined ? {} : { overlay }),
+        ...(unplanned === undefined ? {} : { problem: unplanned }),
+      };
+      return { result, problems: [problem] };
+    }
+  }
+
+  /** Brings the firewall to what it shall be; one that is not known yet leaves that of the agent before in force. */
+  async #ensureFirewall(): Promise<readonly string[]> {
+    const wanted = this.#wantedFirewall();
+    return wanted.known ? this.#firewall.ensure(wanted.input) : [];
+  }
+
+  #attached(): LiveAttachment[] {
+    const { now } = this.#options.table;
+    return now.known ? [...now.live.values()] : [];
   }
 
   /** Ends what runs by itself. */
@@ -257,40 +346,16 @@ export class NodeNetwork {
     for (const index of garbage) {
       log.info('removes an interface that belongs to no pod', { index });
       kernel.apply([{ op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } }]);
-      table.doomed.set(index, []);
+      if (table.now.known) table.now.doomed.set(index, []);
       removal.add(index);
     }
-  }
-
-  /** The node's own record, with a range that it claims for itself where the cluster gave it none. */
-  async #ownRecord(
-    accepted: Accepted,
-    configuration: Configuration,
-    serviceNetwork: readonly Cidr[],
-  ): Promise<ClusterNode | undefined> {
-    const { name, store, log } = this.#options;
-    const record = store.state.nodes.find((node) => node.name === name);
-    const self = accepted.nodes.find((node) => node.name === name);
-    if (self === undefined || record === undefined) return undefined;
-    const { addresses } = configuration.node;
-    const addressed = addresses.length > 0 ? { ...self, internalIps: addresses } : self;
-    if (record.podCidrs.length > 0 || store.awaitRange !== undefined) return addressed;
-    const ranges = await claimFreeRanges(
-      store,
-      record,
-      configuration.podNetwork,
-      prefixLengthsOf(configuration),
-      serviceNetwork,
-    );
-    if (ranges !== undefined) log.info('the cluster assigned no range; claimed one', { ranges });
-    return ranges === undefined ? addressed : { ...addressed, podCidrs: ranges };
   }
 
   #decideReadiness(
     refusals: readonly RangeRefusal[],
     self: ClusterNode | undefined,
     { overlay, problem, underlays }: ResyncResult,
-    { mtu, paths }: Configuration,
+    { mtu }: Configuration,
   ): void {
     const own = refusals.filter(({ node }) => node === this.#options.name);
     const conflict = own.find(({ cause }) => cause === 'route');
@@ -309,61 +374,12 @@ export class NodeNetwork {
     };
     if (JSON.stringify(view) !== JSON.stringify(this.#view)) {
       this.#options.log.info('this node can take pods', { ...view });
-      saveNodeView(paths.stateDirectory, view);
+      this.#memory.setView(view);
     }
     this.#view = view;
-  }
-
-  #planFirewall(accepted: Accepted, configuration: Configuration): FirewallInput | undefined {
-    const { podNetwork, masquerade, conntrack } = configuration;
-    const ranges = this.#view?.ranges ?? [];
-    const pods = [...this.#options.table.live.values()];
-    const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
-    const tracked = this.#options.trackedIps();
-    const translates = masquerade.enabled || hasPorts || tracked.length > 0;
-    // IPv6 has no reverse path filter but that of the table.
-    if (ranges.length === 0 || !(translates || ranges.some((range) => cidrFamily(range) === 6)))
-      return undefined;
-    return {
-      ranges,
-      podNetwork,
-      nodes: accepted.nodes,
-      exclude: [...masquerade.exclude, ...this.#inherited.inside],
-      masquerade: masquerade.enabled,
-      tracked,
-      conntrack,
-      ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
-      ...(this.#isTunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
-    };
   }
 }
 
 function isTunnel({ name }: Link): boolean {
   return name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6];
-}
-
-function prefixLengthsOf({ nodePrefixLength, nodePrefixLength6 }: Configuration) {
-  return { 4: nodePrefixLength, 6: nodePrefixLength6 } as const;
-}
-
-/** Of thousands of peers most are reached: no list is made for each. */
-function unreachedPeers(peers: readonly PeerPaths[]): string[] {
-  const reasons: string[] = [];
-  for (const { paths } of peers)
-    for (const { path } of paths) if (path.mode === 'none') reasons.push(path.reason);
-  return reasons;
-}
-
-/** Pods whose node has another range now: others do not find them any more. */
-function strandedPods(attachments: Iterable<LiveAttachment>, ranges: readonly Cidr[] | undefined): string[] {
-  if (ranges === undefined) return [];
-  return [...attachments].flatMap((attachment) => {
-    const lost = attachment.ips.filter((ip) => !ranges.some((range) => cidrContains(range, ip)));
-    return lost.length === 0
-      ? []
-      : [
-          `${describeAttachment(attachment)} has ${lost.join(', ')}, which is of none of the ranges ${ranges.join(', ')} of this node: ` +
-            'other nodes do not find it; create it anew',
-        ];
-  });
 }

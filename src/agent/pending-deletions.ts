@@ -1,42 +1,115 @@
-/** DELs that came while no agent ran: the plugin kept them, the next agent completes them (cmd/cni/pending.c). */
+/** DELs that no agent answered: the plugin kept them, and an agent completes them (cmd/cni/pending.c). */
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { CNI_CODES } from '../cni/errors.ts';
 import { decodeRequest, type RequestFrame } from '../cni/frame.ts';
+import type { CniReply } from '../cni/reply.ts';
+import { parseRequest } from '../cni/request.ts';
 import { describeError } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
+import { type AttachmentKey, attachmentId } from '../pod/attachment.ts';
 
-export async function completePendingDeletions(
-  stateDirectory: string,
-  handle: (frame: RequestFrame) => Promise<unknown>,
-  log: Logger,
-): Promise<void> {
-  const directory = join(stateDirectory, 'pending');
-  for (const file of list(directory)) {
-    const path = join(directory, file);
+export type PendingDeletions = {
+  /** Completes all that are kept; one that cannot be completed now stays. */
+  complete(): Promise<void>;
+  /** That of one attachment, by the caller, which has its turn: none behind it is waited for. */
+  completeOf(key: AttachmentKey, complete: () => Promise<CniReply>): Promise<void>;
+};
+
+export type PendingDeletionsOptions = {
+  stateDirectory: () => string;
+  handle: (frame: RequestFrame) => Promise<CniReply>;
+  log: Logger;
+};
+
+/** A kept DEL with its file; the error says why there is none in the file. */
+type Kept = { path: string } & ({ frame: RequestFrame; id: string } | { error: unknown });
+
+export function openPendingDeletions({
+  stateDirectory,
+  handle,
+  log,
+}: PendingDeletionsOptions): PendingDeletions {
+  /** By file: what is under way is not begun again. */
+  const underWay = new Set<string>();
+
+  const completeOne = async ({ path, ...kept }: Kept, complete = handle): Promise<void> => {
+    if (underWay.has(path)) return;
+    underWay.add(path);
     try {
-      const frame = decodeRequest(readFileSync(path));
-      if (frame?.environment['CNI_COMMAND'] === 'DEL') {
-        log.info('completes a DEL that came without an agent', {
-          container: frame.environment['CNI_CONTAINERID'],
+      if ('error' in kept) {
+        log.warn('a kept DEL cannot be read; it is dropped', {
+          file: path,
+          reason: describeError(kept.error),
         });
-        await handle(frame);
       } else {
-        log.warn('a kept DEL cannot be read; it is dropped', { file: path });
+        const container = kept.frame.environment['CNI_CONTAINERID'];
+        log.info('completes a DEL that no agent answered', { container });
+        if (!isDone(await complete(kept.frame))) return;
       }
+      rmSync(path, { force: true });
     } catch (error) {
-      log.warn('a kept DEL cannot be read; it is dropped', { file: path, reason: describeError(error) });
+      const reason = describeError(error);
+      log.warn('a kept DEL could not be completed; it is tried again', { file: path, reason });
+    } finally {
+      underWay.delete(path);
     }
-    rmSync(path, { force: true });
-  }
+  };
+
+  const paths = () => list(join(stateDirectory(), 'pending'));
+  return {
+    complete: async () => {
+      for (const path of paths()) {
+        // Read when it has its turn: meanwhile it may have been completed, and an ADD may have come after it.
+        const kept = read(path);
+        if (kept !== undefined) await completeOne(kept);
+      }
+    },
+    completeOf: async (key, complete) => {
+      for (const path of paths()) {
+        const kept = read(path);
+        if (kept !== undefined && 'id' in kept && kept.id === attachmentId(key))
+          await completeOne(kept, complete);
+      }
+    },
+  };
+}
+
+/** What the request itself is to blame for is not mended by another try. */
+function isDone({ exitCode, stdout }: CniReply): boolean {
+  if (exitCode === 0) return true;
+  const { code } = JSON.parse(stdout) as { code: number };
+  return code < CNI_CODES.TRY_AGAIN && code !== CNI_CODES.IO_FAILURE;
 }
 
 function list(directory: string): string[] {
   try {
     // Under other names the plugin is writing just now.
     return readdirSync(directory)
-      .filter((file) => file.endsWith('.del'))
-      .toSorted();
+      .filter((name) => name.endsWith('.del'))
+      .toSorted()
+      .map((name) => join(directory, name));
   } catch {
     return [];
+  }
+}
+
+/** @returns undefined where it is not there any more. */
+function read(path: string): Kept | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch {
+    return undefined;
+  }
+  try {
+    const frame = decodeRequest(bytes);
+    if (frame === undefined) throw new TypeError('it is not whole');
+    const request = parseRequest(frame.environment, frame.stdin);
+    if (request.command !== 'DEL') throw new TypeError(`it is a ${request.command}`);
+    const { configuration, containerId, ifname } = request;
+    return { path, frame, id: attachmentId({ network: configuration.name, containerId, ifname }) };
+  } catch (error) {
+    return { path, error };
   }
 }

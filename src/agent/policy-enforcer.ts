@@ -183,8 +183,8 @@ export class PolicyEnforcer {
     const { source, table, track, conntrack, log } = this.#options;
     const { state } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
-    if (state === undefined || !table.isRead) return;
-    const live = [...table.live.values()];
+    if (state === undefined || !table.now.known) return;
+    const live = [...table.now.live.values()];
     const attached = JSON.stringify(
       live.filter(({ pod }) => pod !== undefined).map(({ pod, ips }) => [pod, ips]),
     );

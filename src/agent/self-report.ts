@@ -2,12 +2,13 @@
 import type { AgentReport } from '../cluster/agent-report.ts';
 import type { LoggedError } from '../log/last-error.ts';
 import type { Reach } from '../probe/rounds.ts';
+import type { AttachmentTable } from './attachments.ts';
 import type { NodeNetwork } from './node-network.ts';
 
 export type SelfReportInput = {
   version: string;
   network: NodeNetwork;
-  pods: number;
+  table: AttachmentTable;
   /** Digest of the policies in force. */
   policies: string | undefined;
   policyProblems: readonly string[];
@@ -16,7 +17,7 @@ export type SelfReportInput = {
 };
 
 export function describeSelf(input: SelfReportInput): AgentReport {
-  const { version, network, pods, policies, policyProblems, silent, lastError } = input;
+  const { version, network, table, policies, policyProblems, silent, lastError } = input;
   const { readiness, reached } = network;
   const paths: Record<string, number> = {};
   for (const peer of reached.overlay?.peers ?? [])
@@ -29,7 +30,7 @@ export function describeSelf(input: SelfReportInput): AgentReport {
     ...(policies === undefined ? {} : { policies }),
     ranges: readiness.ready ? readiness.view.ranges : [],
     ...(readiness.ready ? { mtu: readiness.view.mtu } : {}),
-    pods,
+    ...(table.now.known ? { pods: table.now.live.size } : {}),
     paths,
     silent: { count: silent.length, peers: [...new Set(silent.map(({ target }) => target.peer))] },
     ...(lastError === undefined ? {} : { lastError: { at: lastError.at, text: lastError.text } }),

@@ -6,7 +6,7 @@ import { hostLinkName, type PodName } from '../pod/attachment.ts';
 import type { Prober } from '../probe/prober.ts';
 import { timeOf } from '../probe/problems.ts';
 import type { Reach } from '../probe/rounds.ts';
-import type { AttachmentTable } from './attachments.ts';
+import { type AttachmentTable, describeUnknown } from './attachments.ts';
 import type { EventLoopDelay } from './event-loop.ts';
 import type { NodeNetwork, Reached } from './node-network.ts';
 import type { Readiness } from './node-view.ts';
@@ -48,6 +48,8 @@ export type AgentStatus = {
     interface: string;
     pod?: PodName;
   }[];
+  /** Only while it is not known what is attached: the list above says nothing then. `since` is RFC 3339. */
+  attachmentsUnknown?: { since: string; why: string };
   /** What is wrong now, one sentence each with cause and cure; empty when all is well. */
   problems: readonly string[];
   /** Ranges that are refused, and nodes that get none: all of them are among the problems too. */
@@ -108,7 +110,7 @@ export function describeAgent({
         return reach === undefined ? one : { ...one, probes: describeReach(reach, !silent.has(reach)) };
       }),
     })),
-    attachments: [...table.live.values()].map((attachment) => ({
+    attachments: (table.now.known ? [...table.now.live.values()] : []).map((attachment) => ({
       network: attachment.network,
       containerId: attachment.containerId,
       ifname: attachment.ifname,
@@ -116,7 +118,15 @@ export function describeAgent({
       interface: hostLinkName(attachment),
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
-    problems: [...problems, ...otherProblems, ...prober.problems],
+    ...(table.now.known
+      ? {}
+      : { attachmentsUnknown: { since: table.now.since.toISOString(), why: table.now.why } }),
+    problems: [
+      ...(table.now.known ? [] : [describeUnknown(table.now)]),
+      ...problems,
+      ...otherProblems,
+      ...prober.problems,
+    ],
     rangeRefusals: refusals,
     eventLoopDelay,
     ...(policy === undefined ? {} : { policy }),

@@ -9,7 +9,8 @@ export type AgentReport = NodeReport & {
   ranges: readonly string[];
   /** Of pods, in bytes; absent while there are none. */
   mtu?: number;
-  pods: number;
+  /** Absent while it is not known. */
+  pods?: number;
   /** How many paths to other nodes there are of each mode. */
   paths: Readonly<Record<string, number>>;
   /** Paths to other nodes that do not answer, and some of these nodes' names. */

@@ -66,7 +66,7 @@ function factsOf(report: AgentReport, member: Member): [string, string][] {
   const { version, ranges, pods, mtu, lastError } = report;
   return [
     ['version', version],
-    ['pods', String(pods)],
+    ['pods', String(pods ?? '-')],
     ['ranges', ranges.join(', ') || '-'],
     ['MTU of pods', String(mtu ?? '-')],
     ['paths', describePaths(report)],

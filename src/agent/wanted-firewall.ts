@@ -1,0 +1,54 @@
+/** What the node's firewall shall be; until that is known, the one that is in force stays. */
+import type { Accepted } from '../cluster/range-acceptance.ts';
+import type { Configuration } from '../config/configuration.ts';
+import { cidrFamily } from '../ip/cidr.ts';
+import type { Ip } from '../ip/ip.ts';
+import type { Inherited } from '../overlay/inherited.ts';
+import type { AttachmentTable } from './attachments.ts';
+import type { FirewallInput } from './firewall.ts';
+import type { NodeView } from './node-view.ts';
+
+export type WantedFirewall =
+  | { known: false; since: Date; why: string }
+  /** No table at all where `input` is undefined. */
+  | { known: true; input: FirewallInput | undefined };
+
+export type FirewallSources = {
+  accepted: Accepted;
+  configuration: Configuration;
+  attachments: AttachmentTable['now'];
+  /** Undefined while the node does not know its range; `startedAt` is since when then. */
+  view: NodeView | undefined;
+  startedAt: Date;
+  /** Addresses whose connections are tracked. */
+  tracked: readonly Ip[];
+  inherited: Inherited;
+  isTunnelled: boolean;
+};
+
+export function wantFirewall(sources: FirewallSources): WantedFirewall {
+  const { accepted, configuration, attachments, view, startedAt, tracked, inherited, isTunnelled } = sources;
+  const { podNetwork, masquerade, conntrack } = configuration;
+  if (!attachments.known) return attachments;
+  if (view === undefined)
+    return { known: false, since: startedAt, why: 'this node does not know its own range yet' };
+  const { ranges, nodeIps } = view;
+  const pods = [...attachments.live.values()];
+  const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
+  const translates = masquerade.enabled || hasPorts || tracked.length > 0;
+  // IPv6 has no reverse path filter but that of the table.
+  if (!(translates || ranges.some((range) => cidrFamily(range) === 6)))
+    return { known: true, input: undefined };
+  const input: FirewallInput = {
+    ranges,
+    podNetwork,
+    nodes: accepted.nodes,
+    exclude: [...masquerade.exclude, ...inherited.inside],
+    masquerade: masquerade.enabled,
+    tracked,
+    conntrack,
+    ...(translates ? { hostPorts: { pods, nodeIps } } : {}),
+    ...(isTunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
+  };
+  return { known: true, input };
+}
