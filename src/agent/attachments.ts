@@ -2,7 +2,6 @@
  * What is attached on this node, as the kernel's links say. The table in memory is only their latest reading:
  * it is read again at every resync, so whatever happened to a link behind our back is noticed there.
  */
-import { parsePortNames } from '../hostport/record.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import { EMPTY_HISTORY, type History, release } from '../ipam/allocate.ts';
 import type { Link } from '../netlink/objects.ts';
@@ -12,11 +11,10 @@ import {
   type AttachmentKey,
   attachmentId,
   DOOMED_GROUP,
-  parseRecord,
+  readRecord,
   SHAPER_GROUP,
 } from '../pod/attachment.ts';
 import { shaperName } from '../pod/bandwidth.ts';
-import { parseBandwidthNames } from '../pod/bandwidth-record.ts';
 import { type CallQueue, createCallQueue } from './call-queue.ts';
 
 /** An attachment and the host's end of its veth. */
@@ -90,9 +88,9 @@ export function readLinks(holder: AttachmentTable, links: readonly Link[]): Read
   for (const link of links) {
     if (link.group === DOOMED_GROUP && !table.doomed.has(link.index)) garbage.push(link.index);
     if (link.group !== ATTACHMENT_GROUP) continue;
-    const attachment = link.alias === undefined ? undefined : parseRecord(link.alias);
+    const attachment = readRecord(link);
     if (attachment === undefined) garbage.push(link.index);
-    else found.set(attachmentId(attachment), { ...attachment, ...readNames(link), linkIndex: link.index });
+    else found.set(attachmentId(attachment), { ...attachment, linkIndex: link.index });
   }
   const shapers = new Set(
     [...found.values()].flatMap((pod) => (pod.bandwidth?.egress === undefined ? [] : [shaperName(pod)])),
@@ -126,15 +124,6 @@ export function buried(table: KnownAttachments, linkIndexes: readonly number[]):
     for (const ip of table.doomed.get(index) ?? []) table.history = release(ip, table.history);
     table.doomed.delete(index);
   }
-}
-
-function readNames({ name, altNames }: Link): Pick<Attachment, 'portMappings' | 'bandwidth'> {
-  const portMappings = parsePortNames(name, altNames);
-  const bandwidth = parseBandwidthNames(name, altNames);
-  return {
-    ...(portMappings.length === 0 ? {} : { portMappings }),
-    ...(bandwidth === undefined ? {} : { bandwidth }),
-  };
 }
 
 function lastOf(found: ReadonlyMap<string, LiveAttachment>): History['last'] {

@@ -17,7 +17,7 @@ import {
   parseIfname,
   requireVariables,
 } from './environment.ts';
-import { CniError } from './errors.ts';
+import { CniError, quote } from './errors.ts';
 import { decodeObject, type JsonObject } from './json.ts';
 import { type CniVersion, isAtLeast } from './version.ts';
 
@@ -110,8 +110,24 @@ function requireAttachments(input: JsonObject): NonNullable<NetworkIdentity['val
   );
 }
 
-/** As far as the runtime says so, and in the form of Kubernetes' names: they stand in an interface's alias. */
+/** As far as the runtime says so. What is said must be a name of Kubernetes': policies go by it, so it is never dropped. */
 function podName(args: Environment): PodName | undefined {
   const { K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: name } = args;
-  return namespace && name && /^[a-z0-9.-]+$/.test(namespace + name) ? { namespace, name } : undefined;
+  if (!namespace || !name) return undefined;
+  checkName('K8S_POD_NAMESPACE', namespace, LONGEST_NAMESPACE);
+  checkName('K8S_POD_NAME', name, LONGEST_POD);
+  return { namespace, name };
+}
+
+/** Kubernetes' own bounds (RFC 1123 label and subdomain). */
+const LONGEST_NAMESPACE = 63;
+const LONGEST_POD = 253;
+
+function checkName(key: string, value: string, longest: number): void {
+  if (value.length <= longest && /^[a-z0-9.-]+$/.test(value)) return;
+  throw new CniError(
+    'INVALID_ENVIRONMENT',
+    `CNI_ARGS: ${key}=${quote(value)} is not a name of Kubernetes': at most ${longest} of a-z, 0-9, - and .; ` +
+      'correct it, or leave both K8S_POD_NAMESPACE and K8S_POD_NAME out',
+  );
 }

@@ -1,13 +1,16 @@
 /**
  * An attachment is one interface of one container in one network (CNI specification, "Attachment").
- * Its record is the alias of the host's end of the veth: the kernel is the only database of what is attached,
+ * Its record is the alias of the host's end of the veth, with alternative names for what the alias has no room for: the kernel is the only database of what is attached,
  * so nothing can leak: when the pod's namespace dies, the veth, the record and the address are gone with it.
  */
 import { hash } from 'node:crypto';
 import type { Bandwidth } from '../cni/bandwidth.ts';
 import type { PortMapping } from '../cni/port-mapping.ts';
+import { formatPortNames, parsePortNames } from '../hostport/record.ts';
 import { type Ip, isIp, parseIp } from '../ip/ip.ts';
 import { isMac, type Mac, parseMac } from '../ip/mac.ts';
+import { formatBandwidthNames, parseBandwidthNames } from './bandwidth-record.ts';
+import { formatPodNames, parsePodNames } from './name-record.ts';
 
 /** What identifies an attachment (CNI: container id and interface name are unique within a network). */
 export type AttachmentKey = { network: string; containerId: string; ifname: string };
@@ -48,16 +51,55 @@ export function hostLinkName(key: AttachmentKey): string {
 }
 
 /**
- * The record as one line that a person can read in `ip link`. The pod's name is left out where it does not fit.
+ * The record as one line that a person can read in `ip link`. A pod's name that does not fit is recorded beside it
+ * ({@link formatRecordNames}).
  * @returns undefined when even the rest exceeds the 255 bytes of an alias.
  */
 export function formatRecord(attachment: Attachment): string | undefined {
-  const { network, containerId, ifname, ips, mac, pod } = attachment;
+  const key = formatKey(attachment);
+  if (key.length > RECORD_LIMIT) return undefined;
+  return nameFits(attachment) ? `${key}${formatPod(attachment)}` : key;
+}
+
+/** The alternative names of the link that hold what the alias has no room for. */
+export function formatRecordNames(attachment: Attachment): string[] {
+  const { pod, portMappings = [], bandwidth = {} } = attachment;
+  const linkName = hostLinkName(attachment);
+  return [
+    ...(pod === undefined || nameFits(attachment) ? [] : formatPodNames(linkName, pod)),
+    ...formatPortNames(linkName, portMappings),
+    ...formatBandwidthNames(linkName, bandwidth),
+  ];
+}
+
+/** The whole record of a link. @returns undefined for one that is none of ours, or incomplete. */
+export function readRecord({ alias, name, altNames }: RecordedLink): Attachment | undefined {
+  const attachment = alias === undefined ? undefined : parseRecord(alias);
+  if (attachment === undefined) return undefined;
+  const pod = attachment.pod ?? parsePodNames(name, altNames);
+  const portMappings = parsePortNames(name, altNames);
+  const bandwidth = parseBandwidthNames(name, altNames);
+  return {
+    ...attachment,
+    ...(pod === undefined ? {} : { pod }),
+    ...(portMappings.length === 0 ? {} : { portMappings }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+  };
+}
+
+type RecordedLink = { name: string; altNames: readonly string[]; alias?: string };
+
+function formatKey({ network, containerId, ifname, ips, mac }: Attachment): string {
   const key = `fairlead net=${network} container=${containerId} if=${ifname} ip=${ips.join(',')}`;
-  const record = mac === undefined ? key : `${key} mac=${mac}`;
-  if (record.length > RECORD_LIMIT) return undefined;
-  const named = pod === undefined ? record : `${record} pod=${pod.namespace}/${pod.name}`;
-  return Buffer.byteLength(named) > RECORD_LIMIT ? record : named;
+  return mac === undefined ? key : `${key} mac=${mac}`;
+}
+
+function formatPod({ pod }: Attachment): string {
+  return pod === undefined ? '' : ` pod=${pod.namespace}/${pod.name}`;
+}
+
+function nameFits(attachment: Attachment): boolean {
+  return Buffer.byteLength(formatKey(attachment) + formatPod(attachment)) <= RECORD_LIMIT;
 }
 
 /** @returns undefined for an alias that is not a complete record. */

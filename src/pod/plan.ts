@@ -2,7 +2,6 @@
  * The plan of one attachment: a routed veth (no bridge), a host route per address, and permanent neighbors both
  * ways, so that no ARP is ever needed. Everything hangs on the veth: deleting its host end undoes all of it.
  */
-import { formatPortNames } from '../hostport/record.ts';
 import { hostCidr, parseCidr } from '../ip/cidr.ts';
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
@@ -17,9 +16,14 @@ import {
   SCOPE_UNIVERSE,
 } from '../netlink/objects.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL } from '../overlay/identity.ts';
-import { ATTACHMENT_GROUP, type Attachment, attachmentId, hostLinkName } from './attachment.ts';
+import {
+  ATTACHMENT_GROUP,
+  type Attachment,
+  attachmentId,
+  formatRecordNames,
+  hostLinkName,
+} from './attachment.ts';
 import { type Shaping, shapePod, shapingOperations } from './bandwidth.ts';
-import { formatBandwidthNames } from './bandwidth-record.ts';
 
 export type PodPlanInput = {
   attachment: Attachment;
@@ -126,11 +130,7 @@ export function hostNeighbors(attachment: Attachment, hostIndex: number): Neighb
 
 /** What the alias has no room for. */
 function recordNames(attachment: Attachment, index: number): Operation[] {
-  const linkName = hostLinkName(attachment);
-  const names = [
-    ...formatPortNames(linkName, attachment.portMappings ?? []),
-    ...formatBandwidthNames(linkName, attachment.bandwidth ?? {}),
-  ];
+  const names = formatRecordNames(attachment);
   return names.length === 0 ? [] : [{ op: 'link.addNames', index, names }];
 }
 

@@ -1,6 +1,6 @@
 /** What a pod is given and what a node says of itself, under conditions that are not everyday's. */
 import assert from 'node:assert/strict';
-import { rmSync, symlinkSync } from 'node:fs';
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeNode } from '../../src/cluster/directory-store.ts';
@@ -9,6 +9,7 @@ import { awaitAgent, killAgent, nodeRecord, startAgent } from '../../src/lab/nod
 import { callPlugin } from '../../src/lab/runtime.ts';
 import { clusterDirectory, nodePaths } from '../../src/lab/state.ts';
 import { askStatus } from '../../src/status/ask.ts';
+import { inNode } from '../lab/node.ts';
 import { until } from '../until.ts';
 import { errorOf, resultOf, startNode } from './containers.ts';
 
@@ -108,4 +109,29 @@ test('while the cluster cannot be read, pods start by the last good view of it',
   assert.match(resultOf(await call('ADD')).ips[0]!.address, /^10\.244\.0\./);
   assert.equal((await call('DEL')).exitCode, 0);
   writeNode(clusterDirectory(plan.options.name), record);
+});
+
+test('an agent that may not write a setting knows its pods all the same, and names the setting', async () => {
+  const pod = container();
+  const address = resultOf(await pod.call('ADD')).ips[0]!.address;
+  killAgent(node);
+  await inNode(node, 'sysctl', '-qw', 'net.ipv4.ip_forward=0');
+  const configuration = readFileSync(paths.configuration, 'utf8');
+  const readOnly = configuration.replace('paths: {', `paths: { sysctlDirectory: ${paths.directory}/none,`);
+  writeFileSync(paths.configuration, readOnly);
+  await inNode(node, 'ip', 'route', 'del', address);
+  startAgent(plan, node);
+  await awaitAgent(plan, node);
+  const { problems, attachments } = await askStatus(paths.apiSocket);
+  assert.match(problems.join(), /net\.ipv4\.ip_forward must be 1, and cannot be set; .*ENOENT/);
+  assert.equal(attachments.length, 1);
+  assert.match(await inNode(node, 'ip', 'route', 'show', address), /dev fl/, 'the rest is mended');
+  const other = container();
+  assert.notEqual(resultOf(await other.call('ADD')).ips[0]!.address, address);
+  for (const { call, space } of [pod, other]) {
+    assert.equal((await call('DEL')).exitCode, 0);
+    await until('its interface is gone', () => !space.exec('ip', '-br', 'link').includes('eth0'));
+  }
+  writeFileSync(paths.configuration, configuration);
+  await until('it is mended', async () => (await askStatus(paths.apiSocket)).problems.length === 0);
 });

@@ -1,4 +1,4 @@
-/** CNI calls on one attachment that come together, and calls that come before the links were read: on the kernel. */
+/** Whose attachment it is: calls on one that come together, calls before the links were read, the longest names. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -55,7 +55,11 @@ function startNode({ admit, ports }: { admit?: Gate; ports?: Gate } = {}) {
     removal,
     readiness: () => ({
       ready: true,
-      view: { ranges: [parseCidr('10.244.0.0/24')], nodeIps: [parseIp('192.168.1.2')], mtu: 1500 },
+      view: {
+        ranges: [parseCidr('10.244.0.0/24'), parseCidr('fd00:1111:2222:3333:4444:5555:6666:0/112')],
+        nodeIps: [parseIp('192.168.1.2')],
+        mtu: 1500,
+      },
     }),
     nextIndex: () => ++index,
     admit: async () => admit?.pass(),
@@ -75,13 +79,16 @@ function startNode({ admit, ports }: { admit?: Gate; ports?: Gate } = {}) {
       address: { linkIndex: 1, ip: parseIp('192.168.1.2'), prefixLength: 32, scope: 0 },
     },
   ]);
-  const call = (command: string, pod: TestNamespace, more: object = {}): Promise<CniReply> => {
+  const call = (
+    command: string,
+    pod: TestNamespace,
+    more: Record<string, string> = {},
+  ): Promise<CniReply> => {
     const configuration = {
       cniVersion: '1.1.0',
       name: 'net',
       type: 'fairlead-cni',
       runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] },
-      ...more,
     };
     const environment = {
       CNI_COMMAND: command,
@@ -89,6 +96,7 @@ function startNode({ admit, ports }: { admit?: Gate; ports?: Gate } = {}) {
       CNI_NETNS: pod.path,
       CNI_IFNAME: 'eth0',
       CNI_PATH: '/x',
+      ...more,
     };
     return handleCni({ environment, stdin: JSON.stringify(configuration) }, context);
   };
@@ -196,4 +204,23 @@ test('until the links were read no command is answered with success, and nothing
   assert.equal(codeOf(await call('DEL')), 0);
   await context.removal.settled();
   assert.deepEqual(node.pods(), []);
+});
+
+test('a pod of the longest names that there are is known after a restart', async () => {
+  using pod = createNamespace();
+  await using node = startNode();
+  node.read();
+  const [namespace, name] = ['n'.repeat(63), `${'p-.'.repeat(84)}p`];
+  const more = {
+    CNI_CONTAINERID: 'c'.repeat(64),
+    CNI_IFNAME: 'i'.repeat(15),
+    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name}`,
+  };
+  assert.equal(codeOf(await node.call('ADD', pod, more)), 0);
+  const restarted = createAttachmentTable();
+  readLinks(restarted, node.context.kernel.links());
+  assert.ok(restarted.now.known);
+  const [read] = restarted.now.live.values();
+  assert.deepEqual([read?.pod, read?.portMappings?.length, read?.ips.length], [{ namespace, name }, 1, 2]);
+  assert.equal(codeOf(await node.call('DEL', pod, more)), 0);
 });
