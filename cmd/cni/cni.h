@@ -87,7 +87,7 @@ bool call_decode(const uint8_t *bytes, size_t length, uint32_t *exit_code, size_
 
 /* pending.c */
 
-/* Keeps the request for the agent's next start: 0 or -errno. A second one for the same attachment replaces the first. */
+/* Keeps the request until an agent completes it: 0 or -errno. A second one for the same attachment replaces the first. */
 int pending_save(const char *state_directory, const char *identity, const struct bytes *frame);
 
 /* What is kept for this attachment, if anything, is settled. */

@@ -107,13 +107,13 @@ static int delete_later(const struct call *call, const struct bytes *frame, enum
 	}
 	bytes_free(&reply.text);
 	if (error == 0) {
-		fprintf(stderr, "fairlead-cni: no agent answers; the DEL is kept for its next start\n");
+		fprintf(stderr, "fairlead-cni: no agent answers; the DEL is kept until one does\n");
 		return EXIT_SUCCESS;
 	}
 	fprintf(stderr, "fairlead-cni: cannot keep the DEL for the agent in %s: %s\n", call->state_directory,
 		strerror(-error));
 	return fail(call, IO_FAILURE,
-		    "no agent answers, and the DEL cannot be kept for its next start; start the agent, or make this "
+		    "no agent answers, and the DEL cannot be kept until one does; start the agent, or make this "
 		    "directory writable: ",
 		    call->state_directory);
 }

@@ -144,17 +144,18 @@ void test('I: the pod’s name is known where the runtime gives both parts in Ku
     const request = parse('ADD', { environment: { CNI_ARGS: args } });
     assert.ok(request.command === 'ADD' && request.pod === undefined, args);
   }
-  const [longest, longer] = [`${'n'.repeat(63)}/${'p'.repeat(253)}`, `${'n'.repeat(63)}/${'p'.repeat(254)}`];
+  const longest = `${'n'.repeat(63)}/${'p'.repeat(253)}`;
+  const longer = `${'n'.repeat(63)}/${'p'.repeat(254)}`;
   const named = (text: string) => {
     const [namespace, name] = text.split('/');
     return parse('ADD', {
       environment: { CNI_ARGS: `K8S_POD_NAMESPACE=${namespace};K8S_POD_NAME=${name}` },
     });
   };
-  const request = named(longest!);
+  const request = named(longest);
   assert.ok(request.command === 'ADD' && request.pod?.name.length === 253);
   // A pod whose name is dropped would have no policy.
-  for (const text of [longer!, 'a b/c', 'a/C', `${'n'.repeat(64)}/p`])
+  for (const text of [longer, 'a b/c', 'a/C', `${'n'.repeat(64)}/p`])
     assert.throws(() => named(text), {
       code: 4,
       message: /^CNI_ARGS: K8S_POD_NAME(SPACE)?=.* is not a name/,

@@ -34,7 +34,7 @@ test('the record is one line that a person can read, and reads back as the same 
 });
 
 test('a pod name that does not fit is recorded beside the alias; a key that does not fit is refused', () => {
-  const letters = 'abcdefghijklmnopqrstuvwxyz0123456789';
+  const letters = 'abcdefghijklmnopqrstuvwxyz0123456789'.split('');
   const text = (length: number) =>
     fc.string({ unit: fc.constantFrom(...letters, '-', '.'), minLength: length, maxLength: length });
   const pods = fc.record(

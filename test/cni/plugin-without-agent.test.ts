@@ -84,7 +84,7 @@ void test('D: without an agent DEL succeeds and is kept, once per attachment, fo
   for (const more of [{ mtu: 1 }, { mtu: 2 }]) {
     const { exitCode, stdout, stderr } = await call({ command: 'DEL', directory: directory.path, more });
     assert.deepEqual({ exitCode, stdout }, FINE);
-    assert.match(stderr, /kept for its next start/);
+    assert.match(stderr, /kept until one does/);
   }
   const [path = '', ...others] = kept(directory.path);
   assert.deepEqual(others, []);
