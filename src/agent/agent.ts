@@ -250,6 +250,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     conntrack,
     sinceResyncMs: () => performance.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
+    policyNames: () => configuration.metrics.policyNames,
   });
   const socket = await listenForQuestions(join(socketDirectory, 'api.sock'), questions);
   stack.defer(() => void socket.close());

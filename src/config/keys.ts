@@ -315,6 +315,13 @@ export const KEYS: readonly Key[] = [
     reload: { restart: SOCKETS },
   },
   {
+    path: 'metrics.policyNames',
+    type: 'boolean',
+    default: false,
+    doc: 'Whether metrics at that address name policies (label `policy` of `fairlead_policy_packets_total`): whoever reaches the address reads them. At the socket `api.sock` they are always named.',
+    reload: 'live',
+  },
+  {
     path: 'log.level',
     type: 'choice',
     of: LOG_LEVELS,
