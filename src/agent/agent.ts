@@ -96,7 +96,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     trackedIps: () => enforcer?.tracked ?? [],
     forgetFlows: conntrack.forget,
     log,
-    lastView: loadNodeView(stateDirectory),
+    lastView: loadNodeView(stateDirectory, name),
     inherited,
   });
   stack.defer(() => network.stop());

@@ -24,10 +24,11 @@ import { inTurns } from '../reconcile/turns.ts';
 import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
-import { saveNodeView } from './node-record.ts';
+import { type NodeRecord, openNodeRecord } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { Resync, type ResyncResult } from './resync.ts';
-import { ensureSysctls, nodeSysctls, rememberSettings } from './sysctl.ts';
+import type { StateFile } from './state-file.ts';
+import { ensureSysctls, nodeSysctls, openSettingsRecord, type SettingsRecord } from './sysctl.ts';
 
 export type NodeNetworkOptions = {
   name: string;
@@ -71,6 +72,8 @@ export class NodeNetwork {
   #firewallProblems: readonly string[] = [];
   #told: ReadonlySet<string> = new Set();
   readonly #firewallRunner: Runner;
+  readonly #record: StateFile<NodeRecord>;
+  readonly #settings: SettingsRecord;
   /** What the firewall is to be, for the latest resync's view of the cluster. */
   #firewallInput: () => FirewallInput | undefined = () => undefined;
 
@@ -78,6 +81,9 @@ export class NodeNetwork {
     this.#options = options;
     this.#resync = new Resync(options.kernel, options.nextIndex);
     this.#view = options.lastView;
+    const { stateDirectory } = options.configuration().paths;
+    this.#record = openNodeRecord(stateDirectory, options.log);
+    this.#settings = openSettingsRecord(stateDirectory, options.log);
     this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
     this.#firewallRunner = new Runner({
@@ -101,7 +107,8 @@ export class NodeNetwork {
   }
 
   get reached(): Reached {
-    return { ...this.#reached, problems: [...this.#reached.problems, ...this.#firewallProblems] };
+    const unsaved = [this.#record.problem, this.#settings.problem].filter((problem) => problem !== undefined);
+    return { ...this.#reached, problems: [...this.#reached.problems, ...this.#firewallProblems, ...unsaved] };
   }
 
   /** Somebody else changed something of the kernel's. @returns whether it may be ours, so that a resync is due. */
@@ -170,7 +177,7 @@ export class NodeNetwork {
       foreign: result.foreign,
       linkNames: new Map(result.links.map((link) => [link.index, link.name])),
     });
-    rememberSettings(configuration.paths.stateDirectory, [...changed, ...result.loosened]);
+    this.#settings.remember([...changed, ...result.loosened]);
     // Without a plan the tunnel stays as it is.
     const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
     this.#isTunnelled = tunnels.length > 0;
@@ -204,6 +211,8 @@ export class NodeNetwork {
 
   /** Ends what runs by itself. */
   stop(): Promise<void> {
+    this.#record[Symbol.dispose]();
+    this.#settings[Symbol.dispose]();
     return this.#firewallRunner.stop();
   }
 
@@ -290,7 +299,7 @@ export class NodeNetwork {
     refusals: readonly RangeRefusal[],
     self: ClusterNode | undefined,
     { overlay, problem, underlays }: ResyncResult,
-    { mtu, paths }: Configuration,
+    { mtu }: Configuration,
   ): void {
     const own = refusals.filter(({ node }) => node === this.#options.name);
     const conflict = own.find(({ cause }) => cause === 'route');
@@ -309,9 +318,9 @@ export class NodeNetwork {
     };
     if (JSON.stringify(view) !== JSON.stringify(this.#view)) {
       this.#options.log.info('this node can take pods', { ...view });
-      saveNodeView(paths.stateDirectory, view);
     }
     this.#view = view;
+    this.#record.keep({ node: { name: self.name, uid: self.uid }, ...view });
   }
 
   #planFirewall(accepted: Accepted, configuration: Configuration): FirewallInput | undefined {
