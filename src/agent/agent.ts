@@ -51,7 +51,7 @@ const KNOWN_COMMANDS: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC'
 
 export type RunningAgent = {
   log: Logger;
-  /** Takes list and plugin of the runtime away where Fairlead is being removed; all else stays. */
+  /** Where Fairlead is being removed, the cluster is told, and list and plugin go with the last pod; all else stays. */
   stop: () => Promise<void>;
 };
 
@@ -283,7 +283,10 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   return {
     log,
     stop: async () => {
-      if ((await store.removal?.isUnderWay()) === true) list?.remove();
+      if ((await store.removal?.isUnderWay()) === true) {
+        list?.remove(table);
+        await store.leave?.();
+      }
       await running.disposeAsync();
     },
   };

@@ -16,8 +16,11 @@ export type NetworkListKeeper = {
   /** Makes the file right; call it only while pods can be attached. */
   ensure(): void;
   readonly problems: readonly string[];
-  /** Takes list and plugin away. */
-  remove(): void;
+  /**
+   * Takes list and plugin away, unless pods are attached: a runtime without them can end none of those. The plugin keeps
+   * their DELs by itself, and `fairlead cleanup` takes both away after the last pod.
+   */
+  remove(attached: { isRead: boolean; live: ReadonlyMap<string, unknown> }): void;
   [Symbol.dispose](): void;
 };
 
@@ -31,6 +34,7 @@ export function keepNetworkList(
   let watcher: FSWatcher | undefined;
   let written: string | undefined;
   let watched = '';
+  let left = false;
   const follow = (folder: string) => {
     if (watched === folder) return;
     watcher?.close();
@@ -42,6 +46,7 @@ export function keepNetworkList(
       return problems;
     },
     ensure: () => {
+      if (left) return;
       const { cni, paths } = configuration();
       if (cni.confDirectory === '') {
         problems = [];
@@ -69,8 +74,18 @@ export function keepNetworkList(
         problems = [`${path}: ${reasonOf(error)}`];
       }
     },
-    remove: () => {
+    remove: ({ isRead, live }) => {
+      left = true;
       const { cni } = configuration();
+      if (!isRead || live.size > 0) {
+        log.warn(
+          'list and plugin of the container runtime stay until fairlead cleanup, which comes after the last pod',
+          {
+            pods: isRead ? live.size : 'not known',
+          },
+        );
+        return;
+      }
       try {
         for (const path of uninstallFromRuntime(cni)) log.info('removed', { path });
       } catch (error) {

@@ -30,6 +30,22 @@ export async function completePendingDeletions(
   }
 }
 
+/** Which attachments the runtime has let go, as `container interface`. */
+export function keptDeletions(stateDirectory: string): Set<string> {
+  const directory = join(stateDirectory, 'pending');
+  const kept = new Set<string>();
+  for (const file of list(directory)) {
+    try {
+      const { CNI_CONTAINERID, CNI_IFNAME } =
+        decodeRequest(readFileSync(join(directory, file)))?.environment ?? {};
+      kept.add(`${CNI_CONTAINERID} ${CNI_IFNAME}`);
+    } catch {
+      // One that cannot be read says nothing of any pod.
+    }
+  }
+  return kept;
+}
+
 function list(directory: string): string[] {
   try {
     // Under other names the plugin is writing just now.

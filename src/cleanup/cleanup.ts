@@ -1,6 +1,7 @@
 /** Takes every trace of Fairlead from a node: what carries its marks in the kernel, and its own folders. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { keptDeletions } from '../agent/pending-deletions.ts';
 import { type Changed, restoreSetting, settingsToRestore } from '../agent/sysctl.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
@@ -8,7 +9,13 @@ import type { Link } from '../netlink/objects.ts';
 import { describeOperation } from '../netlink/operation.ts';
 import type { Nftables, TableName } from '../nftables/nft.ts';
 import { TABLE } from '../overlay/node-table.ts';
-import { ATTACHMENT_GROUP, DOOMED_GROUP, parseRecord, SHAPER_GROUP } from '../pod/attachment.ts';
+import {
+  ATTACHMENT_GROUP,
+  type Attachment,
+  DOOMED_GROUP,
+  parseRecord,
+  SHAPER_GROUP,
+} from '../pod/attachment.ts';
 import { POLICY_TABLE } from '../policy/render.ts';
 import { applyOperations } from '../reconcile/apply.ts';
 import { diffStates } from '../reconcile/diff.ts';
@@ -66,7 +73,7 @@ export async function findTraces({
       ...diffStates(EMPTY_STATE, state),
       ...[...ofPods, ...shapers].map(({ index }): Operation => ({ op: 'link.delete', index })),
     ],
-    pods: ofPods.filter(isAttached).length,
+    pods: attachedOf(ofPods, keptDeletions(stateDirectory)).length,
     tables: await presentTables(nftables),
     settings: settingsToRestore(stateDirectory),
     folders: folders.filter((folder) => existsSync(folder)),
@@ -129,6 +136,10 @@ async function presentTables(nftables: Nftables): Promise<TableName[]> {
   return found.flat();
 }
 
-function isAttached({ group, alias }: Link): boolean {
-  return group === ATTACHMENT_GROUP && alias !== undefined && parseRecord(alias) !== undefined;
+/** What the runtime has let go, without an agent to do it, is no pod any more. */
+function attachedOf(links: readonly Link[], gone: ReadonlySet<string>): Attachment[] {
+  return links.flatMap(({ group, alias }) => {
+    const record = group === ATTACHMENT_GROUP && alias !== undefined ? parseRecord(alias) : undefined;
+    return record === undefined || gone.has(`${record.containerId} ${record.ifname}`) ? [] : [record];
+  });
 }
