@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { listenForScrapes, type Questions } from './api-server.ts';
+import { listenForQuestions, listenForScrapes, type Questions } from './api-server.ts';
 
 async function serve(requestMs?: number) {
   const questions = { metrics: () => Promise.resolve('fairlead_ready 1\n') };
@@ -57,4 +60,18 @@ test('a caller that sends nothing, or a byte now and then, is cut off', async ()
   const dripping = setInterval(() => slow.write('G'), 10);
   await closed(slow);
   clearInterval(dripping);
+});
+
+test('a folder of sockets that is made here is for root alone, one that was there stays as it was', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'flt-sockets-'));
+  after(() => rmSync(folder, { recursive: true }));
+  chmodSync(folder, 0o755);
+  const modeOf = (path: string) => statSync(path).mode & 0o777;
+  for (const path of [join(folder, 'api.sock'), join(folder, 'own', 'api.sock')]) {
+    const server = await listenForQuestions(path, {} as Questions);
+    after(() => server.close());
+    assert.equal(modeOf(path), 0o600);
+  }
+  assert.equal(modeOf(folder), 0o755);
+  assert.equal(modeOf(join(folder, 'own')), 0o700);
 });

@@ -6,6 +6,9 @@ import { reasonOf } from '../install/install.ts';
 import type { Logger } from '../log/logger.ts';
 import { Runner } from '../reconcile/runner.ts';
 
+/** All that agent and plugin ever write into the state directory. */
+export const STATE_NAMES = ['node.json', 'policies.json', 'settings.json', 'pending'] as const;
+
 export type StateFile<T> = {
   /** Writes it before this returns, where that is possible; nothing where it is what was written last. */
   keep(content: T): void;

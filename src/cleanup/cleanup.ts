@@ -29,9 +29,12 @@ export type Traces = {
   tables: TableName[];
   /** Settings of the node that are to be again what they were. */
   settings: Changed[];
-  folders: string[];
+  folders: OwnFolder[];
   files: string[];
 };
+
+/** A folder of Fairlead's, and what in it is: a folder that is shared keeps the rest. */
+export type OwnFolder = { path: string; names: readonly string[] };
 
 export type CleanupPlace = {
   kernel: Kernel;
@@ -41,7 +44,7 @@ export type CleanupPlace = {
   stateDirectory: string;
   /** Where they are written. */
   sysctlDirectory: string;
-  folders: readonly string[];
+  folders: readonly OwnFolder[];
   /** Of the container runtime and the host. */
   files: readonly string[];
 };
@@ -76,7 +79,7 @@ export async function findTraces({
     pods: attachedOf(ofPods, keptDeletions(stateDirectory)).length,
     tables: await presentTables(nftables),
     settings: settingsToRestore(stateDirectory),
-    folders: folders.filter((folder) => existsSync(folder)),
+    folders: folders.filter(({ path }) => existsSync(path)),
     files: files.filter((file) => existsSync(file)),
   };
 }
@@ -92,10 +95,11 @@ export async function removeTraces(
   tell: (line: string) => void,
 ): Promise<string[]> {
   const problems: string[] = [];
-  const attempt = async (what: string, remove: () => void | Promise<void>) => {
+  /** @param remove returns what came of it where that is not the usual. */
+  const attempt = async (what: string, remove: () => unknown) => {
     try {
-      await remove();
-      tell(what);
+      const outcome = await remove();
+      tell(typeof outcome === 'string' ? outcome : what);
     } catch (error) {
       problems.push(`${what}: ${String(error)}`);
     }
@@ -110,7 +114,13 @@ export async function removeTraces(
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
   for (const setting of settings)
     await attempt(describeSetting(setting), () => restoreSetting(setting, sysctlDirectory));
-  for (const folder of folders) await attempt(`folder ${folder}`, () => removeFolder(folder));
+  for (const { path, names } of folders)
+    await attempt(`folder ${path}`, () => {
+      const left = removeFolder(path, names);
+      return left.length === 0
+        ? undefined
+        : `folder ${path} stays with what is not Fairlead's: ${left.join(', ')}`;
+    });
   return problems;
 }
 
@@ -119,14 +129,21 @@ export function describeSetting({ name, was }: Changed): string {
   return `${name} is ${was} again`;
 }
 
-/** In a container the folder itself is a mount of the host's, and stays, empty. */
-function removeFolder(folder: string): void {
-  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+/**
+ * In a container the folder itself is a mount of the host's, and stays, empty.
+ * @returns what stays because it is not ours, and the folder with it.
+ */
+function removeFolder(folder: string, names: readonly string[]): string[] {
+  for (const name of names.flatMap((own) => [own, `${own}.new`]))
+    rmSync(join(folder, name), { recursive: true, force: true });
+  const left = readdirSync(folder).toSorted();
+  if (left.length > 0) return left;
   try {
     rmdirSync(folder);
   } catch (error) {
     if (!['EBUSY', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
+  return [];
 }
 
 async function presentTables(nftables: Nftables): Promise<TableName[]> {
