@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,21 @@ static int make_directories(const char *state_directory)
 	return error;
 }
 
+/* A name is durable when its directory is. */
+static int sync_directory(const char *path)
+{
+	const char *end = strrchr(path, '/');
+	char *directory = end == NULL ? NULL : strndup(path, (size_t)(end - path));
+	if (directory == NULL)
+		return -ENOMEM;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	free(directory);
+	return error;
+}
+
 /* Whole or not at all: written aside, then renamed. */
 static int save(const char *path, const struct bytes *frame)
 {
@@ -64,6 +80,8 @@ int pending_save(const char *state_directory, const char *identity, const struct
 	if (path == NULL)
 		return -ENOMEM;
 	error = save(path, frame);
+	if (error == 0)
+		error = sync_directory(path);
 	free(path);
 	return error;
 }

@@ -54,7 +54,7 @@ const KNOWN_COMMANDS: ReadonlySet<string> = new Set(['ADD', 'DEL', 'CHECK', 'GC'
 
 export type RunningAgent = {
   log: Logger;
-  /** Takes list and plugin of the runtime away where Fairlead is being removed; all else stays. */
+  /** Where Fairlead is being removed, the cluster is told, and list and plugin go with the last pod; all else stays. */
   stop: () => Promise<void>;
 };
 
@@ -103,7 +103,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     trackedIps: () => enforcer?.tracked ?? [],
     forgetFlows: conntrack.forget,
     log,
-    lastView: loadNodeView(stateDirectory),
+    lastView: loadNodeView(stateDirectory, name),
     inherited,
   });
   stack.defer(() => network.stop());
@@ -258,6 +258,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     conntrack,
     sinceResyncMs: () => performance.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
+    policyNames: () => configuration.metrics.policyNames,
   });
   const socket = await listenForQuestions(join(socketDirectory, 'api.sock'), questions);
   stack.defer(() => void socket.close());
@@ -290,7 +291,10 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   return {
     log,
     stop: async () => {
-      if ((await store.removal?.isUnderWay()) === true) list?.remove();
+      if ((await store.removal?.isUnderWay()) === true) {
+        list?.remove(table.now);
+        await store.leave?.();
+      }
       await running.disposeAsync();
     },
   };

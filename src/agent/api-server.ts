@@ -3,7 +3,7 @@
  * whoever scrapes them, there and at an address if one is configured.
  */
 import { chmodSync } from 'node:fs';
-import type { Server } from 'node:http';
+import type { Server, ServerOptions } from 'node:http';
 import { describeError, FairleadError } from '../errors/errors.ts';
 import { createServer } from '../http/http.ts';
 import { prepareSocket } from './cni-server.ts';
@@ -22,12 +22,20 @@ export type Questions = {
   flows: () => Promise<string>;
   /** Calls back with a line of JSON for each denied packet from now on. */
   followDrops: (onLine: (line: string) => void) => { [Symbol.dispose](): void };
-  metrics: () => Promise<string>;
+  /** @param audience `anybody` is told less, and no more often than once a second. */
+  metrics: (audience: 'root' | 'anybody') => Promise<string>;
   /** Whether the agent works; a sentence where it does not. */
   health: () => string | undefined;
   /** Whether pods can be attached; a sentence where they cannot. */
   readiness: () => string | undefined;
 };
+
+/** At an address: connections at a time, and of these from one address, so that one pod leaves room for the kubelet. */
+const MOST_CALLERS = 64;
+const MOST_OF_ONE_ADDRESS = 16;
+/** Milliseconds for a whole request, and for its answer to be taken. */
+const REQUEST_MS = 5000;
+const CHECK_MS = 1000;
 
 const TEXT = 'text/plain; charset=utf-8';
 
@@ -45,7 +53,11 @@ export async function answer(
   const [path = '', query = ''] = url.split('?');
   switch (path) {
     case '/metrics':
-      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await metrics() };
+      return {
+        status: 200,
+        type: 'text/plain; version=0.0.4; charset=utf-8',
+        body: await metrics(withStatus ? 'root' : 'anybody'),
+      };
     case '/healthz':
       return judge(health());
     case '/readyz':
@@ -74,10 +86,20 @@ export async function listenForQuestions(path: string, questions: Questions): Pr
 }
 
 /** @param address as in `127.0.0.1:9630`. @throws FairleadError FL_CONFIGURATION where it cannot be listened at. */
-export async function listenForScrapes(address: string, questions: Questions): Promise<Server> {
+export async function listenForScrapes(
+  address: string,
+  questions: Questions,
+  requestMs = REQUEST_MS,
+): Promise<Server> {
   const at = address.lastIndexOf(':');
   const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
-  const server = serve(questions, false);
+  const server = serve(questions, false, {
+    headersTimeout: requestMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(requestMs, CHECK_MS),
+  });
+  boundCallers(server, requestMs);
   try {
     await listen(server, { host, port: Number(address.slice(at + 1)) });
   } catch (error) {
@@ -90,8 +112,8 @@ export async function listenForScrapes(address: string, questions: Questions): P
   return server;
 }
 
-function serve(questions: Questions, withStatus: boolean): Server {
-  return createServer((request, response) => {
+function serve(questions: Questions, withStatus: boolean, options: ServerOptions = {}): Server {
+  return createServer(options, (request, response) => {
     const url = request.method === 'GET' ? (request.url ?? '') : '';
     if (withStatus && url === '/drops?follow') {
       response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
@@ -105,6 +127,30 @@ function serve(questions: Questions, withStatus: boolean): Server {
     void answer(url, questions, withStatus)
       .catch((error): Answer => ({ status: 500, type: TEXT, body: `${describeError(error)}\n` }))
       .then(({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body));
+  });
+}
+
+/** Whatever pods do to a port of the node, the agent's memory and the answers to others stay as they are. */
+function boundCallers(server: Server, requestMs: number): void {
+  server.maxConnections = MOST_CALLERS;
+  server.timeout = requestMs;
+  const callers = new Map<string, number>();
+  server.on('connection', (socket) => {
+    const from = socket.remoteAddress ?? '';
+    const already = callers.get(from) ?? 0;
+    if (already >= MOST_OF_ONE_ADDRESS) return void socket.destroy();
+    callers.set(from, already + 1);
+    socket.on('close', () => {
+      const left = callers.get(from)! - 1;
+      if (left === 0) callers.delete(from);
+      else callers.set(from, left);
+    });
+    return undefined;
+  });
+  server.on('request', (_, response) => {
+    // Counts from the question to the last byte taken: a caller that reads slowly holds its place no longer.
+    const late = setTimeout(() => response.destroy(), requestMs);
+    response.on('close', () => clearTimeout(late));
   });
 }
 

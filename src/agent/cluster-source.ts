@@ -111,6 +111,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     denials,
     ...(cni.daemonSet === '' ? {} : { removal: watchRemoval(client, cni.daemonSet, log) }),
     report: (report) => reporter.report(report),
+    leave: () => reporter.leave(),
     reportAgent: (report) =>
       reportAgent({
         client,

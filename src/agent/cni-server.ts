@@ -50,11 +50,12 @@ export async function listenForPlugins(
   return server;
 }
 
-/** A directory for root alone, and no socket that a crash left; one that answers is another agent's. */
+/**
+ * No socket that a crash left; one that answers is another agent's. A directory that is made here is for root alone, one
+ * that is there stays as it is: it may be others' too.
+ */
 export async function prepareSocket(path: string): Promise<void> {
-  const directory = dirname(path);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  chmodSync(directory, 0o700);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   if (await answers(path)) {
     throw new FairleadError(
       'FL_SOCKET_IN_USE',

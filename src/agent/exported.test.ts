@@ -35,7 +35,7 @@ function reach(index: number, lost = 0): Reach {
 
 const probes = createProbeMetrics();
 const METRICS = [
-  ...createAgentMetrics('1').all(STATUS, [], { warn: 0, error: 0 }),
+  ...createAgentMetrics('1').all(STATUS, [], { warn: 0, error: 0 }, true),
   ...probes.all([reach(1)], []),
 ];
 

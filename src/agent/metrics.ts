@@ -18,11 +18,16 @@ export type AgentMetrics = {
   /** Counts one call of the plugin. @param seconds how long it took. */
   called: (command: string, reply: CniReply, seconds: number) => void;
   resynced: (reasons: readonly string[], seconds: number, succeeded: boolean) => void;
-  /** @param counts of policies; none where there are none. @param logged messages by level. */
+  /**
+   * @param counts of policies; none where there are none.
+   * @param logged messages by level.
+   * @param names whether policies are named.
+   */
   all: (
     status: AgentStatus,
     counts: readonly PolicyCount[],
     logged: Readonly<Record<string, number>>,
+    names: boolean,
   ) => Metric[];
 };
 
@@ -54,13 +59,13 @@ export function createAgentMetrics(version: string): AgentMetrics {
       for (const reason of reasons) resyncs.add({ reason, outcome: succeeded ? 'success' : 'failure' });
       resyncTimes.observe({}, seconds);
     },
-    all: (status, counts, logged) => [
+    all: (status, counts, logged, names) => [
       calls.metric,
       callTimes.metric,
       resyncs.metric,
       resyncTimes.metric,
       ...describe(status),
-      ...(status.policy === undefined ? [] : [policyPackets(counts)]),
+      ...(status.policy === undefined ? [] : [policyPackets(counts, names)]),
       {
         name: 'fairlead_log_messages_total',
         type: 'counter',
@@ -138,11 +143,13 @@ function describe(status: AgentStatus): Metric[] {
 }
 
 /** What is staged counts by what it would have done; what is in force by what it did. */
-function policyPackets(counts: readonly PolicyCount[]): Metric {
+function policyPackets(counts: readonly PolicyCount[], named: boolean): Metric {
   const samples = counts.flatMap(({ outcome, packets }): Sample[] => {
     const { direction, allowed, policies, proposed } = outcome;
     const sample = (verdict: string, names: readonly string[]): Sample[] =>
-      names.length === 0 ? [] : [{ labels: { policy: names.join(','), direction, verdict }, value: packets }];
+      names.length === 0
+        ? []
+        : [{ labels: { ...(named ? { policy: names.join(',') } : {}), direction, verdict }, value: packets }];
     return [
       ...sample(allowed ? 'allowed' : 'denied', policies),
       ...(proposed === undefined

@@ -11,13 +11,17 @@ import { removeDurably, writeAtomically } from '../install/atomic-file.ts';
 import { listPath, reasonOf, uninstallFromRuntime } from '../install/install.ts';
 import { decideList, runtimeLists } from '../install/network-list.ts';
 import type { Logger } from '../log/logger.ts';
+import type { AttachmentTable } from './attachments.ts';
 
 export type NetworkListKeeper = {
   /** Makes the file right; call it only while pods can be attached. */
   ensure(): void;
   readonly problems: readonly string[];
-  /** Takes list and plugin away. */
-  remove(): void;
+  /**
+   * Takes list and plugin away, unless pods are attached: a runtime without them can end none of those. The plugin keeps
+   * their DELs by itself, and `fairlead cleanup` takes both away after the last pod.
+   */
+  remove(attached: AttachmentTable['now']): void;
   [Symbol.dispose](): void;
 };
 
@@ -31,6 +35,7 @@ export function keepNetworkList(
   let watcher: FSWatcher | undefined;
   let written: string | undefined;
   let watched = '';
+  let left = false;
   const follow = (folder: string) => {
     if (watched === folder) return;
     watcher?.close();
@@ -42,6 +47,7 @@ export function keepNetworkList(
       return problems;
     },
     ensure: () => {
+      if (left) return;
       const { cni, paths } = configuration();
       if (cni.confDirectory === '') {
         problems = [];
@@ -69,8 +75,18 @@ export function keepNetworkList(
         problems = [`${path}: ${reasonOf(error)}`];
       }
     },
-    remove: () => {
+    remove: (attached) => {
+      left = true;
       const { cni } = configuration();
+      if (!attached.known || attached.live.size > 0) {
+        log.warn(
+          'list and plugin of the container runtime stay until fairlead cleanup, which comes after the last pod',
+          {
+            pods: attached.known ? attached.live.size : 'not known',
+          },
+        );
+        return;
+      }
       try {
         for (const path of uninstallFromRuntime(cni)) log.info('removed', { path });
       } catch (error) {

@@ -27,12 +27,14 @@ import {
 } from './attachments.ts';
 import { Firewall } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
-import { createNodeMemory } from './node-memory.ts';
 import { strandedPods, unreachedPeers } from './node-problems.ts';
+import { type NodeRecord, openNodeRecord } from './node-record.ts';
 import { ensureSettings } from './node-settings.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { ownRecord, prefixLengthsOf } from './own-record.ts';
 import { Resync, type ResyncInput, type ResyncResult } from './resync.ts';
+import type { StateFile } from './state-file.ts';
+import { openSettingsRecord, type SettingsRecord } from './sysctl.ts';
 import { type WantedFirewall, wantFirewall } from './wanted-firewall.ts';
 
 export type NodeNetworkOptions = {
@@ -70,7 +72,6 @@ export class NodeNetwork {
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #inherited: Inherited;
-  readonly #memory = createNodeMemory();
   readonly #startedAt = new Date();
   #isKnown = false;
   #refusal: string | undefined;
@@ -78,6 +79,8 @@ export class NodeNetwork {
   #firewallProblems: readonly string[] = [];
   #told: ReadonlySet<string> = new Set();
   readonly #firewallRunner: Runner;
+  readonly #record: StateFile<NodeRecord>;
+  readonly #settings: SettingsRecord;
   /** What the firewall is to be, for the latest resync's view of the cluster. */
   #wantedFirewall: () => WantedFirewall;
 
@@ -85,6 +88,9 @@ export class NodeNetwork {
     this.#options = options;
     this.#resync = new Resync(options.kernel, options.nextIndex);
     this.#view = options.lastView;
+    const { stateDirectory } = options.configuration().paths;
+    this.#record = openNodeRecord(stateDirectory, options.log);
+    this.#settings = openSettingsRecord(stateDirectory, options.log);
     this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
     this.#wantedFirewall = () => ({
@@ -115,7 +121,8 @@ export class NodeNetwork {
   }
 
   get reached(): Reached {
-    return { ...this.#reached, problems: [...this.#reached.problems, ...this.#firewallProblems] };
+    const unsaved = [this.#record.problem, this.#settings.problem].filter((problem) => problem !== undefined);
+    return { ...this.#reached, problems: [...this.#reached.problems, ...this.#firewallProblems, ...unsaved] };
   }
 
   /** Somebody else changed something of the kernel's. @returns whether it may be ours, so that a resync is due. */
@@ -185,12 +192,11 @@ export class NodeNetwork {
       foreign: result.foreign,
       linkNames: new Map(result.links.map((link) => [link.index, link.name])),
     });
-    this.#memory.addSettings([...settings.changed, ...result.loosened]);
+    this.#settings.remember([...settings.changed, ...result.loosened]);
     if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
     // Its table takes longer than all else, and a node that joins or leaves is one address more or less in it.
     const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
     this.#decideReadiness(refusals, self, result, configuration);
-    const unsaved = this.#memory.save(configuration.paths.stateDirectory);
     this.#isKnown = self !== undefined;
     // Without a plan the tunnel stays as it is.
     const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
@@ -219,7 +225,6 @@ export class NodeNetwork {
       ...failed,
       ...settings.problems,
       ...claim.problems,
-      ...unsaved,
       ...strandedPods(this.#attached(), this.#view?.ranges),
     ]);
     const milliseconds = Math.round((performance.now() - started) * 100) / 100;
@@ -293,6 +298,8 @@ export class NodeNetwork {
 
   /** Ends what runs by itself. */
   stop(): Promise<void> {
+    this.#record[Symbol.dispose]();
+    this.#settings[Symbol.dispose]();
     return this.#firewallRunner.stop();
   }
 
@@ -374,9 +381,9 @@ export class NodeNetwork {
     };
     if (JSON.stringify(view) !== JSON.stringify(this.#view)) {
       this.#options.log.info('this node can take pods', { ...view });
-      this.#memory.setView(view);
     }
     this.#view = view;
+    this.#record.keep({ node: { name: self.name, uid: self.uid }, ...view });
   }
 }
 

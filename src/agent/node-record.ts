@@ -1,29 +1,34 @@
 /** The last good view of the node, kept on disk so that pods start while the cluster's record cannot be read. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseCidr } from '../ip/cidr.ts';
 import { parseIp } from '../ip/ip.ts';
+import type { Logger } from '../log/logger.ts';
 import type { NodeView } from './node-view.ts';
+import { openStateFile, type StateFile } from './state-file.ts';
 
 const FILE = 'node.json';
 
-export function saveNodeView(directory: string, view: NodeView): void {
-  writeStateFile(directory, FILE, view);
+/** Whose view it is: a disk that was cloned starts under another name, and must not take the range of its origin. */
+export type NodeIdentity = { name: string; uid: string };
+export type NodeRecord = NodeView & { node: NodeIdentity };
+
+export function openNodeRecord(directory: string, log: Logger): StateFile<NodeRecord> {
+  return openStateFile(join(directory, FILE), log);
 }
 
-/** Writes by rename: a crash leaves the old record or the new one. */
-export function writeStateFile(directory: string, name: string, content: unknown): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const path = join(directory, name);
-  writeFileSync(`${path}.new`, `${JSON.stringify(content)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
-}
-
-/** @returns undefined where there is none, or none that can be read: then the cluster's record is waited for. */
-export function loadNodeView(directory: string): NodeView | undefined {
+/**
+ * @param name of this node. A record that names none was written by 0.1.0, and counts.
+ * @returns undefined where there is none of this node, or none that can be read: then the cluster's record is waited for.
+ */
+export function loadNodeView(directory: string, name: string): NodeView | undefined {
   try {
-    const record = JSON.parse(readFileSync(join(directory, FILE), 'utf8')) as Record<keyof NodeView, unknown>;
-    const { ranges, nodeIps, mtu } = record;
+    const record = JSON.parse(readFileSync(join(directory, FILE), 'utf8')) as Record<
+      keyof NodeRecord,
+      unknown
+    >;
+    const { node, ranges, nodeIps, mtu } = record;
+    if (node !== undefined && Reflect.get(Object(node), 'name') !== name) return undefined;
     if (!Array.isArray(ranges) || !Array.isArray(nodeIps) || typeof mtu !== 'number') return undefined;
     return {
       ranges: ranges.map((range) => parseCidr(String(range))),

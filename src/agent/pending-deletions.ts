@@ -82,6 +82,20 @@ function isDone({ exitCode, stdout }: CniReply): boolean {
   return code < CNI_CODES.TRY_AGAIN && code !== CNI_CODES.IO_FAILURE;
 }
 
+/** Which attachments the runtime has let go, as `container interface`. */
+export function keptDeletions(stateDirectory: string): Set<string> {
+  const kept = new Set<string>();
+  for (const path of list(join(stateDirectory, 'pending'))) {
+    try {
+      const { CNI_CONTAINERID, CNI_IFNAME } = decodeRequest(readFileSync(path))?.environment ?? {};
+      kept.add(`${CNI_CONTAINERID} ${CNI_IFNAME}`);
+    } catch {
+      // One that cannot be read says nothing of any pod.
+    }
+  }
+  return kept;
+}
+
 function list(directory: string): string[] {
   try {
     // Under other names the plugin is writing just now.

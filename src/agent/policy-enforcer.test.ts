@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { until } from '../../test/until.ts';
 import type { PolicySource } from '../cluster/policy-source.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import { parseIp } from '../ip/ip.ts';
@@ -12,6 +13,7 @@ import { parseNetworkPolicy } from '../policy/parse-network-policy.ts';
 import { POLICY_TABLE } from '../policy/render.ts';
 import { createAttachmentTable, readLinks } from './attachments.ts';
 import { PolicyEnforcer } from './policy-enforcer.ts';
+import { loadPolicyScope, mayBeSelected } from './policy-record.ts';
 
 const CONNTRACK: Conntrack = {
   forget: async () => undefined,
@@ -19,6 +21,8 @@ const CONNTRACK: Conntrack = {
   cut: async () => undefined,
   [Symbol.dispose]: () => undefined,
 };
+
+const NO_WATCH = { [Symbol.dispose]: () => undefined };
 
 /** A cluster with a pod that a policy closes. */
 const SOURCE = {
@@ -41,7 +45,7 @@ const SOURCE = {
     versions: { policies: '', pods: '' },
   },
   problems: [],
-  watch: () => ({ [Symbol.dispose]: () => undefined }),
+  watch: () => NO_WATCH,
   close: () => undefined,
 } as unknown as PolicySource;
 
@@ -68,6 +72,49 @@ test('before an agent has read what is attached, what its predecessor enforced s
     readLinks(table, []);
     await enforcer.admit({ namespace: 'default', name: 'web' });
     assert.equal(nftables.tables.get(name), undefined, 'there is no pod');
+  } finally {
+    await enforcer.stop();
+    rmSync(stateDirectory, { recursive: true });
+  }
+});
+
+test('a first policy that comes while the state directory is full lets no pod of its namespace start open later', async () => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'flt-enforcer-'));
+  const record = join(stateDirectory, 'policies.json');
+  let changed = () => undefined as void;
+  const open = { ...SOURCE.state!, policies: [] };
+  const source = {
+    ...SOURCE,
+    state: open,
+    watch: (onChange: () => void) => ((changed = onChange), NO_WATCH),
+  };
+  const table = createAttachmentTable();
+  readLinks(table, []);
+  const enforcer = new PolicyEnforcer({
+    source,
+    nftables: createFakeNftables(),
+    table,
+    track: async () => undefined,
+    conntrack: CONNTRACK,
+    log: createLogger({ level: 'error', format: 'text' }),
+    tracked: [],
+    stateDirectory,
+  });
+  const isOpen = () => !mayBeSelected(loadPolicyScope(stateDirectory), 'default');
+  try {
+    await enforcer.admit(undefined);
+    assert.ok(isOpen(), 'no policy is known');
+    // What is in the way of the file that is renamed is as good as a full disk.
+    mkdirSync(`${record}.new`);
+    source.state = SOURCE.state as unknown as typeof open;
+    changed();
+    await enforcer.admit(undefined);
+    assert.ok(!isOpen(), 'an agent that starts now without the API knows nothing, which is not "no policy"');
+    assert.match(enforcer.problems.join(), /policies\.json cannot be written: .*; it is tried again/);
+    rmdirSync(`${record}.new`);
+    await until('it is written', () => existsSync(record));
+    await until('nothing is wrong any more', () => enforcer.problems.length === 0);
+    assert.deepEqual(loadPolicyScope(stateDirectory), { namespaces: ['default'], everywhere: false });
   } finally {
     await enforcer.stop();
     rmSync(stateDirectory, { recursive: true });

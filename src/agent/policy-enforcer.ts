@@ -1,5 +1,4 @@
 /** Brings the cluster's policies into force for the pods of this node, before they start and ever after. */
-import { isDeepStrictEqual } from 'node:util';
 import type { PolicySource, PolicyState } from '../cluster/policy-source.ts';
 import { CniError } from '../cni/errors.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
@@ -23,10 +22,11 @@ import type { AttachmentTable } from './attachments.ts';
 import {
   loadPolicyScope,
   mayBeSelected,
+  openPolicyRecord,
   type PolicyScope,
-  savePolicyScope,
   scopeOf,
 } from './policy-record.ts';
+import type { StateFile } from './state-file.ts';
 import { TableKeeper } from './table-keeper.ts';
 
 export type PolicyEnforcerOptions = {
@@ -62,6 +62,7 @@ export class PolicyEnforcer {
   #blind: string | undefined;
   #inForce: PolicyState | undefined;
   #scope: PolicyScope | undefined;
+  readonly #record: StateFile<PolicyScope>;
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
   #tracked: readonly Ip[];
@@ -76,6 +77,7 @@ export class PolicyEnforcer {
     this.#options = options;
     this.#tracked = options.tracked;
     this.#scope = loadPolicyScope(options.stateDirectory);
+    this.#record = openPolicyRecord(options.stateDirectory, options.log);
     this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
     this.#runner = new Runner({
       task: () => this.#enforce(),
@@ -106,7 +108,8 @@ export class PolicyEnforcer {
   }
 
   get problems(): readonly string[] {
-    return [...this.#options.source.problems, ...(this.#blind === undefined ? [] : [this.#blind])];
+    const own = [this.#blind, this.#record.problem].filter((problem) => problem !== undefined);
+    return [...this.#options.source.problems, ...own];
   }
 
   /** Denied packets; absent where the kernel does not report them. */
@@ -155,6 +158,7 @@ export class PolicyEnforcer {
   async stop(): Promise<void> {
     this.#watching[Symbol.dispose]();
     this.#drops?.[Symbol.dispose]();
+    this.#record[Symbol.dispose]();
     await this.#runner.stop();
   }
 
@@ -174,9 +178,8 @@ export class PolicyEnforcer {
   }
 
   #remember(scope: PolicyScope): void {
-    if (isDeepStrictEqual(scope, this.#scope)) return;
     this.#scope = scope;
-    savePolicyScope(this.#options.stateDirectory, scope);
+    this.#record.keep(scope);
   }
 
   async #enforce(): Promise<void> {

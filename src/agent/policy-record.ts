@@ -2,10 +2,11 @@
  * Where network policies had a say when they were last known, kept on disk: an agent that starts while the API does not
  * answer lets no pod start there, since nobody knows what it may do.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Logger } from '../log/logger.ts';
 import type { PolicyInput } from '../policy/compile.ts';
-import { writeStateFile } from './node-record.ts';
+import { openStateFile, type StateFile } from './state-file.ts';
 
 export type PolicyScope = {
   namespaces: readonly string[];
@@ -23,8 +24,19 @@ export function scopeOf({ policies, clusterPolicies }: PolicyInput): PolicyScope
   };
 }
 
-export function savePolicyScope(directory: string, scope: PolicyScope): void {
-  writeStateFile(directory, FILE, scope);
+/**
+ * Where it cannot be written there is none: pods of a namespace that has just got its first policy would start open by the
+ * old one.
+ */
+export function openPolicyRecord(directory: string, log: Logger): StateFile<PolicyScope> {
+  const path = join(directory, FILE);
+  return openStateFile(path, log, () => {
+    try {
+      rmSync(path, { force: true });
+    } catch {
+      // A file system that is read-only keeps it; the problem of the file says so.
+    }
+  });
 }
 
 /** @returns undefined where nobody ever knew. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { answer } from './api-server.ts';
+import type { PolicyCount } from './policy-enforcer.ts';
 import { createQuestions, type Known } from './questions.ts';
 
 function ask(path: string, { silentMs = 0, reason = '' }: { silentMs?: number; reason?: string }) {
@@ -24,4 +25,33 @@ test('an agent that takes no pods is not ready, with the reason, and healthy all
   });
   assert.equal((await ask('/readyz', {})).status, 200);
   assert.equal((await ask('/healthz', { reason: 'no range' })).status, 200);
+});
+
+test('a hundred scrapes at once are one look at the counters, and name no policy unless that is wanted', async () => {
+  const looks: PromiseWithResolvers<PolicyCount[]>[] = [];
+  const enforcer = {
+    counts: () => {
+      looks.push(Promise.withResolvers());
+      return looks.at(-1)!.promise;
+    },
+  };
+  const named: boolean[] = [];
+  const metrics = { all: (_: unknown, __: unknown, ___: unknown, names: boolean) => (named.push(names), []) };
+  const known = {
+    describe: () => ({}),
+    enforcer,
+    metrics,
+    errors: { counts: {} },
+    prober: { metrics: () => [] },
+    policyNames: () => false,
+  };
+  const questions = createQuestions(known as unknown as Known);
+  const scrapes = Array.from({ length: 100 }, () => answer('/metrics', questions, false));
+  const ofRoot = answer('/metrics', questions, true);
+  assert.equal(looks.length, 1);
+  looks[0]!.resolve([]);
+  await Promise.all([...scrapes, ofRoot, answer('/metrics', questions, false)]);
+  assert.equal(looks.length, 1);
+  assert.deepEqual(new Set(named), new Set([true, false]));
+  assert.equal(named.length, 2);
 });

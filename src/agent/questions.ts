@@ -8,9 +8,10 @@ import { type Known as KnownEnds, mayBeService } from '../policy/ends.ts';
 import { type Explanation, explainFlow } from '../policy/why.ts';
 import type { Prober } from '../probe/prober.ts';
 import type { Questions } from './api-server.ts';
+import { held } from './held.ts';
 import type { AgentMetrics } from './metrics.ts';
 import type { NodeNetwork } from './node-network.ts';
-import type { PolicyEnforcer } from './policy-enforcer.ts';
+import type { PolicyCount, PolicyEnforcer } from './policy-enforcer.ts';
 import { recentFlows } from './recent-flows.ts';
 import type { AgentStatus } from './status.ts';
 
@@ -25,25 +26,35 @@ export type Known = {
   conntrack: Conntrack;
   sinceResyncMs: () => number;
   resyncSeconds: () => number;
+  /** Whether all who may ask for metrics may know what policies are called. */
+  policyNames: () => boolean;
 };
 
 /** Milliseconds between looks at what the kernel denied without reporting it, while somebody follows. */
 const COUNT_MS = 1000;
+/** Milliseconds for which one answer is given to all who scrape at an address. */
+const OPEN_SCRAPE_MS = 1000;
 /** Resyncs that may be overdue before the agent counts as stuck. */
 const OVERDUE = 3;
 
 export function createQuestions(known: Known): Questions {
-  const { describe, policies, enforcer, metrics, prober, errors, network, conntrack } = known;
+  const { describe, policies, prober, network, conntrack } = known;
+  // Each is a process of nft: one at a time, however many ask.
+  const enforcer = known.enforcer;
+  const counts = held(0, async () => (await enforcer?.counts()) ?? []);
+  const scrape = async (names: boolean) => {
+    const counted = await counts();
+    const { metrics, errors } = known;
+    return renderMetrics([...metrics.all(describe(), counted, errors.counts, names), ...prober.metrics()]);
+  };
+  const openScrape = held(OPEN_SCRAPE_MS, () => scrape(known.policyNames()));
   return {
     status: describe,
     why: async (query) => JSON.stringify(await explain(policies, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
     flows: async () => JSON.stringify({ flows: await recentFlows(conntrack, enforcer?.drops?.latest ?? []) }),
-    followDrops: (onLine) => followDrops(enforcer, onLine),
-    metrics: async () => {
-      const counts = (await enforcer?.counts()) ?? [];
-      return renderMetrics([...metrics.all(describe(), counts, errors.counts), ...prober.metrics()]);
-    },
+    followDrops: (onLine) => followDrops(enforcer, counts, onLine),
+    metrics: (audience) => (audience === 'root' ? scrape(true) : openScrape()),
     health: () => {
       const silent = known.sinceResyncMs() / 1000;
       return silent > OVERDUE * known.resyncSeconds()
@@ -55,12 +66,15 @@ export function createQuestions(known: Known): Questions {
 }
 
 /** Each denied packet, and once a second how many more the kernel counted than it reported. */
-function followDrops(enforcer: PolicyEnforcer | undefined, onLine: (line: string) => void) {
+function followDrops(
+  enforcer: PolicyEnforcer | undefined,
+  counts: () => Promise<readonly PolicyCount[]>,
+  onLine: (line: string) => void,
+) {
   const following = enforcer?.drops?.follow((denial) => onLine(JSON.stringify(denial)));
   let [counted, reported] = [-1, 0];
   const count = async () => {
-    const counts = (await enforcer?.counts()) ?? [];
-    const total = counts
+    const total = (await counts())
       .filter(({ outcome }) => !outcome.allowed || outcome.proposed !== undefined)
       .reduce((sum, { packets }) => sum + packets, 0);
     const shown = enforcer?.drops?.reported ?? 0;

@@ -2,7 +2,8 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IpFamily } from '../ip/ip.ts';
-import { writeStateFile } from './node-record.ts';
+import type { Logger } from '../log/logger.ts';
+import { openStateFile } from './state-file.ts';
 
 export type Sysctl = { name: string; value: string };
 /** A setting that was set, with the value that it had. */
@@ -48,12 +49,27 @@ export function ensureSysctls(wanted: readonly Sysctl[], folder: string): Change
   });
 }
 
-/** Keeps what a setting was before it was first set, so that cleanup can put it back. */
-export function rememberSettings(directory: string, changed: readonly Changed[]): void {
-  if (changed.length === 0) return;
+export type SettingsRecord = {
+  /** Keeps what a setting was before it was first set, so that cleanup can put it back. */
+  remember(changed: readonly Changed[]): void;
+  readonly problem: string | undefined;
+  [Symbol.dispose](): void;
+};
+
+export function openSettingsRecord(directory: string, log: Logger): SettingsRecord {
   const known = rememberedSettings(directory);
-  const fresh = changed.filter(({ name }) => !known.some((one) => one.name === name));
-  if (fresh.length > 0) writeStateFile(directory, FILE, [...known, ...fresh]);
+  const file = openStateFile<Changed[]>(join(directory, FILE), log);
+  return {
+    remember: (changed) => {
+      const fresh = changed.filter(({ name }) => !known.some((one) => one.name === name));
+      known.push(...fresh);
+      if (fresh.length > 0) file.keep(known);
+    },
+    get problem() {
+      return file.problem;
+    },
+    [Symbol.dispose]: () => file[Symbol.dispose](),
+  };
 }
 
 /** In the order in which they were set. @returns none where nothing was set, or nobody can tell. */

@@ -78,7 +78,11 @@ export function valuesSchema(): object {
         ...configuration,
         properties: { ...properties, cluster: { ...cluster, properties: ofCluster } },
       },
-      metrics: object({ address: { enum: ['127.0.0.1', '0.0.0.0', '[::]'] }, port }),
+      metrics: object({
+        address: { enum: ['127.0.0.1', '0.0.0.0', '[::]'] },
+        port,
+        policyNames: { type: 'boolean' },
+      }),
       podMonitor: object({ enabled: { type: 'boolean' } }),
       apiServer: object({ host: text, port }),
       maxUnavailable: {

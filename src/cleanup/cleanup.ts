@@ -1,6 +1,7 @@
 /** Takes every trace of Fairlead from a node: what carries its marks in the kernel, and its own folders. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { keptDeletions } from '../agent/pending-deletions.ts';
 import { type Changed, restoreSetting, settingsToRestore } from '../agent/sysctl.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
@@ -8,7 +9,13 @@ import type { Link } from '../netlink/objects.ts';
 import { describeOperation } from '../netlink/operation.ts';
 import type { Nftables, TableName } from '../nftables/nft.ts';
 import { TABLE } from '../overlay/node-table.ts';
-import { ATTACHMENT_GROUP, DOOMED_GROUP, parseRecord, SHAPER_GROUP } from '../pod/attachment.ts';
+import {
+  ATTACHMENT_GROUP,
+  type Attachment,
+  DOOMED_GROUP,
+  parseRecord,
+  SHAPER_GROUP,
+} from '../pod/attachment.ts';
 import { POLICY_TABLE } from '../policy/render.ts';
 import { applyOperations } from '../reconcile/apply.ts';
 import { diffStates } from '../reconcile/diff.ts';
@@ -22,9 +29,12 @@ export type Traces = {
   tables: TableName[];
   /** Settings of the node that are to be again what they were. */
   settings: Changed[];
-  folders: string[];
+  folders: OwnFolder[];
   files: string[];
 };
+
+/** A folder of Fairlead's, and what in it is: a folder that is shared keeps the rest. */
+export type OwnFolder = { path: string; names: readonly string[] };
 
 export type CleanupPlace = {
   kernel: Kernel;
@@ -34,7 +44,7 @@ export type CleanupPlace = {
   stateDirectory: string;
   /** Where they are written. */
   sysctlDirectory: string;
-  folders: readonly string[];
+  folders: readonly OwnFolder[];
   /** Of the container runtime and the host. */
   files: readonly string[];
 };
@@ -66,10 +76,10 @@ export async function findTraces({
       ...diffStates(EMPTY_STATE, state),
       ...[...ofPods, ...shapers].map(({ index }): Operation => ({ op: 'link.delete', index })),
     ],
-    pods: ofPods.filter(isAttached).length,
+    pods: attachedOf(ofPods, keptDeletions(stateDirectory)).length,
     tables: await presentTables(nftables),
     settings: settingsToRestore(stateDirectory),
-    folders: folders.filter((folder) => existsSync(folder)),
+    folders: folders.filter(({ path }) => existsSync(path)),
     files: files.filter((file) => existsSync(file)),
   };
 }
@@ -85,10 +95,11 @@ export async function removeTraces(
   tell: (line: string) => void,
 ): Promise<string[]> {
   const problems: string[] = [];
-  const attempt = async (what: string, remove: () => void | Promise<void>) => {
+  /** @param remove returns what came of it where that is not the usual. */
+  const attempt = async (what: string, remove: () => unknown) => {
     try {
-      await remove();
-      tell(what);
+      const outcome = await remove();
+      tell(typeof outcome === 'string' ? outcome : what);
     } catch (error) {
       problems.push(`${what}: ${String(error)}`);
     }
@@ -103,7 +114,13 @@ export async function removeTraces(
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
   for (const setting of settings)
     await attempt(describeSetting(setting), () => restoreSetting(setting, sysctlDirectory));
-  for (const folder of folders) await attempt(`folder ${folder}`, () => removeFolder(folder));
+  for (const { path, names } of folders)
+    await attempt(`folder ${path}`, () => {
+      const left = removeFolder(path, names);
+      return left.length === 0
+        ? undefined
+        : `folder ${path} stays with what is not Fairlead's: ${left.join(', ')}`;
+    });
   return problems;
 }
 
@@ -112,14 +129,21 @@ export function describeSetting({ name, was }: Changed): string {
   return `${name} is ${was} again`;
 }
 
-/** In a container the folder itself is a mount of the host's, and stays, empty. */
-function removeFolder(folder: string): void {
-  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
+/**
+ * In a container the folder itself is a mount of the host's, and stays, empty.
+ * @returns what stays because it is not ours, and the folder with it.
+ */
+function removeFolder(folder: string, names: readonly string[]): string[] {
+  for (const name of names.flatMap((own) => [own, `${own}.new`]))
+    rmSync(join(folder, name), { recursive: true, force: true });
+  const left = readdirSync(folder).toSorted();
+  if (left.length > 0) return left;
   try {
     rmdirSync(folder);
   } catch (error) {
     if (!['EBUSY', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
+  return [];
 }
 
 async function presentTables(nftables: Nftables): Promise<TableName[]> {
@@ -129,6 +153,10 @@ async function presentTables(nftables: Nftables): Promise<TableName[]> {
   return found.flat();
 }
 
-function isAttached({ group, alias }: Link): boolean {
-  return group === ATTACHMENT_GROUP && alias !== undefined && parseRecord(alias) !== undefined;
+/** What the runtime has let go, without an agent to do it, is no pod any more. */
+function attachedOf(links: readonly Link[], gone: ReadonlySet<string>): Attachment[] {
+  return links.flatMap(({ group, alias }) => {
+    const record = group === ATTACHMENT_GROUP && alias !== undefined ? parseRecord(alias) : undefined;
+    return record === undefined || gone.has(`${record.containerId} ${record.ifname}`) ? [] : [record];
+  });
 }

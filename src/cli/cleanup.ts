@@ -1,6 +1,8 @@
 /** `fairlead cleanup`. */
 import { join } from 'node:path';
-import { describeSetting, findTraces, removeTraces } from '../cleanup/cleanup.ts';
+import { STATE_NAMES } from '../agent/state-file.ts';
+import { describeSetting, findTraces, type OwnFolder, removeTraces } from '../cleanup/cleanup.ts';
+import type { Configuration } from '../config/configuration.ts';
 import { readConfigurationFile } from '../config/file.ts';
 import { FairleadError } from '../errors/errors.ts';
 import { installedFiles } from '../install/install.ts';
@@ -42,7 +44,7 @@ export const cleanupCommand: Command = {
       podNetwork,
       stateDirectory: paths.stateDirectory,
       sysctlDirectory: paths.sysctlDirectory,
-      folders: [paths.socketDirectory, paths.stateDirectory],
+      folders: ownFolders(paths),
       files: installedFiles(configuration),
     };
     const traces = await findTraces(place);
@@ -58,7 +60,7 @@ export const cleanupCommand: Command = {
       for (const { family, name } of traces.tables) tell(`nftables table ${family} ${name}`);
       traces.files.forEach((file) => tell(`file ${file}`));
       for (const setting of traces.settings) tell(describeSetting(setting));
-      traces.folders.forEach((folder) => tell(`folder ${folder}`));
+      traces.folders.forEach(({ path }) => tell(`folder ${path}`));
       return EXIT.ok;
     }
     const problems = await removeTraces(traces, place, tell);
@@ -67,3 +69,15 @@ export const cleanupCommand: Command = {
     return problems.length === 0 ? EXIT.ok : EXIT.failed;
   },
 };
+
+/** One for both where both are one; what lies inside the other comes first. */
+function ownFolders({ socketDirectory, stateDirectory }: Configuration['paths']): OwnFolder[] {
+  const names = ['cni.sock', 'api.sock'];
+  if (socketDirectory === stateDirectory)
+    return [{ path: socketDirectory, names: [...names, ...STATE_NAMES] }];
+  const both = [
+    { path: socketDirectory, names },
+    { path: stateDirectory, names: STATE_NAMES },
+  ];
+  return both.toSorted((a, b) => b.path.length - a.path.length);
+}

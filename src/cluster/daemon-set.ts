@@ -6,7 +6,7 @@ import { fieldsAt, isFields, textAt } from '../kube/kinds/fields.ts';
 import type { Logger } from '../log/logger.ts';
 
 export type Removal = {
-  /** Asked when the agent is told to stop. An API that does not answer is no removal. */
+  /** Asked when the agent is told to stop. An API that does not answer, or to which our token has expired, is no removal. */
   isUnderWay(): Promise<boolean>;
 };
 
@@ -39,7 +39,7 @@ export function watchRemoval(client: KubeClient, daemonSet: string, log: Logger)
         const answer = await ask();
         return isFields(answer) && textAt(fieldsAt(answer, 'metadata'), 'deletionTimestamp') !== undefined;
       } catch (error) {
-        return isStatus(error, 401, 403, 404) && (await seen);
+        return isStatus(error, 403, 404) && (await seen);
       }
     },
   };

@@ -2,18 +2,10 @@
  * The cluster's state in a directory that all nodes of one machine share: `nodes/NAME.json` is the record of a node,
  * `ranges/RANGE` names who claimed a range. Files are complete or not there: they are written aside and moved in.
  */
-import {
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  watch,
-  writeFileSync,
-} from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError, FairleadError } from '../errors/errors.ts';
+import { writeAtomically } from '../install/atomic-file.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import { type ClusterNode, parseNode } from './node.ts';
 import type { ClusterState, ClusterStore } from './store.ts';
@@ -60,10 +52,19 @@ export function openDirectoryStore(directory: string): ClusterStore {
       return { [Symbol.dispose]: () => void listeners.delete(onChange) };
     },
     claimRanges: async (node, ranges) => {
-      const lost = ranges.find((range) => !claim(directory, node, range));
-      if (lost !== undefined) {
-        for (const range of ranges.slice(0, ranges.indexOf(lost))) rmSync(claimPath(directory, range));
-        return false;
+      const claimed: Cidr[] = [];
+      const giveBack = () => claimed.forEach((range) => rmSync(claimPath(directory, range), { force: true }));
+      try {
+        for (const range of ranges) {
+          if (!claim(directory, node, range)) {
+            giveBack();
+            return false;
+          }
+          claimed.push(range);
+        }
+      } catch (error) {
+        giveBack();
+        throw error;
       }
       writeNode(directory, { ...node, podCidrs: [...node.podCidrs, ...ranges] });
       look();
@@ -93,17 +94,25 @@ export function removeNode(directory: string, node: Pick<ClusterNode, 'name' | '
   }
 }
 
-/** A hard link exists or it does not: the file system decides who was first, with the owner's name already in it. */
+/**
+ * A hard link exists or it does not: the file system decides who was first, with the owner's name already in it.
+ * @throws FairleadError where it cannot decide: that is no sign of another node.
+ */
 function claim(directory: string, node: ClusterNode, range: Cidr): boolean {
   const path = claimPath(directory, range);
   const aside = `${path}.${process.pid}.new`;
-  writeFileSync(aside, node.uid, { mode: 0o600 });
   try {
+    writeFileSync(aside, node.uid, { mode: 0o600 });
     linkSync(aside, path);
     return true;
-  } catch {
+  } catch (error) {
     // The node itself may have claimed it before a crash.
-    return readText(path) === node.uid;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return readText(path) === node.uid;
+    throw new FairleadError(
+      'FL_CLUSTER_DIRECTORY',
+      `cluster.directory: ${path} cannot be claimed for node ${node.name}: ${describeError(error)}; name a directory with ` +
+        'room on a file system that has hard links',
+    );
   } finally {
     rmSync(aside, { force: true });
   }
@@ -118,9 +127,8 @@ function makeDirectories(directory: string): void {
 }
 
 function writeAside(path: string, text: string): void {
-  const aside = `${path}.${process.pid}.new`;
-  writeFileSync(aside, text, { mode: 0o600 });
-  renameSync(aside, path);
+  // Several agents and a lab write here.
+  writeAtomically(path, text, 0o600, undefined, `${path}.${process.pid}.new`);
 }
 
 function readState(directory: string): ClusterState {

@@ -10,7 +10,12 @@ import type { Logger } from '../log/logger.ts';
 import { Runner } from '../reconcile/runner.ts';
 import type { NodeReport } from './store.ts';
 
-export type NodeReporter = { report(report: NodeReport): void; [Symbol.dispose](): void };
+export type NodeReporter = {
+  report(report: NodeReport): void;
+  /** The network goes for good: the condition becomes True, so that no pod is scheduled here. The last word. */
+  leave(): Promise<void>;
+  [Symbol.dispose](): void;
+};
 
 export type NodeReporterOptions = {
   client: KubeClient;
@@ -27,6 +32,10 @@ const REPEAT_MS = 600_000;
 /** Of one report; all of them are in the agent's status. */
 const MOST_EVENTS = 10;
 const LONGEST_MESSAGE = 1000;
+/** Milliseconds of the last word: an agent that is told to stop has not long. */
+const LAST_WORD = { reason: 'FairleadIsRemoved', totalMs: 5000 };
+const GONE =
+  'Fairlead was removed from the cluster, and no pod can start here until another network is installed';
 const NETWORK_UNAVAILABLE = 'NetworkUnavailable';
 
 export function reportNode(options: NodeReporterOptions): NodeReporter {
@@ -38,24 +47,31 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
   let standing: { uid: string; status: string; since: string } | undefined;
   const events = new Map<string, number>();
 
+  const tellCondition = async (
+    own: KubeNode,
+    report: NodeReport,
+    last?: { reason: string; totalMs: number },
+  ) => {
+    if (standing?.uid !== own.uid) standing = await readStanding(client, own);
+    const next = conditionOf(report, new Date(), standing, last?.reason);
+    await client.json({
+      method: 'PATCH',
+      path: `/api/v1/nodes/${own.name}/status`,
+      // Conditions are merged by their type: those of others stay.
+      contentType: 'application/strategic-merge-patch+json',
+      body: { status: { conditions: [next] } },
+      ...(last === undefined ? {} : { totalMs: last.totalMs }),
+    });
+    standing = { uid: own.uid, status: next.status, since: next.lastTransitionTime };
+  };
   const task = async () => {
     const own = node();
     if (latest === undefined || own === undefined) return;
     const report = latest;
     const condition = JSON.stringify([own.uid, report.ready, report.message]);
     if (condition !== told) {
-      const now = new Date();
-      if (standing?.uid !== own.uid) standing = await readStanding(client, own);
-      const next = conditionOf(report, now, standing);
-      await client.json({
-        method: 'PATCH',
-        path: `/api/v1/nodes/${own.name}/status`,
-        // Conditions are merged by their type: those of others stay.
-        contentType: 'application/strategic-merge-patch+json',
-        body: { status: { conditions: [next] } },
-      });
+      await tellCondition(own, report);
       told = condition;
-      standing = { uid: own.uid, status: next.status, since: next.lastTransitionTime };
     }
     if (report.ready) await removeTaint(client, own, taint());
     for (const problem of freshProblems(report.problems, events, repeatMs, performance.now())) {
@@ -78,6 +94,21 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
       latest = report;
       runner.trigger('report');
     },
+    leave: async () => {
+      await runner.stop();
+      const own = node();
+      if (own === undefined) return;
+      try {
+        await tellCondition(own, { ready: false, message: GONE, problems: [] }, LAST_WORD);
+      } catch (error) {
+        log.error(
+          'the condition NetworkUnavailable of this node stays; docs/installation.md says how to set it',
+          {
+            reason: error,
+          },
+        );
+      }
+    },
     [Symbol.dispose]: () => void runner.stop(),
   };
 }
@@ -85,18 +116,20 @@ export function reportNode(options: NodeReporterOptions): NodeReporter {
 /**
  * Of a Node's status (core/v1 NodeCondition).
  * @param standing the status that it has, and since when (RFC 3339): another reason for the same is no transition.
+ * @param reason in one word, for programs.
  */
 export function conditionOf(
-  { ready, message }: NodeReport,
+  { ready, message }: Pick<NodeReport, 'ready' | 'message'>,
   now: Date,
   standing?: { status: string; since: string },
+  reason = ready ? 'FairleadIsUp' : 'FairleadIsNotReady',
 ) {
   const time = timeOf(now);
   const status = ready ? 'False' : 'True';
   return {
     type: NETWORK_UNAVAILABLE,
     status,
-    reason: ready ? 'FairleadIsUp' : 'FairleadIsNotReady',
+    reason,
     message: message.slice(0, LONGEST_MESSAGE),
     lastHeartbeatTime: time,
     lastTransitionTime: standing?.status === status && standing.since !== '' ? standing.since : time,

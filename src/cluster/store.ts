@@ -31,5 +31,7 @@ export type ClusterStore = {
   claimRanges(node: ClusterNode, ranges: readonly Cidr[]): Promise<boolean>;
   /** Tells the cluster how this node is, where it wants to know. */
   report?(report: NodeReport): void;
+  /** Tells the cluster that this node's network goes for good; nothing is reported afterwards. */
+  leave?(): Promise<void>;
   close(): void;
 };

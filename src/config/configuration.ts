@@ -41,7 +41,7 @@ export type Configuration = {
   resyncSeconds: number;
   policy: { events: boolean };
   probes: { intervalSeconds: number };
-  metrics: { address: string };
+  metrics: { address: string; policyNames: boolean };
   log: LogSettings;
 };
 

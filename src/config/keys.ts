@@ -5,7 +5,16 @@ import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.ts';
 export type KeyType =
   | { type: 'boolean' }
   | { type: 'integer'; minimum: number; maximum: number }
-  | { type: 'text'; pattern?: string; patternHint?: string }
+  | {
+      type: 'text';
+      pattern?: string;
+      /** Characters. */
+      maxLength?: number;
+      /** What fits all else, and is refused. */
+      not?: readonly string[];
+      /** What would fit. */
+      patternHint?: string;
+    }
   | { type: 'choice'; of: readonly string[] }
   /** Any number of words, each once. */
   | { type: 'choices'; of: readonly string[] }
@@ -28,6 +37,47 @@ const SOURCE = 'the nodes are watched from the start';
 const FOLDER = {
   pattern: '^$|^/.*[^/]$',
   patternHint: 'write an absolute path, without a slash at the end',
+} as const;
+/** A name that is neither `.` nor `..`; Helm's checker of schemas knows no lookahead. */
+const NAME = '(?:[^/.][^/]*|\\.[^/.][^/]*|\\.\\.[^/]+)';
+const ABSOLUTE = {
+  pattern: `^(?:/${NAME})+$`,
+  patternHint: 'write an absolute path, without .. in it and without a slash at the end',
+} as const;
+/** Two names deep, as every folder of a program is, and none of those that many programs share. */
+const OWN_FOLDER = {
+  pattern: `^(?:/${NAME}){2,}$`,
+  // `/cni.sock` fits behind it into the 107 bytes of a socket's path.
+  maxLength: 98,
+  not: [
+    '/dev/shm',
+    '/etc/cni',
+    '/etc/cni/net.d',
+    '/opt/cni',
+    '/opt/cni/bin',
+    '/proc/sys',
+    '/run/lock',
+    '/run/netns',
+    '/run/user',
+    '/usr/bin',
+    '/usr/lib',
+    '/usr/local',
+    '/usr/sbin',
+    '/usr/share',
+    '/var/cache',
+    '/var/lib',
+    '/var/lib/cni',
+    '/var/lib/containerd',
+    '/var/lib/containers',
+    '/var/lib/kubelet',
+    '/var/lock',
+    '/var/log',
+    '/var/run',
+    '/var/spool',
+    '/var/tmp',
+  ],
+  patternHint:
+    'write the absolute path of a folder that is Fairlead’s alone, as /run/fairlead: at least two names deep and 98 characters at most, without .. in it and without a slash at the end',
 } as const;
 const IDENTITY = 'who the node is cannot change while it runs';
 
@@ -179,6 +229,7 @@ export const KEYS: readonly Key[] = [
   {
     path: 'cluster.directory',
     type: 'text',
+    ...ABSOLUTE,
     default: '/run/fairlead/cluster',
     doc: 'Directory that holds the records of the nodes, one file each.',
     reload: { restart: SOURCE },
@@ -186,6 +237,7 @@ export const KEYS: readonly Key[] = [
   {
     path: 'paths.socketDirectory',
     type: 'text',
+    ...OWN_FOLDER,
     default: '/run/fairlead',
     doc: 'Directory of the sockets `cni.sock` (for the plugin) and `api.sock` (for the command line), open to root alone.',
     reload: { restart: SOCKETS },
@@ -193,6 +245,7 @@ export const KEYS: readonly Key[] = [
   {
     path: 'paths.stateDirectory',
     type: 'text',
+    ...OWN_FOLDER,
     default: '/var/lib/fairlead',
     doc: 'Directory of what the kernel cannot hold: the last good view of the node, which namespaces have policies, and DELs that wait for the agent.',
     reload: { restart: SOCKETS },
@@ -200,7 +253,7 @@ export const KEYS: readonly Key[] = [
   {
     path: 'paths.sysctlDirectory',
     type: 'text',
-    ...FOLDER,
+    ...ABSOLUTE,
     default: '/proc/sys',
     doc: 'Directory through which settings of the kernel are written. A container sees `/proc/sys` read-only: there it is a mount of the host’s.',
     reload: 'live',
@@ -313,6 +366,13 @@ export const KEYS: readonly Key[] = [
     default: '',
     doc: 'Address and port at which `/metrics`, `/healthz` and `/readyz` are served. Empty: only at the socket `api.sock`.',
     reload: { restart: SOCKETS },
+  },
+  {
+    path: 'metrics.policyNames',
+    type: 'boolean',
+    default: false,
+    doc: 'Whether metrics at that address name policies (label `policy` of `fairlead_policy_packets_total`): whoever reaches the address reads them. At the socket `api.sock` they are always named.',
+    reload: 'live',
   },
   {
     path: 'log.level',

@@ -65,6 +65,48 @@ test('each wrong value is named with what would fit, all of them at once', () =>
   );
 });
 
+test('folders of ours are absolute, deep enough, and no folder that others share', () => {
+  const of = (path: string) => `paths: { stateDirectory: ${JSON.stringify(path)} }\n`;
+  for (const path of [
+    '/run/fairlead',
+    '/var/lib/fairlead/.state',
+    '/srv/..x/y',
+    `/${'x'.repeat(40)}/${'y'.repeat(40)}`,
+  ])
+    assert.equal(parseConfiguration(of(path), 'f.yaml').paths.stateDirectory, path);
+  const wrong = [
+    '',
+    'state',
+    './state',
+    '/',
+    '/run',
+    '/run/',
+    '//run',
+    '/var/lib',
+    '/etc/cni/net.d',
+    '/run/../etc',
+  ];
+  for (const path of [
+    ...wrong,
+    '/run/fairlead/',
+    '/run/.',
+    '/run//x',
+    '/opt/cni/bin',
+    `/run/${'x'.repeat(99)}`,
+  ])
+    assert.match(
+      problems(of(path)),
+      /stateDirectory: .* does not fit; write the absolute path of a folder that is/,
+      path,
+    );
+  assert.match(
+    problems('paths: { socketDirectory: /run }\n'),
+    /paths\.socketDirectory: "\/run" does not fit/,
+  );
+  assert.match(problems('paths: { sysctlDirectory: "" }\n'), /paths\.sysctlDirectory: "" does not fit/);
+  assert.match(problems('cluster: { directory: nodes }\n'), /cluster\.directory: "nodes" does not fit/);
+});
+
 test('hostile YAML is refused in a sentence', () => {
   const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\npodNetwork: [*b,*b]\n`;
   for (const text of [

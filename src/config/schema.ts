@@ -54,7 +54,12 @@ function schemaOf(key: Key): Schema {
     case 'auto-or-integer':
       return { oneOf: [{ const: 'auto' }, { type: 'integer', minimum: key.minimum, maximum: key.maximum }] };
     case 'text':
-      return { type: 'string', ...(key.pattern === undefined ? {} : { pattern: key.pattern }) };
+      return {
+        type: 'string',
+        ...(key.pattern === undefined ? {} : { pattern: key.pattern }),
+        ...(key.maxLength === undefined ? {} : { maxLength: key.maxLength }),
+        ...(key.not === undefined ? {} : { not: { enum: key.not } }),
+      };
     case 'choice':
       return { enum: key.of };
     case 'choices':

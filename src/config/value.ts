@@ -20,9 +20,7 @@ export function checkValue(key: Key, value: unknown): Checked {
       return wrong(value, `write auto, or a whole number from ${key.minimum} to ${key.maximum}`);
     case 'text':
       if (typeof value !== 'string') return wrong(value, 'write a text');
-      if (key.pattern !== undefined && !new RegExp(key.pattern).test(value))
-        return wrong(value, key.patternHint ?? '');
-      return { value };
+      return isText(value, key) ? { value } : wrong(value, key.patternHint ?? '');
     case 'choice':
       return checkChoice(key.of, value);
     case 'choices':
@@ -33,6 +31,11 @@ export function checkValue(key: Key, value: unknown): Checked {
       if (!Array.isArray(value)) return wrong(value, 'write a list of addresses');
       return attempt(() => value.map((item) => parseIp(String(item), 'address')));
   }
+}
+
+function isText(value: string, { pattern, maxLength, not }: Extract<Key, { type: 'text' }>): boolean {
+  const fits = pattern === undefined || new RegExp(pattern).test(value);
+  return fits && value.length <= (maxLength ?? Infinity) && not?.includes(value) !== true;
 }
 
 function checkChoice(of: readonly string[], value: unknown): Checked {

@@ -5,13 +5,13 @@ import {
   copyFileSync,
   mkdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { writeAtomically } from '../install/atomic-file.ts';
 import { blobPath, documentsOf, type Image, LAYOUT, type Layer, sha256 } from './oci.ts';
 import type { Entry } from './root.ts';
 
@@ -63,8 +63,7 @@ export function writeImage(image: Image, layout: string, file: string): void {
   for (const { digest, text } of blobs) writeBlob(layout, digest, text);
   writeFileSync(join(layout, 'oci-layout'), LAYOUT);
   writeFileSync(join(layout, 'index.json'), index);
-  writeFileSync(`${file}.new`, archiveOf(layout, image.created));
-  renameSync(`${file}.new`, file);
+  writeAtomically(file, archiveOf(layout, image.created), 0o644);
 }
 
 function writeBlob(layout: string, digest: string, content: string | Buffer): void {

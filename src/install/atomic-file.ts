@@ -9,6 +9,7 @@ const UNFINISHED = '.new';
  * Replaces a file. Who has the old one open, or runs it, keeps it.
  * @param mode whatever the umask.
  * @param check looks at the new file before it counts; what it throws leaves the old one.
+ * @param unfinished where it is written first, in the same folder: a name of its own where several processes write.
  * @throws the error of the file system: ENOENT where the folder is missing, EROFS where it cannot be written.
  */
 export function writeAtomically(
@@ -16,8 +17,8 @@ export function writeAtomically(
   content: string | Buffer,
   mode: number,
   check: (path: string) => void = () => undefined,
+  unfinished = `${path}${UNFINISHED}`,
 ): void {
-  const unfinished = `${path}${UNFINISHED}`;
   rmSync(unfinished, { force: true });
   const fd = openSync(unfinished, 'wx', mode);
   try {
@@ -51,7 +52,7 @@ export function removeDurably(path: string): boolean {
 }
 
 /** The name in a folder is durable when the folder is. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   const fd = openSync(folder, 'r');
   try {
     fsyncSync(fd);

@@ -2,6 +2,7 @@
 import { isStatus } from './api-error.ts';
 import type { KubeClient } from './client.ts';
 import { Collection } from './collection.ts';
+import { isServed } from './discovery.ts';
 import type { Kind, KubeObject } from './kinds/object.ts';
 import { listAll } from './list.ts';
 
@@ -28,6 +29,7 @@ export async function readKind<T extends KubeObject>(
     });
   } catch (error) {
     if (kind.optional !== true || !isStatus(error, 404)) throw error;
+    if (await isServed(client, kind.path, signal)) throw error;
   }
   return { objects: [...collection.objects.values()], problems: collection.problems };
 }

@@ -6,6 +6,7 @@ import { ApiError, garbage, isStatus } from './api-error.ts';
 import { API_BACKOFF, type Backoff, retryDelay } from './backoff.ts';
 import type { KubeClient } from './client.ts';
 import { type Change, Collection } from './collection.ts';
+import { isServed } from './discovery.ts';
 import { fieldsAt, textAt } from './kinds/fields.ts';
 import type { Kind, KubeObject } from './kinds/object.ts';
 import { listAll } from './list.ts';
@@ -123,17 +124,19 @@ export class Reflector<T extends KubeObject> {
         await this.#watch(this.#resourceVersion);
       } catch (error) {
         if (signal.aborted) return;
-        if (this.#options.kind.optional === true && isStatus(error, 404)) {
+        const failed = await this.#judge(error);
+        if (signal.aborted) return;
+        if (failed === undefined) {
           this.#miss();
           await pause(this.#times.absentMs, signal);
           continue;
         }
-        this.#recover(error);
+        this.#recover(failed);
         // After a long time away the server answers, but knows our version no more: it need not be left alone for that.
-        const expired = isStatus(error, 410);
+        const expired = isStatus(failed, 410);
         if (expired && !this.#expired) this.#failures = 0;
         this.#expired = expired;
-        const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
+        const asked = failed instanceof ApiError ? failed.retryAfterMs : undefined;
         await pause(retryDelay(this.#times.backoff, this.#failures++, asked), signal);
       }
     }
@@ -155,6 +158,17 @@ export class Reflector<T extends KubeObject> {
     this.#complete = true;
     this.#enter({ phase: 'synced', since: new Date().toISOString() });
     return version;
+  }
+
+  /** @returns undefined where there is no fault: the cluster says that it does not have the kind. */
+  async #judge(error: unknown): Promise<unknown> {
+    const { client, kind } = this.#options;
+    if (kind.optional !== true || !isStatus(error, 404)) return error;
+    try {
+      return (await isServed(client, kind.path, this.#abort.signal)) ? error : undefined;
+    } catch (unsaid) {
+      return unsaid;
+    }
   }
 
   /** The kind is not installed: none is all of them. */

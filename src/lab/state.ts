@@ -1,8 +1,9 @@
 /** What a lab keeps on disk: one directory, written before the things that it names are made. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FairleadError } from '../errors/errors.ts';
+import { writeAtomically } from '../install/atomic-file.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Container } from './kubelet/container.ts';
 import { checkLabName, type LabPlan } from './topology.ts';
@@ -131,6 +132,5 @@ export function clusterDirectory(lab: string): string {
 }
 
 export function writeJson(path: string, value: unknown): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  writeAtomically(path, `${JSON.stringify(value, null, 2)}\n`, 0o600);
 }

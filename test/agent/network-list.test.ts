@@ -1,6 +1,6 @@
 /** The runtime's network list as a real agent keeps it. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -127,7 +127,7 @@ cni: { confDirectory: ${at('net.d')}, capabilities: [portMappings] }
   assert.equal(readFileSync(list, 'utf8'), foreign);
 });
 
-test('an agent that is replaced leaves list and plugin, one that is removed takes them away', async () => {
+test('an agent that is replaced leaves list and plugin, one that is removed takes them away after the last pod', async () => {
   using stack = new DisposableStack();
   const folder = mkdtempSync(join(tmpdir(), 'flt-list-'));
   stack.defer(() => rmSync(folder, { recursive: true, force: true }));
@@ -182,11 +182,57 @@ cni: { binDirectory: ${at('bin')}, confDirectory: ${at('net.d')}, daemonSet: kub
   await until('both are there', () => String(there()) === String(both));
   await stop();
   assert.deepEqual(there(), both);
+  const tell = async (line: string) => {
+    api.stdin.write(`${line}\n`);
+    return String((await once(api.stdout, 'data'))[0]).trim();
+  };
   const stopForGood = await start();
-  api.stdin.write(`delete ${DAEMON_SETS} fairlead\n`);
-  await once(api.stdout, 'data');
+  await tell(`delete ${DAEMON_SETS} fairlead`);
   await stopForGood();
   assert.deepEqual(there(), []);
+  assert.equal(await tell('condition'), 'FairleadIsRemoved');
+
+  // The same with a pod, which the runtime has to be able to end.
+  await tell(`put ${DAEMON_SETS} fairlead`);
+  assert.equal((await fairlead('install', '--config', at('fairlead.yaml'))).status, 0);
+  const stopUnderPod = await start();
+  await until('both are there', () => String(there()) === String(both));
+  const pod = stack.use(createNamespace());
+  const call = (command: 'ADD' | 'DEL') =>
+    callPlugin({
+      command,
+      configuration: JSON.parse(readFileSync(at('net.d/10-fairlead.conflist'), 'utf8')).plugins.map(
+        (plugin: object) => ({ cniVersion: '1.0.0', name: 'fairlead', ...plugin }),
+      )[0],
+      containerId: 'left',
+      netns: pod.path,
+      ifname: 'eth0',
+    });
+  assert.equal((await call('ADD')).exitCode, 0);
+  await tell(`delete ${DAEMON_SETS} fairlead`);
+  await stopUnderPod();
+  assert.deepEqual(there(), both);
+  assert.equal(await tell('condition'), 'FairleadIsRemoved');
+  const clean = () =>
+    execFileSync(
+      'nsenter',
+      [
+        `--net=${host.path}`,
+        '--',
+        'sh',
+        '-c',
+        '"$0" cleanup --config "$1" 2>&1 || true',
+        FAIRLEAD,
+        at('fairlead.yaml'),
+      ],
+      { encoding: 'utf8' },
+    );
+  assert.match(clean(), /1 pods are attached/);
+  assert.deepEqual(await call('DEL'), { exitCode: 0, stdout: '' });
+  assert.match(host.exec('ip', '-br', 'link', 'show', 'group', '64016'), /^fl/, 'its namespace lives');
+  assert.match(clean(), /Nothing of Fairlead is left\./);
+  assert.deepEqual(there(), []);
+  assert.equal(host.exec('ip', '-br', 'link', 'show', 'group', '64016'), '');
 });
 
 test('what an agent that is told to stop finds out: replaced, or removed', async () => {
@@ -207,12 +253,15 @@ test('what an agent that is told to stop finds out: replaced, or removed', async
   api.put(DAEMON_SETS, { metadata: { name: 'fairlead' } });
   const removal = await open();
   assert.equal(await removal.isUnderWay(), false);
-  for (const code of [401, 403]) {
+  for (const [code, isRemoval] of [
+    [401, false],
+    [403, true],
+  ] as const) {
     api.intercept = (_, response) => {
       reply(response, code, status(code, 'no'));
       return true;
     };
-    assert.equal(await removal.isUnderWay(), true, 'the rights went with it');
+    assert.equal(await removal.isUnderWay(), isRemoval, 'rights go with it, a token expires by itself');
     assert.equal(await unknown.isUnderWay(), false, 'the rights were never there');
   }
   api.intercept = (_, response) => {

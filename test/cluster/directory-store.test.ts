@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -45,6 +45,20 @@ test('a claim is one node own, also after its crash, until the node is removed',
   assert.equal(await store.claimRanges(node('a'), [range]), true);
   removeNode(directory, node('a'));
   assert.equal(await store.claimRanges(node('b'), [range]), true);
+  removeNode(directory, node('b'));
+  store.close();
+});
+
+test('a file system that cannot decide is an error, and no sign of another node', async () => {
+  const store = openDirectoryStore(directory);
+  const ranges = ['10.244.7.0/24', 'fd00:7::/64'].map((range) => parseCidr(range));
+  // The second range's disk is full.
+  symlinkSync('/dev/full', join(directory, 'ranges', `fd00:7::_64.${process.pid}.new`));
+  await assert.rejects(
+    store.claimRanges(node('a'), ranges),
+    /cannot be claimed for node a: .*; name a directory with room on a file system that has hard links/,
+  );
+  assert.equal(await store.claimRanges(node('b'), ranges), true, 'nothing half-claimed stays');
   removeNode(directory, node('b'));
   store.close();
 });

@@ -116,6 +116,27 @@ test('what was told is not told again; a record that was made anew is told', asy
   );
 });
 
+test('an agent that leaves for good says so last, whatever is reported after it', async () => {
+  using world = await start();
+  const { calls, reporter, become } = world;
+  const report = { ready: true, message: 'up', problems: [] };
+  reporter.report(report);
+  await until('both were told', () => calls.length === 2);
+  await reporter.leave();
+  const { status, reason, message } = conditionIn(calls.at(-1)!);
+  assert.deepEqual([status, reason], ['True', 'FairleadIsRemoved']);
+  assert.match(message ?? '', /no pod can start here until another network is installed/);
+  reporter.report(report);
+  await reporter.leave();
+  assert.equal(calls.length, 4, 'the report was not told');
+  become(undefined);
+  await reporter.leave();
+  world.refuse(1);
+  become(world.own);
+  await reporter.leave();
+  assert.equal(calls.length, 4, 'a refusal is logged, and keeps no agent from its end');
+});
+
 test('since when the network is up or not is kept over other reasons, and over the agent', async () => {
   const since = '2026-01-01T00:00:00Z';
   using world = await start([

@@ -1,12 +1,23 @@
 /**
  * A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. With the
  * argument `without-reports` agents may not tell how they are. A line `delete COLLECTION NAME` on its input deletes an
- * object.
+ * object, `put COLLECTION NAME` makes one, `condition` prints the reason of the
+ * condition that was told last.
  */
 import { createInterface } from 'node:readline';
-import { FakeApi, nodeObject } from './fake-api.ts';
+import { FakeApi, nodeObject, reply } from './fake-api.ts';
 
 const api = await FakeApi.start();
+let reason = 'none';
+api.intercept = async ({ pathname }, response, request) => {
+  if (!pathname.endsWith('/status')) return false;
+  let text = '';
+  for await (const chunk of request) text += String(chunk);
+  reason = (JSON.parse(text) as { status: { conditions: { reason: string }[] } }).status.conditions[0]!
+    .reason;
+  reply(response, 200, {});
+  return true;
+};
 if (process.argv[2] === 'without-reports') {
   api.intercept = ({ pathname }, response) => {
     if (!pathname.includes('/leases/fairlead-agent-')) return false;
@@ -26,8 +37,9 @@ api.put(
 );
 api.put('/apis/apps/v1/namespaces/kube-system/daemonsets', { metadata: { name: 'fairlead' } });
 createInterface(process.stdin).on('line', (line) => {
-  const [, collection = '', name = ''] = line.split(' ');
-  api.delete(collection, name);
-  console.log('deleted');
+  const [verb, collection = '', name = ''] = line.split(' ');
+  if (verb === 'put') api.put(collection, { metadata: { name } });
+  else if (verb === 'delete') api.delete(collection, name);
+  console.log(verb === 'condition' ? reason : 'done');
 });
 console.log(api.port);

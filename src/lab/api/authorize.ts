@@ -1,4 +1,5 @@
 /** Which requests an account may make: the rules of its roles (rbac.authorization.k8s.io/v1), and nothing else. */
+import { parseTarget, segmentsOf, type Target } from './request.ts';
 
 export type Rule = {
   apiGroups: readonly string[];
@@ -32,20 +33,48 @@ const VERBS: Readonly<Record<string, readonly [ofOne: string, ofMany: string]>> 
   DELETE: ['delete', 'deletecollection'],
 };
 
-/** @returns undefined for what is no resource: discovery, health. */
+/**
+ * Judges what {@link parseTarget} serves, so that one reading of the path decides both.
+ * @returns undefined for what is no resource: discovery, health.
+ */
 export function attemptOf(method: string, path: string, watch: boolean): Attempt | undefined {
-  const [root, ...rest] = path.split('/').slice(1);
+  const target = parseTarget(path);
+  const asked = target === undefined ? unserved(path) : askedOf(target);
+  if (asked === undefined) return undefined;
+  const { subresource, ...of } = asked;
+  const [ofOne, ofMany] = VERBS[method] ?? ['', ''];
+  return {
+    verb: asked.name !== undefined ? ofOne : watch && ofMany === 'list' ? 'watch' : ofMany,
+    ...of,
+    resource: subresource === undefined ? of.resource : `${of.resource}/${subresource}`,
+  };
+}
+
+type Asked = Omit<Attempt, 'verb'> & { subresource?: string };
+
+function askedOf({ kind, namespace, name, subresource }: Target): Asked {
+  return {
+    group: kind.group,
+    resource: kind.plural,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(name === undefined ? {} : { name }),
+    ...(subresource === undefined ? {} : { subresource }),
+  };
+}
+
+/** A kind that other clusters serve: a right to it is missing before it is. */
+function unserved(path: string): Asked | undefined {
+  const [root, ...rest] = segmentsOf(path) ?? [];
   const [group, , ...segments] = root === 'api' ? ['', ...rest] : root === 'apis' ? rest : [];
   if (group === undefined || segments.length === 0) return undefined;
   const inside = segments[0] === 'namespaces' && segments.length > 2;
   const [resource = '', name, subresource] = inside ? segments.slice(2) : segments;
-  const [ofOne, ofMany] = VERBS[method] ?? ['', ''];
   return {
-    verb: name !== undefined ? ofOne : watch && ofMany === 'list' ? 'watch' : ofMany,
     group,
-    resource: subresource === undefined ? resource : `${resource}/${subresource}`,
+    resource,
     ...(inside ? { namespace: segments[1]! } : {}),
     ...(name === undefined ? {} : { name }),
+    ...(subresource === undefined ? {} : { subresource }),
   };
 }
 

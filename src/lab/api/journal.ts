@@ -2,8 +2,9 @@
  * What keeps the objects over a restart: a snapshot, written by rename, and a journal of the changes since, a line
  * each. A line is complete or it never counted: whoever wrote had not been answered.
  */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeAtomically } from '../../install/atomic-file.ts';
 import { type Kind, kindNamed } from './kinds.ts';
 import type { ApiObject } from './object.ts';
 import { type Change, createStore, keyOf, type Store } from './store.ts';
@@ -24,8 +25,8 @@ export function openStore(directory: string): Store {
   let count = version;
   const compact = () => {
     const snapshot: Snapshot = { version: count, objects: all() };
-    writeAside(snapshotPath, JSON.stringify(snapshot));
-    writeAside(journalPath, '');
+    writeAtomically(snapshotPath, JSON.stringify(snapshot), 0o600);
+    writeAtomically(journalPath, '', 0o600);
     lines = 0;
   };
   compact();
@@ -73,9 +74,4 @@ function enter(tables: Map<string, ApiObject>, { type, kind, object }: Line): vo
 
 function tableKey(kind: string, object: ApiObject): string {
   return `${kind} ${keyOf(object)}`;
-}
-
-function writeAside(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
 }

@@ -32,15 +32,18 @@ export type Query = {
   gracePeriodSeconds?: number;
 };
 
-/** @returns undefined where the path names no kind that is served. */
-export function parseTarget(path: string): Target | undefined {
-  let parts: string[];
+/** Decoded, so that `%70ods` is what `pods` is. @returns undefined for what is no encoding of anything. */
+export function segmentsOf(path: string): string[] | undefined {
   try {
-    parts = path.split('/').slice(1).map(decodeURIComponent);
+    return path.split('/').slice(1).map(decodeURIComponent);
   } catch {
     return undefined;
   }
-  const [root, ...rest] = parts;
+}
+
+/** @returns undefined where the path names no kind that is served. */
+export function parseTarget(path: string): Target | undefined {
+  const [root, ...rest] = segmentsOf(path) ?? [];
   const [group, version, ...segments]: string[] =
     root === 'api' ? ['', ...rest] : root === 'apis' ? rest : [];
   if (group === undefined || segments.includes('')) return undefined;

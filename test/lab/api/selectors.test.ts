@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { formatSeconds } from '../../../src/lab/api/age.ts';
+import { attemptOf } from '../../../src/lab/api/authorize.ts';
 import { parseFieldSelector } from '../../../src/lab/api/field-selector.ts';
 import { kindNamed } from '../../../src/lab/api/kinds.ts';
 import { matchesLabels, parseLabelSelector } from '../../../src/lab/api/label-selector.ts';
@@ -66,6 +67,25 @@ test('field selectors name only what a kind offers', () => {
     /not supported: "spec.color"; pods offer metadata.name/,
   );
   assert.throws(() => parseFieldSelector('metadata.namespace=x', kindNamed('Node')), /not supported/);
+});
+
+test('an account is judged by what a path leads to, however it is written', () => {
+  const judged = (path: string) => attemptOf('POST', path, false);
+  const pods = { verb: 'create', group: '', resource: 'pods', namespace: 'default' };
+  for (const path of [
+    '/api/v1/namespaces/default/pods',
+    '/%61pi/v1/namespaces/default/pods',
+    '/api/v1/namespaces/def%61ult/%70ods',
+    '/api/v1/%6eamespaces/default/pods',
+  ])
+    assert.deepEqual(judged(path), pods, path);
+  assert.deepEqual(judged('/api/v1/namespaces/shop/status'), {
+    verb: 'create',
+    group: '',
+    resource: 'namespaces/status',
+    name: 'shop',
+  });
+  assert.equal(judged('/%61pis/apps/v1/namespaces/shop/daemonsets')?.resource, 'daemonsets');
 });
 
 test('paths lead to kinds, namespaces and names', () => {
