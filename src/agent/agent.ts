@@ -1,31 +1,23 @@
-/** The agent of one node: wires everything together, and ends in the reverse order. */
+/** The agent of one node: wires everything together between its edges, and ends in the reverse order. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { AgentReporter } from '../cluster/agent-reporter.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
-import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
-import { openConntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
 import { rememberErrors } from '../log/last-error.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
-import { watchKernel } from '../netlink/monitor.ts';
-import { NetworkNamespace } from '../netlink/namespace.ts';
-import { openKernel } from '../netlink/rtnetlink.ts';
-import { openNftables } from '../nftables/nft.ts';
-import { watchRulesets } from '../nftables/watch.ts';
 import { readInherited } from '../overlay/inherited.ts';
 import { TABLE } from '../overlay/node-table.ts';
 import { POLICY_TABLE } from '../policy/render.ts';
-import { startProber } from '../probe/prober.ts';
 import { targetsOf } from '../probe/target.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { versionOf } from '../version.ts';
 import { listenForQuestions, listenForScrapes } from './api-server.ts';
 import { buried, createAttachmentTable } from './attachments.ts';
-import { openCluster } from './cluster-source.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
 import { listenForPlugins } from './cni-server.ts';
+import type { ConfigurationSource, Edges } from './edges.ts';
 import { watchEventLoop } from './event-loop.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
@@ -58,9 +50,10 @@ export type RunningAgent = {
   stop: () => Promise<void>;
 };
 
-/** Starts the agent; it serves when this resolves. */
-export async function startAgent(configurationFile: string): Promise<RunningAgent> {
-  let configuration = readConfigurationFile(configurationFile);
+/** Starts the agent; it serves when this resolves. The edges stay open when it stops: they are the caller's. */
+export async function startAgent(edges: Edges, source: ConfigurationSource): Promise<RunningAgent> {
+  const { namespace, kernel, nftables, conntrack } = edges;
+  let configuration = source.read();
   const logSettings = { ...configuration.log };
   const name = configuration.node.name || process.env['NODE_NAME'] || hostname();
   const errors = rememberErrors(createLogger(logSettings).child({ node: name }));
@@ -68,10 +61,8 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   const { socketDirectory, stateDirectory } = configuration.paths;
 
   await using stack = new AsyncDisposableStack();
-  const namespace = stack.use(NetworkNamespace.own());
-  const kernel = stack.use(openKernel());
   const store = stack.adopt(
-    openCluster(() => configuration, name, log),
+    edges.openCluster(() => configuration, name, log),
     (opened) => opened.close(),
   );
   const table = createAttachmentTable();
@@ -88,8 +79,6 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     return ++lastIndex;
   };
 
-  const nftables = stack.use(openNftables());
-  const conntrack = stack.use(openConntrack());
   const inherited = readInherited(await nftables.read(TABLE));
   const network = new NodeNetwork({
     name,
@@ -124,7 +113,9 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   stack.defer(() => enforcer?.stop());
   let list: NetworkListKeeper | undefined;
   enforcer?.drops?.follow((denial) => store.denials?.tell(denial));
-  const prober = stack.use(startProber({ intervalSeconds: () => configuration.probes.intervalSeconds, log }));
+  const prober = stack.use(
+    edges.startProber({ intervalSeconds: () => configuration.probes.intervalSeconds, log }),
+  );
   const version = versionOf();
   const metrics = createAgentMetrics(version);
   const reporter: AgentReporter | undefined = store.reportAgent?.(() =>
@@ -161,15 +152,12 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   stack.defer(() => runner.stop());
   stack.use(store.watch(() => runner.trigger('cluster', 0)));
   stack.use(
-    watchKernel({
-      own: kernel.portIds,
-      onEvent: (event) => {
-        if (network.notice(event)) runner.trigger(event.kind, KERNEL_EVENT_MS);
-      },
+    edges.watchKernel((event) => {
+      if (network.notice(event)) runner.trigger(event.kind, KERNEL_EVENT_MS);
     }),
   );
   stack.use(
-    watchRulesets(nftables.pids, (tables) => {
+    edges.watchRulesets((tables) => {
       // Whether others translate addresses counts too.
       network.distrustFirewall();
       if (tables === undefined || tables.has(POLICY_TABLE.name)) enforcer?.distrust();
@@ -188,6 +176,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     log,
     kernel,
     namespace,
+    pods: edges.pods,
     table,
     removal,
     nextIndex,
@@ -267,8 +256,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     stack.defer(() => void scrapes.close());
   }
   stack.use(
-    followConfigurationFile(
-      configurationFile,
+    source.follow(
       (changed) => {
         follow(configuration, changed, log);
         configuration = changed;

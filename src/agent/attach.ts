@@ -40,7 +40,7 @@ export type AttachContext = {
   /** The node's namespace. */
   host: Kernel;
   view: NodeView;
-  namespace: NetworkNamespace;
+  namespace: Pick<NetworkNamespace, 'fd'>;
   /** The pod's namespace, which may be the node's own: then both ends of the veth need indexes of one namespace. */
   pod: Kernel;
   isOwn: boolean;

@@ -10,8 +10,6 @@ import { versionReply } from '../cni/version.ts';
 import { describeError, FairleadError } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel } from '../netlink/kernel.ts';
-import { NetworkNamespace } from '../netlink/namespace.ts';
-import { openKernel } from '../netlink/rtnetlink.ts';
 import {
   type Attachment,
   type AttachmentKey,
@@ -31,6 +29,7 @@ import {
 import type { Cancellation } from './call-queue.ts';
 import { checkAttachment } from './check.ts';
 import { detach } from './detach.ts';
+import type { Namespace, PodEdges } from './edges.ts';
 import type { HostPorts } from './host-ports.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import type { Readiness } from './node-view.ts';
@@ -39,7 +38,8 @@ export type CniContext = {
   log: Logger;
   kernel: Kernel;
   /** The node's own namespace, which no pod may ask to be attached. */
-  namespace: NetworkNamespace;
+  namespace: Namespace;
+  pods: PodEdges;
   table: AttachmentTable;
   removal: LinkRemoval;
   readiness: () => Readiness;
@@ -116,7 +116,7 @@ async function add(
   refuseCancelled(key, cancellation);
   await context.completeKept(key, () => remove(key, context));
   using namespace = openPodNamespace(request, context);
-  using pod = openKernel(namespace);
+  using pod = context.pods.openKernel(namespace);
   // The interface of an earlier DEL of this container may still be on its way out.
   if (table.doomed.size > 0 && pod.link(ifname) !== undefined) await context.removal.settled();
   const readiness = context.readiness();
@@ -240,10 +240,10 @@ async function withdraw(
 function openPodNamespace(
   { netns, ownNamespace }: RequestOf<'ADD' | 'CHECK'>,
   context: CniContext,
-): NetworkNamespace {
-  let namespace: NetworkNamespace;
+): Namespace {
+  let namespace: Namespace;
   try {
-    namespace = NetworkNamespace.open(netns);
+    namespace = context.pods.openNamespace(netns);
   } catch (error) {
     if (!(error instanceof FairleadError)) throw error;
     throw new CniError('NAMESPACE', `CNI_NETNS: ${error.message}; give the path of the pod's namespace`);
@@ -285,7 +285,7 @@ async function check(request: RequestOf<'ADD' | 'CHECK'>, context: CniContext): 
     );
   }
   using namespace = openPodNamespace(request, context);
-  using pod = openKernel(namespace);
+  using pod = context.pods.openKernel(namespace);
   const faults = [
     ...checkAttachment(attachment, context.kernel, pod, configuration.prevResult, request.netns),
     ...(context.hostPorts.areOpen(attachment) ? [] : ['a port of the node does not lead to it']),

@@ -11,8 +11,12 @@ export const agentCommand: Command = {
   run: async (_, { config }) => {
     if (typeof config !== 'string')
       throw usageError('agent: name the configuration file: fairlead agent --config FILE');
-    const { startAgent } = await import('../agent/agent.ts');
-    const agent = await startAgent(config);
+    const [{ startAgent }, { configurationFile, openEdges }] = await Promise.all([
+      import('../agent/agent.ts'),
+      import('../agent/edges.ts'),
+    ]);
+    using edges = openEdges();
+    const agent = await startAgent(edges, configurationFile(config));
     const signal = await new Promise<string>((resolve) => {
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
     });

@@ -29,7 +29,7 @@ const NETLINK_ROUTE = 0;
 const BATCH_BYTES = 32_768;
 
 /** @param namespace the process' own where absent; not to be disposed before the first `applyAsync`, if there is one. */
-export function openKernel(namespace?: NetworkNamespace): Kernel {
+export function openKernel(namespace?: Pick<NetworkNamespace, 'fd'>): Kernel {
   const socket = new NetlinkSocket(NETLINK_ROUTE, namespace);
   const portIds = new Set([socket.portId]);
   // What runs off the event loop gets a socket of its own, so that answers never mix; made when first needed.

@@ -14,7 +14,7 @@ export class NetlinkSocket {
    * @param namespace the process' own where absent; it may be disposed afterwards.
    * @param groups multicast groups to listen to.
    */
-  constructor(protocol: number, namespace?: NetworkNamespace, groups: readonly number[] = []) {
+  constructor(protocol: number, namespace?: Pick<NetworkNamespace, 'fd'>, groups: readonly number[] = []) {
     const { fd, portId } = native.openSocket(protocol, namespace?.fd ?? -1, groups);
     this.#fd = fd;
     this.portId = portId;

@@ -51,6 +51,7 @@ function startNode({ admit, ports }: { admit?: Gate; ports?: Gate } = {}) {
     log,
     kernel,
     namespace,
+    pods: { openNamespace: (path) => NetworkNamespace.open(path), openKernel: (pod) => openKernel(pod) },
     table,
     removal,
     readiness: () => ({

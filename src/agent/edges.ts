@@ -1,0 +1,78 @@
+/** The outside of an agent: what it acts on and hears from. The command line opens the real one, tests have fakes. */
+import type { Configuration } from '../config/configuration.ts';
+import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
+import { type Conntrack, openConntrack } from '../conntrack/conntrack.ts';
+import type { Logger } from '../log/logger.ts';
+import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
+import { watchKernel } from '../netlink/monitor.ts';
+import { NetworkNamespace } from '../netlink/namespace.ts';
+import { openKernel } from '../netlink/rtnetlink.ts';
+import { type Nftables, openNftables } from '../nftables/nft.ts';
+import { watchRulesets } from '../nftables/watch.ts';
+import { type Prober, type ProberOptions, startProber } from '../probe/prober.ts';
+import { type ClusterSource, openCluster } from './cluster-source.ts';
+
+/** What an agent needs to know of a network namespace: a descriptor of it, and whether it is another's. */
+export type Namespace = { readonly fd: number; readonly identity: string; [Symbol.dispose](): void };
+
+/** A namespace by the path that a runtime gives, and the kernel in it. */
+export type PodEdges = {
+  /** @throws FairleadError for a path that is none. */
+  openNamespace(path: string): Namespace;
+  openKernel(namespace: Namespace): Kernel;
+};
+
+export type Edges = {
+  /** The node's own. */
+  namespace: Namespace;
+  kernel: Kernel;
+  pods: PodEdges;
+  /** Calls back for what others change in the node's namespace. */
+  watchKernel(onEvent: (event: KernelEvent) => void): Disposable;
+  nftables: Nftables;
+  /** The same for rulesets: with the tables that were changed, or undefined where that is not known. */
+  watchRulesets(onChange: (tables: ReadonlySet<string> | undefined) => void): Disposable;
+  conntrack: Conntrack;
+  openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource;
+  startProber(options: ProberOptions): Prober;
+  [Symbol.dispose](): void;
+};
+
+export type ConfigurationSource = {
+  /** @throws FairleadError where it is refused. */
+  read(): Configuration;
+  /** Calls back with each later content that is valid, and with why one is refused. */
+  follow(onChange: (configuration: Configuration) => void, onRefused: (error: unknown) => void): Disposable;
+};
+
+/** Those of this process' own namespace. */
+export function openEdges(): Edges {
+  using stack = new DisposableStack();
+  const namespace = stack.use(NetworkNamespace.own());
+  const kernel = stack.use(openKernel());
+  const nftables = stack.use(openNftables());
+  const conntrack = stack.use(openConntrack());
+  const open = stack.move();
+  return {
+    namespace,
+    kernel,
+    pods: {
+      openNamespace: (path) => NetworkNamespace.open(path),
+      openKernel: (pod) => openKernel(pod),
+    },
+    watchKernel: (onEvent) => watchKernel({ own: kernel.portIds, onEvent }),
+    nftables,
+    watchRulesets: (onChange) => watchRulesets(nftables.pids, onChange),
+    conntrack,
+    openCluster,
+    startProber,
+    [Symbol.dispose]: () => open.dispose(),
+  };
+}
+
+export function configurationFile(path: string): ConfigurationSource {
+  return {
+    read: () => readConfigurationFile(path),
+    follow: (onChange, onRefused) => followConfigurationFile(path, onChange, onRefused),
+  };
+}
