@@ -13,7 +13,6 @@ import { watchKernel } from '../netlink/monitor.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
-import { watchRulesets } from '../nftables/watch.ts';
 import { readInherited } from '../overlay/inherited.ts';
 import { TABLE } from '../overlay/node-table.ts';
 import { POLICY_TABLE } from '../policy/render.ts';
@@ -43,6 +42,8 @@ import { describeAgent } from './status.ts';
 const FIRST_INDEX = 1000;
 /** Every pod that comes or goes causes a dozen notifications: they are looked into together. */
 const KERNEL_EVENT_MS = 150;
+/** Changes of others' tables are looked into together: each look is a run of nft. */
+const FOREIGN_TABLES_MS = 1000;
 /** How often to look whether legacy iptables translates addresses: it sends no notifications. */
 const LEGACY_NAT_MS = 1000;
 
@@ -165,11 +166,13 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     }),
   );
   stack.use(
-    watchRulesets(nftables.pids, (tables) => {
-      // Whether others translate addresses counts too.
-      network.distrustFirewall();
-      if (tables === undefined || tables.has(POLICY_TABLE.name)) enforcer?.distrust();
-      runner.trigger('nftables');
+    nftables.watch((tables) => {
+      const isOurs = (one: string) => tables === undefined || tables.has(one);
+      if (isOurs(POLICY_TABLE.name)) enforcer?.distrust();
+      if (isOurs(TABLE.name)) network.distrustFirewall();
+      // Whether others translate addresses counts too; some change their tables all the time.
+      else network.othersChanged();
+      runner.trigger('nftables', isOurs(TABLE.name) ? undefined : FOREIGN_TABLES_MS);
     }),
   );
   let legacyNat = network.legacyNat;

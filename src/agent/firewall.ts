@@ -26,8 +26,13 @@ export class Firewall {
 
   /** Somebody changed a ruleset of this namespace: ours may be among them. */
   distrust(): void {
-    this.#foreignNat = undefined;
+    this.othersChanged();
     this.#keeper.distrust();
+  }
+
+  /** Others changed tables of their own: they may translate addresses now, or no longer. */
+  othersChanged(): void {
+    this.#foreignNat = undefined;
   }
 
   /** Legacy iptables tells nobody of its changes; that it translates at all is a line in a file. */

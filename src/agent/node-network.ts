@@ -119,6 +119,11 @@ export class NodeNetwork {
     this.#firewall.distrust();
   }
 
+  /** Others changed tables of their own: whether they translate addresses is to be looked for anew. */
+  othersChanged(): void {
+    this.#firewall.othersChanged();
+  }
+
   /** Changes elements of the firewall; brings all of it where it has no place for them yet. */
   async changeFirewall(changes: readonly ElementChange[]): Promise<void> {
     if (!(await this.#firewall.change(changes))) await this.refreshFirewall();
