@@ -82,7 +82,7 @@ export class NodeNetwork {
     this.#firewall = new Firewall(options.nftables, options.log);
     this.#firewallRunner = new Runner({
       task: async () => {
-        this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+        this.#firewallProblems = await this.#firewall.ensure(() => this.#firewallInput());
         this.#tell();
         if (this.#firewallProblems.length > 0) throw new Error(this.#firewallProblems.join('; '));
       },
@@ -186,7 +186,7 @@ export class NodeNetwork {
     this.#isKnown = self !== undefined;
     this.#firewallInput = () => this.#planFirewall(accepted, configuration);
     if (firewallLater) this.#firewallRunner.trigger('cluster');
-    else this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
+    else this.#firewallProblems = await this.#firewall.ensure(() => this.#firewallInput());
     const failed = result.reached.failures.map(({ error }) => error.message);
     const problems = [
       ...store.state.problems,
