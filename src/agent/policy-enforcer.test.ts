@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { PolicySource } from '../cluster/policy-source.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
+import type { Connection } from '../conntrack/list.ts';
 import { parseIp } from '../ip/ip.ts';
 import { createLogger } from '../log/logger.ts';
 import { createFakeNftables } from '../nftables/fake.ts';
@@ -15,7 +16,7 @@ import { PolicyEnforcer } from './policy-enforcer.ts';
 
 const CONNTRACK: Conntrack = {
   forget: async () => undefined,
-  list: async () => [],
+  walk: async function* () {},
   cut: async () => undefined,
   [Symbol.dispose]: () => undefined,
 };
@@ -68,6 +69,65 @@ test('before an agent has read what is attached, what its predecessor enforced s
     readLinks(table, []);
     await enforcer.admit({ namespace: 'default', name: 'web' });
     assert.equal(nftables.tables.get(name), undefined, 'there is no pod');
+  } finally {
+    await enforcer.stop();
+    rmSync(stateDirectory, { recursive: true });
+  }
+});
+
+test('a pod is admitted while connections are still looked through; those that are forbidden are cut', async () => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'flt-enforcer-'));
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: cut, resolve: onCut } = Promise.withResolvers<readonly unknown[]>();
+  const connection = (source: string, targetPort: number): Connection => ({
+    protocol: 'tcp',
+    source: parseIp(source),
+    sourcePort: 4000,
+    destination: parseIp('10.244.0.2'),
+    destinationPort: targetPort,
+    target: parseIp('10.244.0.2'),
+    targetPort,
+    key: { family: 2, original: Buffer.alloc(0) },
+  });
+  const forbidden = connection('10.244.0.9', 80);
+  const asked: unknown[] = [];
+  const conntrack: Conntrack = {
+    ...CONNTRACK,
+    walk: async function* (filter) {
+      asked.push(filter);
+      await released;
+      yield [forbidden, { ...forbidden, target: parseIp('10.244.0.7') }];
+    },
+    cut: async (connections) => onCut(connections),
+  };
+  const table = createAttachmentTable();
+  readLinks(table, []);
+  const pod = { namespace: 'default', name: 'web' };
+  table.live.set('web', {
+    network: 'n',
+    containerId: 'web',
+    ifname: 'eth0',
+    ips: [parseIp('10.244.0.2')],
+    pod,
+    linkIndex: 5,
+  });
+  const nftables = createFakeNftables();
+  const enforcer = new PolicyEnforcer({
+    source: SOURCE,
+    nftables,
+    table,
+    track: async () => undefined,
+    conntrack,
+    log: createLogger({ level: 'error', format: 'text' }),
+    tracked: [],
+    stateDirectory,
+  });
+  try {
+    await enforcer.admit(pod);
+    assert.ok(nftables.tables.size > 0, 'in force');
+    release();
+    assert.deepEqual(await cut, [forbidden]);
+    assert.deepEqual(asked[0], { source: parseIp('10.244.0.2') });
   } finally {
     await enforcer.stop();
     rmSync(stateDirectory, { recursive: true });

@@ -20,7 +20,7 @@ const table = (open: Iterable<string>, rule = 'accept'): Table => ({
 const openKeeper = (fake: FakeNftables) =>
   new TableKeeper(fake, NAME, createLogger({ level: 'error', format: 'text' }));
 const held = (fake: FakeNftables) =>
-  (fake.tables.get('inet kept')?.sets[0]?.elements ?? []).map(({ key }) => key[0]).toSorted();
+  (fake.tables.get('inet kept')?.sets[0]?.elements ?? []).map(({ key }) => String(key[0])).toSorted();
 const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test('a port that is opened behind plans that do not know it stays open, and one change runs at a time', async () => {
