@@ -9,6 +9,7 @@ import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import type { PodName } from '../pod/attachment.ts';
+import { describeExcess } from '../policy/bounds.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
 import { openNodeCompiler } from '../policy/node.ts';
 import type { Outcome } from '../policy/outcome.ts';
@@ -60,6 +61,7 @@ export class PolicyEnforcer {
   readonly #drops: DropLog | undefined;
   #outcomes: ReadonlyMap<string, Outcome> = new Map();
   #blind: string | undefined;
+  #excess: readonly string[] = [];
   #inForce: PolicyState | undefined;
   #scope: PolicyScope | undefined;
   readonly #watching: { [Symbol.dispose](): void };
@@ -117,7 +119,11 @@ export class PolicyEnforcer {
   }
 
   get problems(): readonly string[] {
-    return [...this.#options.source.problems, ...(this.#blind === undefined ? [] : [this.#blind])];
+    return [
+      ...this.#options.source.problems,
+      ...this.#excess,
+      ...(this.#blind === undefined ? [] : [this.#blind]),
+    ];
   }
 
   /** Denied packets; absent where the kernel does not report them. */
@@ -235,6 +241,9 @@ export class PolicyEnforcer {
       return compiled.pods.length === 0 ? undefined : wanted;
     });
     this.#compiled = compiled;
+    this.#excess = describeExcess(
+      compiled.pods.flatMap(({ ingress, egress }) => [ingress ?? [], egress ?? []].flat()),
+    );
     this.#tracked = tracked;
     if (hasMore(former, tracked)) await track();
     this.#cutter.trigger('policy');

@@ -28,6 +28,8 @@ export type Ruling = {
   ownPorts: PolicyPod['ports'];
   /** Network policies that would isolate the pod if the staged ones were in force; absent where nothing is staged. */
   proposed?: readonly string[];
+  /** Policies that say too much to be enforced, or evaluated where they are staged; absent where all of it is. */
+  leftOut?: readonly string[];
 };
 
 export type Decision = {
