@@ -51,6 +51,7 @@ const PURE_FILES = new Set([
   'src/netlink/operation.ts',
   'src/nftables/diff.ts',
   'src/nftables/elements.ts',
+  'src/nftables/ledger.ts',
   'src/cluster/node.ts',
   'src/cluster/agent-record.ts',
   'src/cluster/agent-report.ts',

@@ -39,6 +39,7 @@ struct reply {
 	size_t length;
 	size_t capacity;
 	bool interrupted; /* NLM_F_DUMP_INTR: the dump is not a consistent picture */
+	bool more;	  /* there were more bytes than were wanted at once */
 };
 
 /*
@@ -47,6 +48,12 @@ struct reply {
  * buffer; the first one used is returned through first_sequence.
  */
 int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_sequence, struct reply *out);
+
+/*
+ * One dump in pieces: the kernel goes on with it as it is read. length 0: the next piece of the dump of *sequence. Each
+ * piece has at least that many bytes, or is the last one.
+ */
+int netlink_dump(int fd, uint8_t *message, size_t length, uint32_t *sequence, size_t piece, struct reply *out);
 void reply_free(struct reply *reply);
 
 /* watch.c */

@@ -25,6 +25,7 @@ napi_value give_bytes(napi_env env, void *bytes, size_t length);
 /* transact-face.c */
 napi_value transact(napi_env env, napi_callback_info info);
 napi_value transact_async(napi_env env, napi_callback_info info);
+napi_value dump_async(napi_env env, napi_callback_info info);
 
 /* watch-face.c */
 napi_value watch(napi_env env, napi_callback_info info);

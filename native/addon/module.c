@@ -93,7 +93,7 @@ static const struct {
 	{ "openSocket", open_socket },	     { "transact", transact },
 	{ "transactAsync", transact_async }, { "watch", watch },
 	{ "peerCredentials", peer_credentials }, { "openEcho", open_echo },
-	{ "sendEcho", send_echo },	     { "receiveEchoes", receive_echoes },
+	{ "dumpAsync", dump_async },	     { "sendEcho", send_echo },	     { "receiveEchoes", receive_echoes },
 };
 
 NAPI_MODULE_INIT()

@@ -7,11 +7,13 @@
 
 static napi_value reply_object(napi_env env, struct reply *reply, uint32_t first_sequence)
 {
-	napi_value result, interrupted;
+	napi_value result, interrupted, more;
 	napi_create_object(env, &result);
 	napi_set_named_property(env, result, "replies", give_bytes(env, reply->bytes, reply->length));
 	napi_get_boolean(env, reply->interrupted, &interrupted);
 	napi_set_named_property(env, result, "interrupted", interrupted);
+	napi_get_boolean(env, reply->more, &more);
+	napi_set_named_property(env, result, "more", more);
 	set_number(env, result, "firstSequence", first_sequence);
 	return result;
 }
@@ -44,6 +46,7 @@ struct job {
 	int fd;
 	uint8_t *messages;
 	size_t length;
+	size_t piece; /* 0: all of it at once */
 	uint32_t first_sequence;
 	struct reply reply;
 	int error;
@@ -53,7 +56,12 @@ static void job_run(napi_env env, void *data)
 {
 	(void)env;
 	struct job *job = data;
-	job->error = netlink_transact(job->fd, job->messages, job->length, &job->first_sequence, &job->reply);
+	if (job->piece == 0)
+		job->error =
+			netlink_transact(job->fd, job->messages, job->length, &job->first_sequence, &job->reply);
+	else
+		job->error = netlink_dump(job->fd, job->messages, job->length, &job->first_sequence, job->piece,
+					  &job->reply);
 }
 
 static void job_done(napi_env env, napi_status status, void *data)
@@ -87,20 +95,44 @@ static struct job *job_create(int fd, const uint8_t *messages, size_t length)
 	return job;
 }
 
-napi_value transact_async(napi_env env, napi_callback_info info)
+static napi_value start(napi_env env, struct job *job)
 {
 	napi_value promise, name;
-	int32_t fd;
-	uint8_t *messages;
-	size_t length;
-	if (!get_request(env, info, &fd, &messages, &length))
-		return throw_type(env, "transactAsync(fd, messages)");
-	struct job *job = job_create(fd, messages, length);
 	if (job == NULL)
-		return throw_errno(env, "transactAsync", -ENOMEM);
+		return throw_errno(env, "netlink", -ENOMEM);
 	napi_create_promise(env, &job->deferred, &promise);
 	napi_create_string_utf8(env, "netlink", NAPI_AUTO_LENGTH, &name);
 	napi_create_async_work(env, NULL, name, job_run, job_done, job, &job->work);
 	napi_queue_async_work(env, job->work);
 	return promise;
+}
+
+napi_value transact_async(napi_env env, napi_callback_info info)
+{
+	int32_t fd;
+	uint8_t *messages;
+	size_t length;
+	if (!get_request(env, info, &fd, &messages, &length))
+		return throw_type(env, "transactAsync(fd, messages)");
+	return start(env, job_create(fd, messages, length));
+}
+
+napi_value dump_async(napi_env env, napi_callback_info info)
+{
+	napi_value arguments[4];
+	int32_t fd;
+	uint8_t *message;
+	size_t length;
+	uint32_t piece, sequence;
+	if (!get_arguments(env, info, 4, arguments) || napi_get_value_int32(env, arguments[0], &fd) != napi_ok ||
+	    napi_get_buffer_info(env, arguments[1], (void **)&message, &length) != napi_ok ||
+	    napi_get_value_uint32(env, arguments[2], &piece) != napi_ok || piece == 0 ||
+	    napi_get_value_uint32(env, arguments[3], &sequence) != napi_ok)
+		return throw_type(env, "dumpAsync(fd, message, piece, sequence)");
+	struct job *job = job_create(fd, message, length);
+	if (job != NULL) {
+		job->piece = piece;
+		job->first_sequence = sequence;
+	}
+	return start(env, job);
 }

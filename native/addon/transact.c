@@ -179,7 +179,30 @@ static ssize_t receive(int fd, uint8_t **buffer, size_t *capacity)
 	return sender.nl_pid == 0 ? length : 0;
 }
 
-int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_sequence, struct reply *out)
+/* Reads until nothing is open any more, or there are so many bytes. */
+static int gather(int fd, struct ledger *ledger, size_t piece, struct reply *out)
+{
+	size_t capacity = 32768;
+	uint8_t *buffer = malloc(capacity);
+	ssize_t result = buffer == NULL ? -ENOMEM : 0;
+	while (result >= 0 && ledger->open > 0 && out->length < piece) {
+		result = receive(fd, &buffer, &capacity);
+		if (result > 0) {
+			int error = file_datagram(fd, ledger, out, buffer, (size_t)result);
+			if (error < 0)
+				result = error;
+		}
+	}
+	free(buffer);
+	if (result < 0)
+		reply_free(out);
+	else
+		out->more = ledger->open > 0;
+	return result < 0 ? (int)result : 0;
+}
+
+static int send_and_gather(int fd, uint8_t *messages, size_t length, uint32_t *first_sequence, size_t piece,
+			   struct reply *out)
 {
 	struct ledger ledger = { 0 };
 	*out = (struct reply){ 0 };
@@ -187,28 +210,27 @@ int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_s
 	if (error < 0)
 		return error;
 	*first_sequence = ledger.first;
-	if (ledger.count == 0) {
-		free(ledger.waits);
-		return 0;
+	if (ledger.count > 0) {
+		ssize_t sent = send_all(fd, messages, length);
+		error = sent < 0 ? (int)sent : gather(fd, &ledger, piece, out);
 	}
-	size_t capacity = 32768;
-	uint8_t *buffer = malloc(capacity);
-	ssize_t result = buffer == NULL ? -ENOMEM : send_all(fd, messages, length);
-	while (result >= 0 && ledger.open > 0) {
-		result = receive(fd, &buffer, &capacity);
-		if (result > 0) {
-			error = file_datagram(fd, &ledger, out, buffer, (size_t)result);
-			if (error < 0)
-				result = error;
-		}
-	}
-	free(buffer);
 	free(ledger.waits);
-	if (result < 0) {
-		reply_free(out);
-		return (int)result;
-	}
-	return 0;
+	return error;
+}
+
+int netlink_transact(int fd, uint8_t *messages, size_t length, uint32_t *first_sequence, struct reply *out)
+{
+	return send_and_gather(fd, messages, length, first_sequence, SIZE_MAX, out);
+}
+
+int netlink_dump(int fd, uint8_t *message, size_t length, uint32_t *sequence, size_t piece, struct reply *out)
+{
+	if (length > 0)
+		return send_and_gather(fd, message, length, sequence, piece, out);
+	bool waits = true;
+	struct ledger ledger = { .first = *sequence, .count = 1, .open = 1, .waits = &waits };
+	*out = (struct reply){ 0 };
+	return gather(fd, &ledger, piece, out);
 }
 
 void reply_free(struct reply *reply)

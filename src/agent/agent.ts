@@ -35,6 +35,8 @@ import { describeAgent } from './status.ts';
 const FIRST_INDEX = 1000;
 /** Every pod that comes or goes causes a dozen notifications: they are looked into together. */
 const KERNEL_EVENT_MS = 150;
+/** Changes of others' tables are looked into together: each look is a run of nft. */
+const FOREIGN_TABLES_MS = 1000;
 /** How often to look whether legacy iptables translates addresses: it sends no notifications. */
 const LEGACY_NAT_MS = 1000;
 
@@ -157,11 +159,13 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     }),
   );
   stack.use(
-    edges.watchRulesets((tables) => {
-      // Whether others translate addresses counts too.
-      network.distrustFirewall();
-      if (tables === undefined || tables.has(POLICY_TABLE.name)) enforcer?.distrust();
-      runner.trigger('nftables');
+    nftables.watch((tables) => {
+      const isOurs = (one: string) => tables === undefined || tables.has(one);
+      if (isOurs(POLICY_TABLE.name)) enforcer?.distrust();
+      if (isOurs(TABLE.name)) network.distrustFirewall();
+      // Whether others translate addresses counts too; some change their tables all the time.
+      else network.othersChanged();
+      runner.trigger('nftables', isOurs(TABLE.name) ? undefined : FOREIGN_TABLES_MS);
     }),
   );
   let legacyNat = network.legacyNat;

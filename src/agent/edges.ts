@@ -8,7 +8,6 @@ import { watchKernel } from '../netlink/monitor.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { type Nftables, openNftables } from '../nftables/nft.ts';
-import { watchRulesets } from '../nftables/watch.ts';
 import { type Prober, type ProberOptions, startProber } from '../probe/prober.ts';
 import { type ClusterSource, openCluster } from './cluster-source.ts';
 
@@ -30,8 +29,6 @@ export type Edges = {
   /** Calls back for what others change in the node's namespace. */
   watchKernel(onEvent: (event: KernelEvent) => void): Disposable;
   nftables: Nftables;
-  /** The same for rulesets: with the tables that were changed, or undefined where that is not known. */
-  watchRulesets(onChange: (tables: ReadonlySet<string> | undefined) => void): Disposable;
   conntrack: Conntrack;
   openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource;
   startProber(options: ProberOptions): Prober;
@@ -62,7 +59,6 @@ export function openEdges(): Edges {
     },
     watchKernel: (onEvent) => watchKernel({ own: kernel.portIds, onEvent }),
     nftables,
-    watchRulesets: (onChange) => watchRulesets(nftables.pids, onChange),
     conntrack,
     openCluster,
     startProber,

@@ -13,8 +13,6 @@ export type FakeEdges = {
   /** The node's namespace, as others see and change it. */
   readonly foreign: Kernel;
   readonly nftables: FakeNftables;
-  /** As a transaction of another process, by the tables that it changed. */
-  changeRulesets(...tables: string[]): void;
   /** What the cluster says of nodes. */
   setNodes(nodes: readonly ClusterNode[]): void;
   /** A pod's namespace, at a path of its own. */
@@ -26,7 +24,6 @@ export function createFakeEdges(configuration: () => Configuration): FakeEdges {
   const host = createFakeNamespace();
   const pods = new Map<string, FakeNamespace>();
   const nftables = createFakeNftables();
-  const rulesetWatchers = new Set<(tables: ReadonlySet<string>) => void>();
   const nodeWatchers = new Set<() => void>();
   let nodes: readonly ClusterNode[] = [];
   const nameOf = ({ fd }: FakeNamespace): Namespace => ({
@@ -50,10 +47,9 @@ export function createFakeEdges(configuration: () => Configuration): FakeEdges {
         },
         watchKernel: (onEvent) => watchFakeKernel({ namespace: host, own: kernel.portIds, onEvent }),
         nftables,
-        watchRulesets: (onChange) => watch(rulesetWatchers, onChange),
         conntrack: {
           forget: async () => undefined,
-          list: async () => [],
+          walk: async function* () {},
           cut: async () => undefined,
           [Symbol.dispose]: () => undefined,
         },
@@ -78,9 +74,6 @@ export function createFakeEdges(configuration: () => Configuration): FakeEdges {
     },
     foreign: openFakeKernel(host),
     nftables,
-    changeRulesets: (...tables) => {
-      for (const watcher of rulesetWatchers) watcher(new Set(tables));
-    },
     setNodes: (latest) => {
       nodes = latest;
       for (const watcher of nodeWatchers) watcher();

@@ -26,8 +26,13 @@ export class Firewall {
 
   /** Somebody changed a ruleset of this namespace: ours may be among them. */
   distrust(): void {
-    this.#foreignNat = undefined;
+    this.othersChanged();
     this.#keeper.distrust();
+  }
+
+  /** Others changed tables of their own: they may translate addresses now, or no longer. */
+  othersChanged(): void {
+    this.#foreignNat = undefined;
   }
 
   /** Legacy iptables tells nobody of its changes; that it translates at all is a line in a file. */
@@ -39,10 +44,18 @@ export class Firewall {
     }
   }
 
-  /** @returns what could not be reached, one sentence each. */
-  async ensure(input: FirewallInput | undefined): Promise<string[]> {
+  /**
+   * @param input asked when everything else is known, at the moment of the plan.
+   * @returns what could not be reached, one sentence each.
+   */
+  async ensure(input: () => FirewallInput | undefined): Promise<string[]> {
     try {
-      await this.#keeper.ensure(() => (input === undefined ? undefined : this.#plan(input)));
+      await this.#keeper.ensure(async () => {
+        if (input() === undefined) return undefined;
+        const othersTranslate = (await this.#othersTranslate()).length > 0;
+        const wanted = input();
+        return wanted === undefined ? undefined : this.#plan(wanted, othersTranslate);
+      });
       return [];
     } catch (error) {
       return [describeError(error)];
@@ -58,8 +71,8 @@ export class Firewall {
     return this.#keeper.holds(changes);
   }
 
-  async #plan({ conntrack, ...input }: FirewallInput) {
-    const untracked = conntrack === 'auto' && !this.legacyNat && (await this.#othersTranslate()).length === 0;
+  #plan({ conntrack, ...input }: FirewallInput, othersTranslate: boolean) {
+    const untracked = conntrack === 'auto' && !this.legacyNat && !othersTranslate;
     return this.#planTable({ ...input, untracked });
   }
 

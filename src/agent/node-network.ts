@@ -141,6 +141,11 @@ export class NodeNetwork {
     this.#firewall.distrust();
   }
 
+  /** Others changed tables of their own: whether they translate addresses is to be looked for anew. */
+  othersChanged(): void {
+    this.#firewall.othersChanged();
+  }
+
   /** Changes elements of the firewall; brings all of it where it has no place for them yet. */
   async changeFirewall(changes: readonly ElementChange[]): Promise<void> {
     if (await this.#firewall.change(changes)) return;
@@ -288,7 +293,11 @@ export class NodeNetwork {
   /** Brings the firewall to what it shall be; one that is not known yet leaves that of the agent before in force. */
   async #ensureFirewall(): Promise<readonly string[]> {
     const wanted = this.#wantedFirewall();
-    return wanted.known ? this.#firewall.ensure(wanted.input) : [];
+    if (!wanted.known) return [];
+    return this.#firewall.ensure(() => {
+      const latest = this.#wantedFirewall();
+      return latest.known ? latest.input : wanted.input;
+    });
   }
 
   #attached(): LiveAttachment[] {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { until } from '../../test/until.ts';
 import type { PolicySource } from '../cluster/policy-source.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
+import type { Connection } from '../conntrack/list.ts';
 import { parseIp } from '../ip/ip.ts';
 import { createLogger } from '../log/logger.ts';
 import { createFakeNftables } from '../nftables/fake.ts';
@@ -17,7 +18,7 @@ import { loadPolicyScope, mayBeSelected } from './policy-record.ts';
 
 const CONNTRACK: Conntrack = {
   forget: async () => undefined,
-  list: async () => [],
+  walk: async function* () {},
   cut: async () => undefined,
   [Symbol.dispose]: () => undefined,
 };
@@ -102,19 +103,79 @@ test('a first policy that comes while the state directory is full lets no pod of
   });
   const isOpen = () => !mayBeSelected(loadPolicyScope(stateDirectory), 'default');
   try {
-    await enforcer.admit(undefined);
+    await enforcer.admit({ namespace: 'default', name: 'web' });
     assert.ok(isOpen(), 'no policy is known');
     // What is in the way of the file that is renamed is as good as a full disk.
     mkdirSync(`${record}.new`);
     source.state = SOURCE.state as unknown as typeof open;
     changed();
-    await enforcer.admit(undefined);
+    await enforcer.admit({ namespace: 'default', name: 'web' });
     assert.ok(!isOpen(), 'an agent that starts now without the API knows nothing, which is not "no policy"');
     assert.match(enforcer.problems.join(), /policies\.json cannot be written: .*; it is tried again/);
     rmdirSync(`${record}.new`);
     await until('it is written', () => existsSync(record));
     await until('nothing is wrong any more', () => enforcer.problems.length === 0);
     assert.deepEqual(loadPolicyScope(stateDirectory), { namespaces: ['default'], everywhere: false });
+  } finally {
+    await enforcer.stop();
+    rmSync(stateDirectory, { recursive: true });
+  }
+});
+
+test('a pod is admitted while connections are still looked through; those that are forbidden are cut', async () => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'flt-enforcer-'));
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  const { promise: cut, resolve: onCut } = Promise.withResolvers<readonly unknown[]>();
+  const connection = (source: string, targetPort: number): Connection => ({
+    protocol: 'tcp',
+    source: parseIp(source),
+    sourcePort: 4000,
+    destination: parseIp('10.244.0.2'),
+    destinationPort: targetPort,
+    target: parseIp('10.244.0.2'),
+    targetPort,
+    key: { family: 2, original: Buffer.alloc(0) },
+  });
+  const forbidden = connection('10.244.0.9', 80);
+  const asked: unknown[] = [];
+  const conntrack: Conntrack = {
+    ...CONNTRACK,
+    walk: async function* (filter) {
+      asked.push(filter);
+      await released;
+      yield [forbidden, { ...forbidden, target: parseIp('10.244.0.7') }];
+    },
+    cut: async (connections) => onCut(connections),
+  };
+  const table = createAttachmentTable();
+  readLinks(table, []);
+  const pod = { namespace: 'default', name: 'web' };
+  assert.ok(table.now.known);
+  table.now.live.set('web', {
+    network: 'n',
+    containerId: 'web',
+    ifname: 'eth0',
+    ips: [parseIp('10.244.0.2')],
+    pod,
+    linkIndex: 5,
+  });
+  const nftables = createFakeNftables();
+  const enforcer = new PolicyEnforcer({
+    source: SOURCE,
+    nftables,
+    table,
+    track: async () => undefined,
+    conntrack,
+    log: createLogger({ level: 'error', format: 'text' }),
+    tracked: [],
+    stateDirectory,
+  });
+  try {
+    await enforcer.admit(pod);
+    assert.ok(nftables.tables.size > 0, 'in force');
+    release();
+    assert.deepEqual(await cut, [forbidden]);
+    assert.deepEqual(asked[0], { source: parseIp('10.244.0.2') });
   } finally {
     await enforcer.stop();
     rmSync(stateDirectory, { recursive: true });

@@ -2,23 +2,22 @@
 import type { PolicySource, PolicyState } from '../cluster/policy-source.ts';
 import { CniError } from '../cni/errors.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
-import type { Connection } from '../conntrack/list.ts';
 import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
 import { describeError } from '../errors/errors.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import type { PodName } from '../pod/attachment.ts';
+import { describeExcess } from '../policy/bounds.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
-import { evaluate } from '../policy/evaluate.ts';
 import { openNodeCompiler } from '../policy/node.ts';
-import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
+import { Mutex } from '../reconcile/mutex.ts';
 import { Runner } from '../reconcile/runner.ts';
-import type { Steps } from '../reconcile/steps.ts';
 import { inTurns } from '../reconcile/turns.ts';
 import type { AttachmentTable } from './attachments.ts';
+import { changedAddresses, cutForbidden } from './connection-cutter.ts';
 import {
   loadPolicyScope,
   mayBeSelected,
@@ -57,15 +56,20 @@ export class PolicyEnforcer {
   readonly #runner: Runner;
   readonly #compiler = openNodeCompiler();
   readonly #renderer = openRenderer();
+  readonly #cutter: Runner;
+  readonly #compiling = new Mutex();
   readonly #drops: DropLog | undefined;
   #outcomes: ReadonlyMap<string, Outcome> = new Map();
   #blind: string | undefined;
+  #excess: readonly string[] = [];
   #inForce: PolicyState | undefined;
   #scope: PolicyScope | undefined;
   readonly #record: StateFile<PolicyScope>;
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
   #tracked: readonly Ip[];
+  /** Compiled last, in force or about to be. */
+  #latest: Compiled = this.#compiled;
   /** By which rulings connections were cut last. */
   #judged: Compiled = this.#compiled;
   /** Of which pods it is in force. */
@@ -85,6 +89,15 @@ export class PolicyEnforcer {
       delayMs: 0,
       onError: (error, retryAfterMs) =>
         options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
+    });
+    this.#cutter = new Runner({
+      task: () => this.#cutForbidden(),
+      delayMs: 0,
+      onError: (error, retryAfterMs) =>
+        options.log.error('connections that a policy forbids now may go on', {
+          reason: describeError(error),
+          retryAfterMs,
+        }),
     });
     this.#drops = this.#listen();
     this.#watching = options.source.watch(() => this.#runner.trigger('policy'));
@@ -109,7 +122,7 @@ export class PolicyEnforcer {
 
   get problems(): readonly string[] {
     const own = [this.#blind, this.#record.problem].filter((problem) => problem !== undefined);
-    return [...this.#options.source.problems, ...own];
+    return [...this.#options.source.problems, ...this.#excess, ...own];
   }
 
   /** Denied packets; absent where the kernel does not report them. */
@@ -142,14 +155,16 @@ export class PolicyEnforcer {
    * @throws CniError to try again, where no policy was read yet and some may select it.
    */
   async admit(pod: PodName | undefined): Promise<void> {
+    // No policy can mean an attachment that is of no pod.
+    if (pod === undefined) return;
     const { source, patienceMs = PATIENCE_MS } = this.#options;
     const deadline = performance.now() + patienceMs;
     while (source.state === undefined && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, 20));
-    if (source.state === undefined && mayBeSelected(this.#scope, pod?.namespace))
+    if (source.state === undefined && mayBeSelected(this.#scope, pod.namespace))
       throw new CniError(
         'TRY_AGAIN',
-        `which network policies select pods of namespace ${pod?.namespace} is not known, since the API has not answered ` +
+        `which network policies select pods of namespace ${pod.namespace} is not known, since the API has not answered ` +
           'since the agent started: look why it does not; until then such a pod could do what is forbidden, and does not start',
       );
     await this.#runner.runNow('pods');
@@ -160,6 +175,7 @@ export class PolicyEnforcer {
     this.#drops?.[Symbol.dispose]();
     this.#record[Symbol.dispose]();
     await this.#runner.stop();
+    await this.#cutter.stop();
   }
 
   /** Who cannot say what was denied enforces all the same. */
@@ -182,8 +198,21 @@ export class PolicyEnforcer {
     this.#record.keep(scope);
   }
 
+  /** Judges by the latest rulings, and counts as judged by those that are in force at its beginning: these are no newer. */
+  async #cutForbidden(): Promise<void> {
+    const { conntrack, log } = this.#options;
+    const inForce = this.#compiled;
+    const changed = changedAddresses(this.#judged, inForce);
+    if (changed.length > 0) {
+      const cut = await cutForbidden(changed, conntrack, (by) => this.#compiling.run(() => by(this.#latest)));
+      this.#cut += cut;
+      if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
+    }
+    this.#judged = inForce;
+  }
+
   async #enforce(): Promise<void> {
-    const { source, table, track, conntrack, log } = this.#options;
+    const { source, table, track } = this.#options;
     const { state } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
     if (state === undefined || !table.now.known) return;
@@ -193,7 +222,11 @@ export class PolicyEnforcer {
     );
     // Whatever the kernel tells of, and every ADD, asks: most of the time it is so already.
     if (this.#inForce === state && this.#attached === attached && this.#keeper.isTrusted) return;
-    const compiled = await inTurns(this.#compiler.compile(state, live));
+    // What was compiled before is of no use while this runs.
+    const compiled = await this.#compiling.run(async () => {
+      this.#latest = await inTurns(this.#compiler.compile(state, live));
+      return this.#latest;
+    });
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
     // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
     const former = this.#tracked;
@@ -207,14 +240,12 @@ export class PolicyEnforcer {
       return compiled.pods.length === 0 ? undefined : wanted;
     });
     this.#compiled = compiled;
+    this.#excess = describeExcess(
+      compiled.pods.flatMap(({ ingress, egress }) => [ingress ?? [], egress ?? []].flat()),
+    );
     this.#tracked = tracked;
     if (hasMore(former, tracked)) await track();
-    if (!sameRulings(this.#judged, compiled)) {
-      const cut = await cutForbidden(compiled, conntrack);
-      this.#cut += cut;
-      if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
-    }
-    this.#judged = compiled;
+    this.#cutter.trigger('policy');
     this.#attached = attached;
     if (this.#inForce === state) return;
     this.#inForce = state;
@@ -228,41 +259,4 @@ const NOTHING: PolicyInput = { pods: [], namespaces: [], policies: [], clusterPo
 function hasMore(ips: readonly Ip[], than: readonly Ip[]): boolean {
   const known = new Set(than);
   return ips.some((ip) => !known.has(ip));
-}
-
-/** A ruling that no change has touched is the same object again. */
-function sameRulings(a: Compiled, b: Compiled): boolean {
-  return (
-    a.pods.length === b.pods.length &&
-    a.pods.every((before, index) => {
-      const now = b.pods[index]!;
-      return before.pod === now.pod && before.ingress === now.ingress && before.egress === now.egress;
-    })
-  );
-}
-
-/** Of the connections that were let through once, those that would not be now. @returns how many there were. */
-async function cutForbidden(compiled: Compiled, conntrack: Conntrack): Promise<number> {
-  const forbidden = await inTurns(findForbidden(compiled, await conntrack.list()));
-  await conntrack.cut(forbidden);
-  return forbidden.length;
-}
-
-function* findForbidden(compiled: Compiled, connections: readonly Connection[]): Steps<Connection[]> {
-  const own = compiled.byIp;
-  const forbidden: Connection[] = [];
-  for (const connection of connections) {
-    if (!own.has(connection.source) && !own.has(connection.target)) continue;
-    if (!isAllowed(compiled, connection)) forbidden.push(connection);
-    yield;
-  }
-  return forbidden;
-}
-
-function isAllowed(compiled: Compiled, { protocol, source, target, targetPort }: Connection): boolean {
-  const flow = { source, destination: target };
-  // Of a running ping, too, only the first packet was asked about.
-  if (protocol === 'other') return evaluate(compiled, { ...flow, protocol: 'ICMP' }).allowed;
-  const known = PROTOCOLS.find((one) => one.toLowerCase() === protocol)!;
-  return evaluate(compiled, { ...flow, protocol: known, port: targetPort }).allowed;
 }

@@ -1,10 +1,11 @@
-/** Keeps one nftables table as it is wanted, whoever changes it. One change at a time. */
+/** Keeps one nftables table as it is wanted, whoever changes it. One change at a time, in the order of the calls. */
 import { describeError } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
-import { changeElements, elementChanges, holdsSets } from '../nftables/diff.ts';
+import { changeElements, elementChanges, holdsSets, withoutAbsent } from '../nftables/diff.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables, TableName } from '../nftables/nft.ts';
 import type { Table } from '../nftables/objects.ts';
+import { Mutex } from '../reconcile/mutex.ts';
 
 /** Milliseconds after our own change, or our reading, in which a change by others may already be part of what we read. */
 const DOUBT_MS = 200;
@@ -26,8 +27,7 @@ export class TableKeeper {
   readonly #log: Logger;
   /** What was applied last; absent when nobody can tell. */
   #applied: Applied | undefined;
-  /** The change of the whole table that is under way. */
-  #running: Promise<void> | undefined;
+  readonly #turns = new Mutex();
   #trusted = false;
   #doubtful = false;
   #timer: NodeJS.Timeout | undefined;
@@ -42,58 +42,52 @@ export class TableKeeper {
 
   /** Whether the kernel holds what was wanted last, as far as anybody knows. */
   get isTrusted(): boolean {
-    return this.#trusted && !this.#doubtful && this.#applied !== undefined && this.#running === undefined;
+    return this.#trusted && !this.#doubtful && this.#applied !== undefined && !this.#turns.isHeld;
   }
 
   /** Somebody changed a ruleset of this namespace: ours may be among them. */
   distrust(): void {
     this.#trusted = false;
     // Between our own change and our reading it back somebody else's would look like ours.
-    this.#doubtful ||= this.#running !== undefined || performance.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
+    this.#doubtful ||= this.#turns.isHeld || performance.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
   }
 
   /**
-   * @param table undefined is none at all. A function is asked when it is its turn.
+   * @param table asked when it is its turn, so that it knows what was changed before; undefined is none at all.
    * @throws what kept it from being reached.
    */
-  async ensure(table: () => Promise<Table | undefined> | Table | undefined): Promise<void> {
-    await this.#idle();
-    const attempt = async () => {
-      const wanted = await table();
-      await (wanted === undefined ? this.#clean() : this.#keep(wanted));
-    };
-    this.#running = attempt();
-    try {
-      await this.#running;
-    } catch (error) {
-      this.#applied = undefined;
-      throw error;
-    } finally {
-      this.#running = undefined;
-    }
+  ensure(table: () => Promise<Table | undefined> | Table | undefined): Promise<void> {
+    return this.#turns.run(async () => {
+      try {
+        const wanted = await table();
+        await (wanted === undefined ? this.#clean() : this.#keep(wanted));
+      } catch (error) {
+        this.#applied = undefined;
+        throw error;
+      }
+    });
   }
 
   /**
-   * Changes elements at once, without waiting for a resync.
+   * Changes elements at once, without waiting for a resync. What was asked for before it may have been planned without
+   * it, and comes before it: what it adds stays. An element that is gone already is not deleted again.
    * @returns false where the table has no such sets; then only {@link ensure} helps.
    * @throws FairleadError when the kernel does not take them: it may not hold what it should.
    */
-  async change(changes: readonly ElementChange[]): Promise<boolean> {
-    await this.#idle();
-    const table = this.#applied?.table;
-    if (table === undefined || !holdsSets(table, changes)) return false;
-    this.#nftables.change(this.#name, changes);
-    this.#apply(changeElements(table, changes));
-    return true;
+  change(changes: readonly ElementChange[]): Promise<boolean> {
+    return this.#turns.run(() => {
+      const table = this.#applied?.table;
+      if (table === undefined || !holdsSets(table, changes)) return false;
+      const missing = withoutAbsent(table, changes);
+      if (missing.length > 0) this.#nftables.change(this.#name, missing);
+      this.#apply(changeElements(table, missing));
+      return true;
+    });
   }
 
   /** Whether the kernel holds these elements right now. */
   holds(changes: readonly ElementChange[]): boolean {
     return this.#nftables.holds(this.#name, changes);
-  }
-
-  async #idle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running.catch(() => undefined);
   }
 
   async #clean(): Promise<void> {

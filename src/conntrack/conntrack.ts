@@ -3,13 +3,14 @@ import { FairleadError } from '../errors/errors.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
-import { inTurns } from '../reconcile/turns.ts';
 import { encodeFlush, type FlowFilter } from './flush.ts';
-import { type Connection, encodeCuts, encodeList, readList } from './list.ts';
+import { type Connection, type EndFilter, encodeCuts, encodeList, readList } from './list.ts';
 
 const NETLINK_NETFILTER = 12;
 /** Connections of one request. */
 const AT_ONCE = 500;
+/** Bytes of a piece of a walk: some hundred connections, which are read in a millisecond. */
+const PIECE = 65_536;
 
 export type Conntrack = {
   /**
@@ -18,8 +19,12 @@ export type Conntrack = {
    * @throws FairleadError FL_CONNTRACK when the kernel refuses.
    */
   readonly forget: (filters: readonly FlowFilter[]) => Promise<void>;
-  /** All connections, off the event loop. */
-  readonly list: () => Promise<Connection[]>;
+  /**
+   * Connections, of one address or all of them, some at a time, however many there are. Such as come or go meanwhile may be
+   * among them or not.
+   * @throws FairleadError FL_CONNTRACK when the kernel refuses.
+   */
+  readonly walk: (filter?: EndFilter) => AsyncGenerator<Connection[]>;
   /** Forgets these; one that has ended meanwhile is fine. @throws as {@link Conntrack.forget}. */
   readonly cut: (connections: readonly Connection[]) => Promise<void>;
   [Symbol.dispose](): void;
@@ -29,6 +34,8 @@ export type Conntrack = {
 export function openConntrack(namespace?: NetworkNamespace): Conntrack {
   // Kept for the same reason as the one of openNftables: whichever netfilter socket is closed waits.
   let kept: NetlinkSocket | undefined;
+  // A socket of its own: connections are cut while others are still being read.
+  let walking: NetlinkSocket | undefined;
   const open = () => {
     kept ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
     return kept;
@@ -38,24 +45,33 @@ export function openConntrack(namespace?: NetworkNamespace): Conntrack {
       for (const filter of filters)
         check((await open().transactAsync(encodeFlush(filter))).replies, `connections of ${filter.protocol}`);
     },
-    list: async () => inTurns(readList((await open().transactAsync(encodeList())).replies)),
+    walk: async function* (filter) {
+      walking ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
+      for await (const replies of walking.dump(encodeList(filter), PIECE)) {
+        check(replies, 'connections', 'listed');
+        yield readList(replies);
+      }
+    },
     cut: async (connections) => {
       for (let start = 0; start < connections.length; start += AT_ONCE) {
         const some = connections.slice(start, start + AT_ONCE);
         check((await open().transactAsync(encodeCuts(some))).replies, 'connections');
       }
     },
-    [Symbol.dispose]: () => kept?.[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      kept?.[Symbol.dispose]();
+      walking?.[Symbol.dispose]();
+    },
   };
 }
 
-function check(replies: Buffer, what: string): void {
+function check(replies: Buffer, what: string, done = 'forgotten'): void {
   for (const message of readMessages(replies)) {
     const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
     if (refusal === undefined || refusal.errno === 'ENOENT') continue;
     throw new FairleadError(
       'FL_CONNTRACK',
-      `${what} could not be forgotten: ${refusal.errno}; this needs Linux 5.8 or later`,
+      `${what} could not be ${done}: ${refusal.errno}; this needs Linux 5.8 or later`,
     );
   }
 }

@@ -1,8 +1,7 @@
 /** Connections as the kernel tracks them, and cutting single ones (linux/netfilter/nfnetlink_conntrack.h). */
-import { type Ip, ipFromBytes } from '../ip/ip.ts';
+import { type Ip, ipFamily, ipFromBytes, ipToBytes } from '../ip/ip.ts';
 import { Attributes, Writer } from '../netlink/attribute.ts';
 import { NLM_F_ACK, NLM_F_DUMP, readMessages, writeMessage } from '../netlink/message.ts';
-import type { Steps } from '../reconcile/steps.ts';
 import type { FlowProtocol } from './flush.ts';
 
 /** `source` began it; `target` is who really answers, behind any translation. Ports of protocols without them are 0. */
@@ -21,24 +20,50 @@ export type Connection = {
 const CT_GET = (1 << 8) | 1;
 const CT_NEW = 1 << 8;
 const CT_DELETE = (1 << 8) | 2;
-const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, ZONE: 18 } as const;
+const CTA = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, ZONE: 18, FILTER: 25 } as const;
+const CTA_TUPLE_IP = 1;
+const CTA_FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2 } as const;
+/** CTA_FILTER_F_CTA_IP_SRC (net/netfilter/nf_internals.h). */
+const SOURCE_MATCHES = 1;
+const FAMILIES = { 4: 2, 6: 10 } as const;
+const NFNETLINK_VERSION = 1;
 const NESTED = 0x8000;
 const HEADER_BYTES = 4;
 const PROTOCOLS: Readonly<Record<number, FlowProtocol>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 
-/** The question for all of them, in one dump. */
-export function encodeList(): Buffer {
+/** Which connections: those that this address began, or those that it answers. */
+export type EndFilter = { source: Ip } | { target: Ip };
+
+/** The question for all of them, in one dump; or for those of one address alone, which the kernel picks (Linux 5.8). */
+export function encodeList(filter?: EndFilter): Buffer {
   const writer = new Writer();
-  writeMessage(writer, CT_GET, NLM_F_DUMP, () => writer.zeros(HEADER_BYTES));
+  writeMessage(writer, CT_GET, NLM_F_DUMP, () => {
+    if (filter === undefined) writer.zeros(HEADER_BYTES);
+    else writeFilter(writer, filter);
+  });
   return writer.finish();
 }
 
-export function* readList(replies: Buffer): Steps<Connection[]> {
+function writeFilter(writer: Writer, filter: EndFilter): void {
+  const [ip, tuple, flags] =
+    'source' in filter
+      ? ([filter.source, CTA.TUPLE_ORIG, [SOURCE_MATCHES, 0]] as const)
+      : ([filter.target, CTA.TUPLE_REPLY, [0, SOURCE_MATCHES]] as const);
+  const family = ipFamily(ip);
+  writer.u8(FAMILIES[family]).u8(NFNETLINK_VERSION).zeros(2);
+  writer.nested(tuple, () =>
+    writer.nested(CTA_TUPLE_IP, () => writer.attribute(family === 4 ? 1 : 3, ipToBytes(ip))),
+  );
+  writer.nested(CTA.FILTER, () => {
+    writer.u32Attribute(CTA_FILTER.ORIG_FLAGS, flags[0]).u32Attribute(CTA_FILTER.REPLY_FLAGS, flags[1]);
+  });
+}
+
+export function readList(replies: Buffer): Connection[] {
   const connections: Connection[] = [];
   for (const { type, payload } of readMessages(replies)) {
     const connection = type === CT_NEW ? readConnection(payload) : undefined;
     if (connection !== undefined) connections.push(connection);
-    yield;
   }
   return connections;
 }

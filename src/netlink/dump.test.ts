@@ -62,5 +62,5 @@ function reply({ objects, interrupted, end = { type: NLMSG_DONE, errno: 0 } }: S
   const writer = new Writer();
   for (const object of objects) writeMessage(writer, ANSWER, 0, (to) => to.u32(object));
   writeMessage(writer, end.type, 0, (to) => to.u32(-end.errno >>> 0).zeros(16));
-  return { replies: writer.finish(), interrupted, firstSequence: 1 };
+  return { replies: writer.finish(), interrupted, more: false, firstSequence: 1 };
 }

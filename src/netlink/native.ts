@@ -21,6 +21,11 @@ export type Native = {
   transact(fd: number, messages: Buffer): Transaction;
   /** The same on a thread of the pool. */
   transactAsync(fd: number, messages: Buffer): Promise<Transaction>;
+  /**
+   * One dump in pieces, on a thread of the pool: the kernel goes on with it as it is read. An empty message asks for the
+   * next piece of the dump of that sequence number. Each piece has `piece` bytes at least, or is the last one.
+   */
+  dumpAsync(fd: number, message: Buffer, piece: number, sequence: number): Promise<Transaction>;
   /** Calls back with each datagram, or null when some were lost. Keep the returned function: it stops the watch. */
   watch(fd: number, callback: (datagram: Buffer | null) => void): () => void;
   /** SO_PEERCRED of a connected unix socket. */
@@ -33,8 +38,11 @@ export type Native = {
   receiveEchoes(fd: number): { token: number; seconds: number }[];
 };
 
-/** `interrupted`: what was dumped changed meanwhile, so the dump may lack objects or hold one twice. */
-export type Transaction = { replies: Buffer; interrupted: boolean; firstSequence: number };
+/**
+ * `interrupted`: what was dumped changed meanwhile, so the dump may lack objects or hold one twice. `more`: this is a piece,
+ * and not the last one.
+ */
+export type Transaction = { replies: Buffer; interrupted: boolean; more: boolean; firstSequence: number };
 
 const PATH = fileURLToPath(new URL('../../build/fairlead.node', import.meta.url));
 const FUNCTIONS: readonly (keyof Native)[] = [
@@ -43,6 +51,7 @@ const FUNCTIONS: readonly (keyof Native)[] = [
   'openSocket',
   'transact',
   'transactAsync',
+  'dumpAsync',
   'watch',
   'peerCredentials',
   'openEcho',

@@ -2,6 +2,8 @@
 import type { NetworkNamespace } from './namespace.ts';
 import { native, type Transaction } from './native.ts';
 
+const NOTHING = Buffer.alloc(0);
+
 export class NetlinkSocket {
   /** Names this socket in the notifications of what it changed. */
   readonly portId: number;
@@ -36,6 +38,35 @@ export class NetlinkSocket {
       });
     this.#last = settled;
     return transaction;
+  }
+
+  /**
+   * The replies of one dump in pieces of this many bytes, so that what is large is never in memory as a whole. It has its
+   * turn among the calls of `transactAsync`; one that is left early is read to its end.
+   */
+  async *dump(message: Buffer, piece: number): AsyncGenerator<Buffer> {
+    const fd = this.#open();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const before = this.#last;
+    this.#last = promise;
+    await before;
+    const dump = { asked: message, sequence: 0, more: true };
+    const next = async () => {
+      dump.more = false;
+      const { replies, firstSequence, more } = await native.dumpAsync(fd, dump.asked, piece, dump.sequence);
+      Object.assign(dump, { asked: NOTHING, sequence: firstSequence, more });
+      return replies;
+    };
+    try {
+      while (dump.more) yield await next();
+    } finally {
+      try {
+        while (dump.more) await next();
+      } finally {
+        if (this.#last === promise) this.#last = undefined;
+        resolve();
+      }
+    }
   }
 
   /** @returns a function that ends the watch; until then the socket must not be disposed. */

@@ -74,6 +74,20 @@ export function changeElements(table: Table, changes: readonly ElementChange[]):
   return { ...table, sets };
 }
 
+/** Without deletions of what the table does not have: one of those would be refused, and all others with it. */
+export function withoutAbsent(table: Table, changes: readonly ElementChange[]): ElementChange[] {
+  return changes.flatMap((one) => {
+    if (one.change === 'add') return [one];
+    const set = table.sets.find(({ name }) => name === one.set.name);
+    const present = new Set(set?.elements.map(({ key }) => JSON.stringify(key)));
+    return change(
+      'delete',
+      one.set,
+      one.elements.filter(({ key }) => present.has(JSON.stringify(key))),
+    );
+  });
+}
+
 export function holdsSets(table: Table, changes: readonly ElementChange[]): boolean {
   return changes.every(({ set }) => table.sets.some(({ name }) => name === set.name));
 }

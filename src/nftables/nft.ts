@@ -9,12 +9,16 @@ import { type ElementChange, encodeElementChanges, encodeElementQuestions } from
 import type { Table } from './objects.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
 import { amendTable, type Inventory, refillTable } from './transition.ts';
+import { askGeneration, type RulesetWatch, watchRulesets } from './watch.ts';
 
 export type TableName = Pick<Table, 'family' | 'name'>;
 
 export type Nftables = {
-  /** Process ids of this process and of its latest runs of nft: see {@link watchRulesets}. */
-  readonly pids: ReadonlySet<number>;
+  /**
+   * Watches rulesets of the namespace, once at a time. What this object itself changes is no news.
+   * @param onChange as of {@link watchRulesets}.
+   */
+  watch(onChange: (tables?: ReadonlySet<string>) => void): { [Symbol.dispose](): void };
   /** Makes the kernel's table this one, whatever it is; packets meet the one or the other. */
   replace(table: Table): Promise<void>;
   /**
@@ -45,14 +49,10 @@ export type Count = { packets: number; bytes: number };
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
 const NETLINK_NETFILTER = 12;
-/** Process ids come round again; this many runs of nft do not happen while a notification is on its way. */
-const KEPT_PIDS = 64;
 
 /** @param namespace the process' own where absent; not to be disposed before elements are first changed or asked for. */
 export function openNftables(namespace?: NetworkNamespace): Nftables {
   const command = namespace === undefined ? ['nft'] : ['nsenter', `--net=${namespace.path}`, 'nft'];
-  // Changes of elements are made by this process itself.
-  const pids = new Set<number>([process.pid]);
   // One socket, made when first needed and kept: closing one waits for the RCU grace period in which the kernel frees
   // what was deleted (net/netfilter/nf_tables_api.c, nft_rcv_nl_event), 15–30 ms on the event loop.
   let kept: NetlinkSocket | undefined;
@@ -60,14 +60,24 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     kept ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
     return kept;
   };
-  const nft = (args: readonly string[], input = '') => {
-    const { child, output } = run(command, args, input);
-    if (child.pid !== undefined) pids.add(child.pid);
-    for (const pid of pids) if (pids.size > KEPT_PIDS && pid !== process.pid) pids.delete(pid);
-    return output;
+  let watching: RulesetWatch | undefined;
+  const generation = () => askGeneration(openSocket());
+  const nft = (args: readonly string[]) => run(command, args, '').output;
+  /** One transaction; the kernel knows a child by the socket that it opens, whose port is its process id. */
+  const commitOne = async (text: string) => {
+    const own = watching?.ledger.begin(generation());
+    let committed = false;
+    try {
+      const { child, output } = run(command, ['-f', '-'], text);
+      if (child.pid !== undefined) own?.port(child.pid);
+      await output;
+      committed = true;
+    } finally {
+      own?.end(committed ? generation() : undefined);
+    }
   };
   const commit = async (transactions: readonly string[]) => {
-    for (const text of transactions) await nft(['-f', '-'], text);
+    for (const text of transactions) await commitOne(text);
   };
   const inventory = async ({ family, name }: TableName): Promise<Inventory | undefined> => {
     try {
@@ -78,7 +88,16 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     }
   };
   return {
-    pids,
+    watch: (onChange) => {
+      const opened = watchRulesets(generation, onChange, namespace);
+      watching = opened;
+      return {
+        [Symbol.dispose]: () => {
+          watching = undefined;
+          opened[Symbol.dispose]();
+        },
+      };
+    },
     replace: async (table) => {
       try {
         await commit(await inTurns(refillTable(await inventory(table), table)));
@@ -96,9 +115,17 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
         throw error;
       }
     },
-    remove: async (table) => void (await nft(['-f', '-'], deleteTable(table))),
+    remove: (table) => commitOne(deleteTable(table)),
     change: (table, changes) => {
-      const { replies } = openSocket().transact(encodeElementChanges(table, changes));
+      const socket = openSocket();
+      const own = watching?.ledger.begin(generation());
+      own?.port(socket.portId);
+      let replies: Buffer;
+      try {
+        ({ replies } = socket.transact(encodeElementChanges(table, changes)));
+      } finally {
+        own?.end(generation());
+      }
       for (const message of readMessages(replies)) {
         const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
         if (refusal === undefined) continue;

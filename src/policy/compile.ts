@@ -4,6 +4,7 @@
  */
 import type { Ip } from '../ip/ip.ts';
 import { atOnce, type Steps } from '../reconcile/steps.ts';
+import { bound } from './bounds.ts';
 import { type Clause, nameOf, networkClauses, tierClauses } from './clause.ts';
 import {
   type ClusterPolicy,
@@ -128,11 +129,11 @@ function draftOf(
   ];
   if (clauses.length === 0 && isolating.length === 0) return undefined;
   const staged = clauses.some((clause) => clause.staged) || isolating.some((policy) => policy.staged);
-  return {
+  return bound({
     direction,
     clauses,
     isolatedBy: isolating.filter((policy) => !policy.staged).map(nameOf),
     ...(staged ? { proposed: isolating.map(nameOf) } : {}),
     ownPorts,
-  };
+  });
 }

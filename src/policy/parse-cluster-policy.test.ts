@@ -120,3 +120,14 @@ test('whatever comes is a policy, with or without a problem', () => {
     }),
   );
 });
+
+test('a policy that is too large to be read by every node denies everything in its directions to its subject', () => {
+  const networks = Array.from({ length: 20_000 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`);
+  const { policy, problem } = parseClusterPolicy(
+    'guard',
+    spec({ egress: [{ action: 'Accept', to: [{ networks }] }] }),
+  );
+  assert.match(problem ?? '', /clusternetworkpolicy guard: spec: has more than 20000 values/);
+  assert.deepEqual([policy.ingress, policy.egress], [[], [{ action: 'deny' }]]);
+  assert.deepEqual(policy.subject.namespaces, [{ key: 'team', operator: 'In', values: ['a'] }]);
+});

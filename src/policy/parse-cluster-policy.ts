@@ -16,7 +16,7 @@ import {
   type Tier,
   type TierRule,
 } from './objects.ts';
-import { isPort, isPortName, isStaged, listOf, parseBlockCidr } from './parse-fields.ts';
+import { isPort, isPortName, isStaged, listOf, parseBlockCidr, refuseLarge } from './parse-fields.ts';
 import { parseSelector } from './selector.ts';
 
 export type ParsedClusterPolicy = { policy: ClusterPolicy; problem?: string };
@@ -43,8 +43,7 @@ export function parseClusterPolicy(name: string, value: unknown): ParsedClusterP
     tier: attempt(() => parseTier(spec), 'admin'),
     priority: attempt(() => parsePriority(spec), 0),
     subject: attempt(() => parseSubject(spec), { namespaces: [], pods: [] }),
-    ingress: parseRules(spec, 'ingress', attempt),
-    egress: parseRules(spec, 'egress', attempt),
+    ...parseDirections(spec, attempt),
   };
   if (problems.length === 0) return { policy };
   return {
@@ -88,6 +87,19 @@ function parsePods(fields: Fields, field: string): ClusterPolicy['subject'] | un
     namespaces: parseSelector(fieldAt(both, 'namespaceSelector') ?? {}, `${field}.pods.namespaceSelector`),
     pods: parseSelector(fieldAt(both, 'podSelector'), `${field}.pods.podSelector`),
   };
+}
+
+/** One that is too large to be read denies everything in the directions for which it has rules. */
+function parseDirections(spec: Fields, attempt: Attempt): Record<Direction, TierRule[]> {
+  const isReadable = attempt(() => {
+    refuseLarge(spec, 'spec');
+    return true;
+  }, false);
+  const rules = (direction: Direction): TierRule[] => {
+    if (isReadable) return parseRules(spec, direction, attempt);
+    return fieldAt(spec, direction) === undefined ? [] : [{ action: 'deny' }];
+  };
+  return { ingress: rules('ingress'), egress: rules('egress') };
 }
 
 function parseRules(spec: Fields, direction: Direction, attempt: Attempt): TierRule[] {

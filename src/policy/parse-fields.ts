@@ -3,8 +3,10 @@ import { type Cidr, makeCidr } from '../ip/cidr.ts';
 import { familyBits, ipFamily, isIp, parseIp } from '../ip/ip.ts';
 import { type Fields, fieldAt, fieldsAt, isFields, show } from '../kube/kinds/fields.ts';
 
-/** Items of one list; beyond that somebody makes them by mistake. */
+/** Items of one list. */
 const MOST_ITEMS = 20_000;
+/** Values of one policy: addresses, ports, labels and the like. Every node reads each of them. */
+const MOST_VALUES = 20_000;
 /** On a policy: it is evaluated, counted and reported, and not enforced. */
 export const STAGED_ANNOTATION = 'fairlead.io/staged';
 
@@ -14,6 +16,23 @@ export function listOf(fields: Fields, name: string, field: string): readonly un
   if (list.length > MOST_ITEMS)
     throw new Error(`${field}: has ${list.length} items; keep at most ${MOST_ITEMS}`);
   return list;
+}
+
+/** @throws Error where the whole has more values than are read; that it has is found without reading all of them. */
+export function refuseLarge(value: unknown, field: string): void {
+  let left = MOST_VALUES;
+  const waiting: unknown[] = [value];
+  while (waiting.length > 0) {
+    const item = waiting.pop();
+    const inner = typeof item === 'object' && item !== null ? Object.values(item) : [];
+    // What holds nothing is a value as well: an empty selector.
+    if (inner.length === 0) left--;
+    else if (inner.length <= MOST_VALUES) for (const one of inner) waiting.push(one);
+    if (left < 0 || waiting.length > MOST_VALUES || inner.length > MOST_VALUES)
+      throw new Error(
+        `${field}: has more than ${MOST_VALUES} values; split it into several policies, or join its ranges`,
+      );
+  }
 }
 
 /** A number from 1 to 65535. */
@@ -32,9 +51,10 @@ export function isPortName(value: unknown): value is string {
 export function parseBlockCidr(value: unknown, field: string): Cidr {
   const [address = '', length = '', ...rest] = typeof value === 'string' ? value.split('/') : [];
   const bits = /^(0|[1-9]\d{0,2})$/.test(length) ? Number(length) : Number.POSITIVE_INFINITY;
-  if (rest.length > 0 || !isIp(address) || bits > familyBits(ipFamily(parseIp(address))))
+  const ip = isIp(address) ? parseIp(address) : undefined;
+  if (rest.length > 0 || ip === undefined || bits > familyBits(ipFamily(ip)))
     throw new Error(`${field}: ${show(value)} is not an IP range; write it like 10.0.0.0/8 or fd00::/8`);
-  return makeCidr(parseIp(address), bits);
+  return makeCidr(ip, bits);
 }
 
 /** Anything but `false` stages it: whoever writes it does not want it in force yet. */

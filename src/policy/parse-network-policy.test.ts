@@ -49,7 +49,7 @@ test('a policy with a mistake is named with field and cure, and allows nothing t
     ],
     [
       rule({ from: Array.from({ length: 20_001 }, () => ({ podSelector: {} })) }),
-      /has 20001 items; keep at most 20000/,
+      /spec: has more than 20000 values; split it/,
     ],
     [{ podSelector: {}, policyTypes: ['Sideways'] }, /policyTypes: "Sideways" is unknown/],
     [{ podSelector: {}, policyTypes: 'Ingress' }, /policyTypes: "Ingress" is not a list/],
@@ -148,4 +148,22 @@ test('whatever comes is a policy, with or without a problem', () => {
       assert.equal(policy.name, 'b');
     }),
   );
+});
+
+test('a policy that is too large to be read by every node closes what it selects, and no more', () => {
+  const blocks = (count: number) =>
+    Array.from({ length: count }, (_, index) => ({
+      ipBlock: { cidr: `10.${index >> 8}.${index & 255}.0/24` },
+    }));
+  const spec = (count: number) => ({
+    podSelector: { matchLabels: { app: 'web' } },
+    ingress: [{ from: blocks(count), ports: [{ port: 80 }] }],
+  });
+  const read = (count: number) => parseNetworkPolicy('shop', 'large', { spec: spec(count) });
+  assert.equal(read(19_990).problem, undefined);
+  assert.equal(read(19_990).policy.ingress?.[0]?.peers?.length, 19_990);
+  const { policy, problem } = read(19_999);
+  assert.match(problem ?? '', /networkpolicy shop\/large: spec: has more than 20000 values/);
+  assert.deepEqual([policy.ingress, policy.egress], [[], []]);
+  assert.deepEqual(policy.pods, [{ key: 'app', operator: 'In', values: ['web'] }]);
 });

@@ -16,7 +16,7 @@ import {
   PROTOCOLS,
   type Selector,
 } from './objects.ts';
-import { isPort, isPortName, isStaged, listOf, parseBlockCidr } from './parse-fields.ts';
+import { isPort, isPortName, isStaged, listOf, parseBlockCidr, refuseLarge } from './parse-fields.ts';
 import { parseSelector } from './selector.ts';
 
 export type ParsedPolicy = { policy: NetworkPolicy; problem?: string };
@@ -28,6 +28,7 @@ export function parseNetworkPolicy(namespace: string, name: string, value: unkno
   let pods: Selector = [];
   try {
     pods = parseSelector(fieldAt(spec, 'podSelector') ?? {}, 'spec.podSelector');
+    refuseLarge(spec, 'spec');
     const types = parseTypes(spec);
     const rules = (direction: Direction) =>
       types.includes(direction) ? { [direction]: parseRules(spec, direction) } : {};

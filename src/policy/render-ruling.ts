@@ -1,12 +1,13 @@
 /** What is said about one pod and direction, as a chain: who is at the other end decides what becomes of which port. */
 import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import type { Chain, Element, NftSet, Verdict } from '../nftables/objects.ts';
+import type { Steps } from '../reconcile/steps.ts';
 import { type PortRange, rangesAt } from './clause.ts';
 import { type Outcome, openOutcomes } from './outcome.ts';
 import type { Identity } from './population.ts';
-import { type Match, type PortTable, tabulate } from './port-table.ts';
-import { type BoundClause, digestText, type Ruling } from './ruling.ts';
-import { formatSpan, type Segment, segmentAt, segmentsOf } from './segments.ts';
+import { type Match, type PortTable, tabulateSteps } from './port-table.ts';
+import { type BoundClause, digestSteps, digestText, type Ruling } from './ruling.ts';
+import { cutSegments, formatSpan, type Segment, segmentAt } from './segments.ts';
 
 /** What becomes of each port of some who are at the other end; equal ones have equal names. */
 export type Destiny = { chain: Chain; sets: readonly NftSet[] };
@@ -28,22 +29,23 @@ const OTHER = { ingress: 'saddr', egress: 'daddr' } as const;
  * @param former how a ruling of the same key was rendered: elements that stay the same are the same objects, by which
  * tables with many of them are compared.
  */
-export function renderRuling(ruling: Ruling, former?: RenderedRuling): RenderedRuling {
+export function* renderRuling(ruling: Ruling, former?: RenderedRuling): Steps<RenderedRuling> {
   const name = `${ruling.direction}-${ruling.key}`;
   const goals = openGoals(ruling);
   const segments = {
-    4: segmentsOf(blocksOf(ruling), 4),
-    6: segmentsOf(blocksOf(ruling), 6),
+    4: yield* cutSegments(blocksOf(ruling), 4),
+    6: yield* cutSegments(blocksOf(ruling), 6),
   };
-  const anybody = goals.of([], undefined);
-  const singles = goalsOfPods(ruling, segments, goals, anybody);
-  const sets = FAMILIES.flatMap((family): NftSet[] => [
-    {
-      ...addressMap(`${name}-peers${family}`, family),
-      elements: singles[family].map(keeper(former, `${name}-peers${family}`)),
-    },
-    blockMap(name, family, blockElements(segments[family], family, goals, anybody)),
-  ]).filter(({ elements }) => elements.length > 0);
+  const anybody = yield* goals.of([], undefined);
+  const singles = yield* goalsOfPods(ruling, segments, goals, anybody);
+  const all: NftSet[] = [];
+  for (const family of FAMILIES) {
+    const peers = `${name}-peers${family}`;
+    all.push({ ...addressMap(peers, family), elements: singles[family].map(keeper(former, peers)) });
+    const blocks = yield* blockElements(segments[family], family, goals, anybody);
+    all.push(yield* blockMap(name, family, blocks));
+  }
+  const sets = all.filter(({ elements }) => elements.length > 0);
   const lookups = sets.map((set) => ({
     match: `${IP[set.key[0] === 'ipv6_addr' ? 6 : 4]} ${OTHER[ruling.direction]} vmap @${set.name}`,
   }));
@@ -59,7 +61,7 @@ export function renderRuling(ruling: Ruling, former?: RenderedRuling): RenderedR
 type Goal = Verdict;
 type Goals = {
   /** @param numbers of clauses that mean the other end, besides those that mean everybody. */
-  of(numbers: readonly number[], other: Identity | undefined): Goal;
+  of(numbers: readonly number[], other: Identity | undefined): Steps<Goal>;
   destinies(): Destiny[];
   outcomes(): Outcome[];
 };
@@ -81,7 +83,7 @@ function openGoals(ruling: Ruling): Goals {
     return { verdict: 'goto', chain: destiny.chain.name };
   };
   return {
-    of: (numbers, other) => {
+    *of(numbers, other) {
       const signature = `${numbers.join()}${namesPorts ? ` ${JSON.stringify(other?.ports ?? [])}` : ''}`;
       let goal = bySignature.get(signature);
       if (goal === undefined) {
@@ -91,7 +93,7 @@ function openGoals(ruling: Ruling): Goals {
           const clause = clauses[number]!;
           return { clause, ranges: rangesAt(clause, reached) };
         });
-        bySignature.set(signature, (goal = goalOf(tabulate(matches, outcomeOf))));
+        bySignature.set(signature, (goal = goalOf(yield* tabulateSteps(matches, outcomeOf))));
       }
       return goal;
     },
@@ -129,8 +131,8 @@ function renderDestiny(direction: string, { entries, otherwise }: PortTable<Outc
 }
 
 /** Named by what is in it: what changes within a map of ranges takes effect later than all else of a transaction. */
-function blockMap(ruling: string, family: IpFamily, elements: Element[]): NftSet {
-  const name = `${ruling}-blocks${family}-${digestText(JSON.stringify(elements))}`;
+function* blockMap(ruling: string, family: IpFamily, elements: Element[]): Steps<NftSet> {
+  const name = `${ruling}-blocks${family}-${yield* digestSteps(elements)}`;
   return { ...addressMap(name, family), interval: true, elements };
 }
 
@@ -145,23 +147,24 @@ function blocksOf({ clauses }: Ruling) {
 type Single = { ip: Ip; goal: Goal };
 
 /** Addresses of pods of which something else is said than of their surroundings. */
-function goalsOfPods(
+function* goalsOfPods(
   ruling: Ruling,
   segments: Readonly<Record<IpFamily, readonly Segment[]>>,
   goals: Goals,
   anybody: Goal,
-): Record<IpFamily, Single[]> {
+): Steps<Record<IpFamily, Single[]>> {
   const singles: Record<IpFamily, Single[]> = { 4: [], 6: [] };
   for (const [identity, numbers] of meantBy(ruling)) {
     for (const ip of identity.ips) {
+      yield;
       const family = ipFamily(ip);
       const around = segmentAt(segments[family], ip);
-      const surroundings = around === undefined ? anybody : goals.of(around.numbers, undefined);
+      const surroundings = around === undefined ? anybody : yield* goals.of(around.numbers, undefined);
       const both =
         around === undefined
           ? numbers
           : [...new Set([...numbers, ...around.numbers])].toSorted((a, b) => a - b);
-      const goal = goals.of(both, identity);
+      const goal = yield* goals.of(both, identity);
       if (!isSame(goal, surroundings)) singles[family].push({ ip, goal });
     }
   }
@@ -199,21 +202,27 @@ function keeper(former: RenderedRuling | undefined, set: string): (single: Singl
 }
 
 /** Neighbors of which the same is said are one. */
-function blockElements(
+function* blockElements(
   segments: readonly Segment[],
   family: IpFamily,
   goals: Goals,
   anybody: Goal,
-): Element[] {
+): Steps<Element[]> {
   const spans: { first: bigint; last: bigint; goal: Goal }[] = [];
   for (const { first, last, numbers } of segments) {
-    const goal = goals.of(numbers, undefined);
+    yield;
+    const goal = yield* goals.of(numbers, undefined);
     const before = spans.at(-1);
     if (isSame(goal, anybody)) continue;
     if (before !== undefined && before.last + 1n === first && isSame(before.goal, goal)) before.last = last;
     else spans.push({ first, last, goal });
   }
-  return spans.map((span) => ({ key: [formatSpan(span, family)], value: span.goal }));
+  const elements: Element[] = [];
+  for (const span of spans) {
+    elements.push({ key: [formatSpan(span, family)], value: span.goal });
+    yield;
+  }
+  return elements;
 }
 
 function isSame(a: Goal, b: Goal): boolean {

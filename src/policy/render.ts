@@ -38,9 +38,10 @@ export function openRenderer(): Renderer {
   return {
     *render({ pods }) {
       const now: typeof before = new Map();
-      const renderOnce = (ruling: Ruling): RenderedRuling => {
+      const renderOnce = function* (ruling: Ruling): Steps<RenderedRuling> {
         const done = now.get(ruling.key) ?? before.get(ruling.key);
-        const rendered = done?.ruling === ruling ? done.rendered : renderRuling(ruling, done?.rendered);
+        const rendered =
+          done?.ruling === ruling ? done.rendered : yield* renderRuling(ruling, done?.rendered);
         now.set(ruling.key, { ruling, rendered });
         return rendered;
       };
@@ -57,14 +58,14 @@ export function openRenderer(): Renderer {
 /** Maps from a pod's address to what is said about it, and sets of who talks to itself. */
 function* dispatchPods(
   pods: Compiled['pods'],
-  rendered: (ruling: Ruling) => RenderedRuling,
+  rendered: (ruling: Ruling) => Steps<RenderedRuling>,
 ): Steps<NftSet[]> {
   const elements = new Map<string, Element[]>();
   for (const compiled of pods) {
     for (const direction of DIRECTIONS) {
       const ruling = compiled[direction];
       if (ruling === undefined) continue;
-      const { chain } = rendered(ruling);
+      const { chain } = yield* rendered(ruling);
       yield;
       for (const ip of compiled.pod.podIPs) {
         const name = dispatchName(direction, ipFamily(ip));

@@ -1,7 +1,8 @@
 /** What all policies together say about one pod and direction, and how a decision follows from it. */
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { cidrContains, hostCidr } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
+import type { Steps } from '../reconcile/steps.ts';
 import { type Clause, isBlock } from './clause.ts';
 import type { BlockPeer, Direction, PodPeer, PolicyNode, PolicyPod, Selector } from './objects.ts';
 import type { Identity, Population, Selection } from './population.ts';
@@ -27,6 +28,8 @@ export type Ruling = {
   ownPorts: PolicyPod['ports'];
   /** Network policies that would isolate the pod if the staged ones were in force; absent where nothing is staged. */
   proposed?: readonly string[];
+  /** Policies that say too much to be enforced, or evaluated where they are staged; absent where all of it is. */
+  leftOut?: readonly string[];
 };
 
 export type Decision = {
@@ -126,6 +129,18 @@ export function keyOf({ direction, clauses, isolatedBy, proposed, ownPorts }: Om
 export function digestText(text: string): string {
   return hash('sha256', text, 'hex').slice(0, 16);
 }
+
+/** Of a list that may be long, as short as {@link digestText}'s. */
+export function* digestSteps(items: readonly unknown[]): Steps<string> {
+  const sum = createHash('sha256');
+  for (let from = 0; from < items.length; from += DIGESTED_AT_A_TIME) {
+    sum.update(JSON.stringify(items.slice(from, from + DIGESTED_AT_A_TIME)));
+    yield;
+  }
+  return sum.digest('hex').slice(0, 16);
+}
+
+const DIGESTED_AT_A_TIME = 256;
 
 /** Whether both mean the same pods and addresses; of equal keys. */
 export function isBoundAlike(a: readonly BoundClause[], b: readonly BoundClause[]): boolean {

@@ -1,6 +1,7 @@
 /** The address space cut where ranges begin and end, so that in each piece the same ranges hold. */
 import { type Cidr, cidrFamily, cidrNetwork, cidrSize } from '../ip/cidr.ts';
 import { type Ip, type IpFamily, ipFromBigInt, ipToBigInt } from '../ip/ip.ts';
+import { atOnce, type Steps, sortSteps } from '../reconcile/steps.ts';
 
 export type Span = { first: bigint; last: bigint };
 
@@ -8,28 +9,34 @@ export type Span = { first: bigint; last: bigint };
 export type Segment = Span & { numbers: readonly number[] };
 
 /** @param blocks ranges without others, each with the number of whom it belongs to. @returns sorted; gaps lie in none. */
-export function segmentsOf(
-  blocks: readonly { number: number; cidr: Cidr; except: readonly Cidr[] }[],
-  family: IpFamily,
-): Segment[] {
-  const edges: { at: bigint; number: number; change: 1 | -1 }[] = [];
+export function segmentsOf(blocks: readonly NumberedBlock[], family: IpFamily): Segment[] {
+  return atOnce(cutSegments(blocks, family));
+}
+
+export type NumberedBlock = { number: number; cidr: Cidr; except: readonly Cidr[] };
+
+/** As {@link segmentsOf}, in steps. */
+export function* cutSegments(blocks: readonly NumberedBlock[], family: IpFamily): Steps<Segment[]> {
+  const unsorted: { at: bigint; number: number; change: 1 | -1 }[] = [];
   for (const { number, cidr, except } of blocks) {
     if (cidrFamily(cidr) !== family) continue;
     for (const { first, last } of subtract(spanOf(cidr), except.map(spanOf))) {
-      edges.push({ at: first, number, change: 1 }, { at: last + 1n, number, change: -1 });
+      unsorted.push({ at: first, number, change: 1 }, { at: last + 1n, number, change: -1 });
     }
+    yield;
   }
-  edges.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  const edges = yield* sortSteps(unsorted, (a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   const depths = new Map<number, number>();
   const segments: Segment[] = [];
-  edges.forEach(({ at, number, change }, index) => {
+  for (const [index, { at, number, change }] of edges.entries()) {
+    yield;
     const depth = (depths.get(number) ?? 0) + change;
     if (depth === 0) depths.delete(number);
     else depths.set(number, depth);
     const next = edges[index + 1]?.at ?? at;
-    if (next === at || depths.size === 0) return;
+    if (next === at || depths.size === 0) continue;
     segments.push({ first: at, last: next - 1n, numbers: [...depths.keys()].toSorted((a, b) => a - b) });
-  });
+  }
   return segments;
 }
 

@@ -16,6 +16,26 @@ export function atOnce<T>(steps: Steps<T>): T {
 /** Objects of a loop that are one step. */
 const AT_A_TIME = 64;
 
+/** Objects that are sorted in one step. */
+const SORTED_AT_A_TIME = 1024;
+
+/** Sorted, and stable. */
+export function* sortSteps<T>(items: readonly T[], compare: (a: T, b: T) => number): Steps<T[]> {
+  if (items.length <= SORTED_AT_A_TIME) return items.toSorted(compare);
+  const middle = items.length >> 1;
+  const first = yield* sortSteps(items.slice(0, middle), compare);
+  yield;
+  const second = yield* sortSteps(items.slice(middle), compare);
+  const sorted: T[] = [];
+  let [a, b] = [0, 0];
+  while (a < first.length || b < second.length) {
+    const fromFirst = b >= second.length || (a < first.length && compare(first[a]!, second[b]!) <= 0);
+    sorted.push(fromFirst ? first[a++]! : second[b++]!);
+    if (sorted.length % SORTED_AT_A_TIME === 0) yield;
+  }
+  return sorted;
+}
+
 /** The objects; every so often a step ends. */
 export function* stepping<T>(objects: readonly T[], each: (object: T) => void): Steps<void> {
   for (let from = 0; from < objects.length; from += AT_A_TIME) {

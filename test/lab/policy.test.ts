@@ -215,10 +215,12 @@ test('a ping that a new policy forbids is cut too', async () => {
   using inside = NetworkNamespace.open(namespacePath(node.namespace));
   using conntrack = openConntrack(inside);
   const tracked = async () =>
-    (await conntrack.list()).some(
-      ({ protocol, source, target }) =>
-        protocol === 'other' && source === address('pod-3') && target === address('pod-1'),
-    );
+    (await Array.fromAsync(conntrack.walk()))
+      .flat()
+      .some(
+        ({ protocol, source, target }) =>
+          protocol === 'other' && source === address('pod-3') && target === address('pod-1'),
+      );
   assert.equal(await tracked(), true);
   const before = (await status()).policy?.connectionsCut ?? 0;
   await create('deny', { podSelector: { matchLabels: { app: 'pod-1' } }, policyTypes: ['Ingress'] });

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { createFakeNftables } from '../../src/nftables/fake.ts';
+import { createFakeNftables, type FakeNftables } from '../../src/nftables/fake.ts';
 import { type Nftables, openNftables } from '../../src/nftables/nft.ts';
 import type { Element, NftSet, Table } from '../../src/nftables/objects.ts';
 import { createNamespace } from '../namespace.ts';
+import { until } from '../until.ts';
 
 const host = createNamespace('nft');
 const namespace = NetworkNamespace.open(host.path);
@@ -19,6 +20,13 @@ const kinds: Record<string, () => Nftables> = {
   kernel: () => openNftables(namespace),
   fake: createFakeNftables,
 };
+
+/** Another program makes a table of this name. */
+function byOthers(nftables: Nftables, name: string): void {
+  if ('others' in nftables)
+    (nftables as FakeNftables).others.replace({ family: 'ip', name, sets: [], chains: [] });
+  else host.exec('nft', `add table ip ${name}`);
+}
 
 const RANGES: NftSet = {
   name: 'ranges',
@@ -141,6 +149,27 @@ for (const [kind, open] of Object.entries(kinds)) {
           ]),
         { code: 'FL_NFT' },
       );
+    });
+
+    test('transactions of others are told with their tables, our own of whatever way are not', async () => {
+      using nftables = open();
+      const told: string[] = [];
+      using _watch = nftables.watch((tables) => void told.push([...(tables ?? ['?'])].join()));
+      const before = table('watched', RANGES);
+      const amended = table('watched', RANGES, PORTS);
+      await nftables.replace(before);
+      const running = nftables.amend(before, amended);
+      byOthers(nftables, 'theirs');
+      await running;
+      nftables.change(amended, [{ change: 'add', set: RANGES, elements: [{ key: ['192.168.1.2'] }] }]);
+      assert.throws(() =>
+        nftables.change(amended, [{ change: 'delete', set: RANGES, elements: [{ key: ['172.16.0.1'] }] }]),
+      );
+      await assert.rejects(nftables.amend(table('nothing'), table('nothing', RANGES)));
+      await nftables.remove(amended);
+      byOthers(nftables, 'last');
+      await until('the last one is told', () => told.includes('last'));
+      assert.deepEqual(told, ['theirs', 'last']);
     });
 
     test('tables of others that translate addresses are told, our own is not', async () => {

@@ -98,7 +98,7 @@ async function check(world: OracleWorld): Promise<void> {
   await nftables.replace(table);
   const before = await nftables.counts(POLICY_TABLE);
   // A port that is used again would belong to a connection that another world allowed.
-  await conntrack.cut(await conntrack.list());
+  await conntrack.cut((await Array.fromAsync(conntrack.walk())).flat());
   const shots = shotsOf(world);
   const fates = await volleys.fire(shots);
   const verdicts = shots.map(({ source, destination, protocol, port }) =>
