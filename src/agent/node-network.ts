@@ -8,7 +8,7 @@ import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
-import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
+import { type Cidr, cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
@@ -17,17 +17,20 @@ import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { VXLAN_LINKS } from '../overlay/identity.ts';
 import { type Inherited, NOTHING_INHERITED } from '../overlay/inherited.ts';
-import type { PeerPaths } from '../overlay/plan.ts';
+import { createTunnelSets } from '../overlay/tunnel-guard.ts';
 import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { inTurns } from '../reconcile/turns.ts';
-import { type AttachmentTable, type LiveAttachment, readLinks } from './attachments.ts';
+import { type AttachmentTable, readLinks } from './attachments.ts';
 import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
+import { LinkSettler } from './link-settler.ts';
+import { strandedPods, unreachedPeers } from './node-problems.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { Resync, type ResyncResult } from './resync.ts';
-import { ensureSysctls, nodeSysctls, rememberSettings } from './sysctl.ts';
+import { ensureSysctls, nodeSysctls, rememberSettings, writeSysctls } from './sysctl.ts';
+import { uplinkNames } from './uplinks.ts';
 
 export type NodeNetworkOptions = {
   name: string;
@@ -60,11 +63,15 @@ const READS_ALL: ReadonlySet<string> = new Set(['start', 'period', 'retry', 'con
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #resync: Resync;
+  readonly #settler: LinkSettler;
   readonly #acceptRanges = createRangeAcceptance();
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #inherited: Inherited;
   #isTunnelled = false;
+  /** Whether there was a plan for the peers, ever. */
+  #isPlanned = false;
+  readonly #tunnelSets = createTunnelSets();
   #isKnown = false;
   #refusal: string | undefined;
   #reached: Reached = { problems: [], refusals: [] };
@@ -77,6 +84,7 @@ export class NodeNetwork {
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
     this.#resync = new Resync(options.kernel, options.nextIndex);
+    this.#settler = new LinkSettler(options.kernel);
     this.#view = options.lastView;
     this.#inherited = options.inherited;
     this.#firewall = new Firewall(options.nftables, options.log);
@@ -138,9 +146,11 @@ export class NodeNetwork {
     const { table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
-    const changed = ensureSysctls(
-      nodeSysctls(configuration.podNetwork.map(cidrFamily)),
-      configuration.paths.sysctlDirectory,
+    const { sysctlDirectory } = configuration.paths;
+    const families = configuration.podNetwork.map(cidrFamily);
+    const { changed, problems: unset } = ensureSysctls(
+      nodeSysctls(families, () => uplinkNames(this.#options.kernel, this.#nodeIps(configuration))),
+      sysctlDirectory,
     );
     for (const { name: sysctl, value, was } of changed)
       log.warn('a setting of the node was not as it must be', { sysctl, was, now: value });
@@ -159,6 +169,13 @@ export class NodeNetwork {
       isDoomed: (index) => table.doomed.has(index),
       settings: configuration,
     });
+    const settled = this.#settler.settle({
+      links: result.isFresh ? result.links : undefined,
+      attachments: [...table.live.values()],
+      families,
+      write: (settings) => writeSysctls(settings, sysctlDirectory),
+    });
+    for (const setting of settled.mended) log.info('a link was not set as it must be', { setting });
     const refusals = judgeRanges({
       name,
       nodes: store.state.nodes,
@@ -174,6 +191,7 @@ export class NodeNetwork {
     // Without a plan the tunnel stays as it is.
     const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
     this.#isTunnelled = tunnels.length > 0;
+    this.#isPlanned ||= result.overlay !== undefined;
     if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
     // Its table takes longer than all else, and a node that joins or leaves is one address more or less in it.
     const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
@@ -187,6 +205,8 @@ export class NodeNetwork {
       ...store.state.problems,
       ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
+      ...unset,
+      ...settled.problems,
       ...unreachedPeers(result.overlay?.peers ?? []),
       ...failed,
       ...strandedPods(table.live.values(), this.#view?.ranges),
@@ -205,6 +225,14 @@ export class NodeNetwork {
   /** Ends what runs by itself. */
   stop(): Promise<void> {
     return this.#firewallRunner.stop();
+  }
+
+  /** As its record or the configuration says, and before the cluster is known as the last view does. */
+  #nodeIps({ node }: Configuration): readonly Ip[] {
+    const { store, name } = this.#options;
+    const recorded = store.state.nodes.find((record) => record.name === name)?.internalIps ?? [];
+    const known = recorded.length > 0 ? recorded : (this.#view?.nodeIps ?? []);
+    return node.addresses.length > 0 ? node.addresses : known;
   }
 
   /** Tells log and cluster how the node is, as far as that is news. */
@@ -321,9 +349,12 @@ export class NodeNetwork {
     const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
     const tracked = this.#options.trackedIps();
     const translates = masquerade.enabled || hasPorts || tracked.length > 0;
-    // IPv6 has no reverse path filter but that of the table.
-    if (ranges.length === 0 || !(translates || ranges.some((range) => cidrFamily(range) === 6)))
-      return undefined;
+    if (ranges.length === 0) return undefined;
+    const { name } = this.#options;
+    const { port, vni } = configuration.vxlan;
+    const localIps = this.#view?.nodeIps ?? [];
+    // Who the nodes are is not known without a plan: what the earlier run knew counts on.
+    const sets = this.#isPlanned ? this.#tunnelSets(accepted.nodes, name) : this.#inherited.tunnel;
     return {
       ranges,
       podNetwork,
@@ -332,8 +363,8 @@ export class NodeNetwork {
       masquerade: masquerade.enabled,
       tracked,
       conntrack,
-      ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
-      ...(this.#isTunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
+      ...(translates ? { hostPorts: { pods, nodeIps: localIps } } : {}),
+      ...(this.#isTunnelled ? { tunnel: { port, vni, localIps, sets } } : {}),
     };
   }
 }
@@ -344,26 +375,4 @@ function isTunnel({ name }: Link): boolean {
 
 function prefixLengthsOf({ nodePrefixLength, nodePrefixLength6 }: Configuration) {
   return { 4: nodePrefixLength, 6: nodePrefixLength6 } as const;
-}
-
-/** Of thousands of peers most are reached: no list is made for each. */
-function unreachedPeers(peers: readonly PeerPaths[]): string[] {
-  const reasons: string[] = [];
-  for (const { paths } of peers)
-    for (const { path } of paths) if (path.mode === 'none') reasons.push(path.reason);
-  return reasons;
-}
-
-/** Pods whose node has another range now: others do not find them any more. */
-function strandedPods(attachments: Iterable<LiveAttachment>, ranges: readonly Cidr[] | undefined): string[] {
-  if (ranges === undefined) return [];
-  return [...attachments].flatMap((attachment) => {
-    const lost = attachment.ips.filter((ip) => !ranges.some((range) => cidrContains(range, ip)));
-    return lost.length === 0
-      ? []
-      : [
-          `${describeAttachment(attachment)} has ${lost.join(', ')}, which is of none of the ranges ${ranges.join(', ')} of this node: ` +
-            'other nodes do not find it; create it anew',
-        ];
-  });
 }

@@ -8,7 +8,6 @@ import { type Ip, ipFamily } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
 import type { Operation } from '../netlink/kernel.ts';
 import {
-  type Ipv4DeviceSettings,
   MAIN_TABLE,
   type Neighbor,
   NUD_PERMANENT,
@@ -20,6 +19,7 @@ import { ROUTE_METRIC, ROUTE_PROTOCOL } from '../overlay/identity.ts';
 import { ATTACHMENT_GROUP, type Attachment, attachmentId, hostLinkName } from './attachment.ts';
 import { type Shaping, shapePod, shapingOperations } from './bandwidth.ts';
 import { formatBandwidthNames } from './bandwidth-record.ts';
+import { podLinkSettings } from './link-settings.ts';
 
 export type PodPlanInput = {
   attachment: Attachment;
@@ -92,10 +92,9 @@ export function planPod(input: PodPlanInput): PodPlan {
       ),
       ...shapingOperations(queues),
       ...recordNames(attachment, hostIndex),
-      // A strict reverse path filter on the pod's link: a pod can send from its own addresses alone.
       {
         op: 'link.change',
-        change: { index: hostIndex, alias: input.record, ipv4: hostSettings(attachment) },
+        change: { index: hostIndex, alias: input.record, ipv4: podLinkSettings(attachment).ipv4 },
       },
     ],
   };
@@ -132,12 +131,6 @@ function recordNames(attachment: Attachment, index: number): Operation[] {
     ...formatBandwidthNames(linkName, attachment.bandwidth ?? {}),
   ];
   return names.length === 0 ? [] : [{ op: 'link.addNames', index, names }];
-}
-
-/** Ports of 127.0.0.1 lead to the pod too; and a pod that reaches itself by the node shall not be told a shortcut. */
-function hostSettings({ portMappings = [] }: Attachment): Partial<Ipv4DeviceSettings> {
-  if (portMappings.length === 0) return { rpFilter: 1 };
-  return { rpFilter: 1, routeLocalnet: true, sendRedirects: false };
 }
 
 function planInPod(input: PodPlanInput): Operation[] {
