@@ -29,6 +29,7 @@ import { strandedPods, unreachedPeers } from './node-problems.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { Resync, type ResyncResult } from './resync.ts';
+import { readSurroundings } from './surroundings.ts';
 import { ensureSysctls, nodeSysctls, rememberSettings, writeSysctls } from './sysctl.ts';
 import { uplinkNames } from './uplinks.ts';
 
@@ -76,6 +77,8 @@ export class NodeNetwork {
   #refusal: string | undefined;
   #reached: Reached = { problems: [], refusals: [] };
   #firewallProblems: readonly string[] = [];
+  /** What of others stands in the way. */
+  #surroundings: readonly string[] = [];
   #told: ReadonlySet<string> = new Set();
   readonly #firewallRunner: Runner;
   /** What the firewall is to be, for the latest resync's view of the cluster. */
@@ -143,13 +146,13 @@ export class NodeNetwork {
 
   /** One resync. Rejects when something could not be reached, after all else was. */
   async resync(reasons: readonly string[]): Promise<void> {
-    const { table, log, store, name } = this.#options;
+    const { kernel, table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
     const { sysctlDirectory } = configuration.paths;
     const families = configuration.podNetwork.map(cidrFamily);
     const { changed, problems: unset } = ensureSysctls(
-      nodeSysctls(families, () => uplinkNames(this.#options.kernel, this.#nodeIps(configuration))),
+      nodeSysctls(families, () => uplinkNames(kernel, this.#nodeIps(configuration))),
       sysctlDirectory,
     );
     for (const { name: sysctl, value, was } of changed)
@@ -176,6 +179,10 @@ export class NodeNetwork {
       write: (settings) => writeSysctls(settings, sysctlDirectory),
     });
     for (const setting of settled.mended) log.info('a link was not set as it must be', { setting });
+    if (result.isFresh) {
+      const { links, underlays } = result;
+      this.#surroundings = readSurroundings(kernel, { links, podNetwork, nodes: accepted.nodes, underlays });
+    }
     const refusals = judgeRanges({
       name,
       nodes: store.state.nodes,
@@ -207,6 +214,7 @@ export class NodeNetwork {
       ...(result.problem === undefined ? [] : [result.problem]),
       ...unset,
       ...settled.problems,
+      ...this.#surroundings,
       ...unreachedPeers(result.overlay?.peers ?? []),
       ...failed,
       ...strandedPods(table.live.values(), this.#view?.ranges),

@@ -178,6 +178,8 @@ export type Rule = {
   inputLink?: string;
   fwmark?: number;
   fwmask?: number;
+  /** FIB_RULE_INVERT: it means what it does not name. */
+  inverted?: true;
 };
 
 /** RTM_NEWQDISC: how a link queues what leaves by it, or where filters for what comes in have their place. */
