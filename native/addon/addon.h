@@ -21,6 +21,9 @@ int namespace_open(const char *path, struct namespace_id *out);
 /* Opens a socket that belongs to the namespace (-1: this process' own); a file descriptor or -errno. */
 int namespace_socket(int namespace_fd, int family, int type, int protocol);
 
+/* Writes a text into a file as it is seen from inside of the namespace, as those under /proc/sys/net are; 0 or -errno. */
+int namespace_write(int namespace_fd, const char *path, const char *text, size_t length);
+
 /* socket.c */
 
 struct netlink_socket {

@@ -31,6 +31,37 @@ static napi_value open_namespace(napi_env env, napi_callback_info info)
 	return result;
 }
 
+/* @return a malloc'd text, or NULL for a value that is none, or that a zero inside would cut short. */
+static char *get_text(napi_env env, napi_value value)
+{
+	size_t length;
+	if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok)
+		return NULL;
+	char *text = malloc(length + 1);
+	if (text == NULL)
+		return NULL;
+	napi_get_value_string_utf8(env, value, text, length + 1, &length);
+	if (strlen(text) == length)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static napi_value write_in_namespace(napi_env env, napi_callback_info info)
+{
+	napi_value arguments[3];
+	int32_t namespace_fd;
+	if (!get_arguments(env, info, 3, arguments) ||
+	    napi_get_value_int32(env, arguments[0], &namespace_fd) != napi_ok)
+		return throw_type(env, "writeInNamespace(namespaceFd, path, text)");
+	char *path = get_text(env, arguments[1]);
+	char *text = get_text(env, arguments[2]);
+	int error = path == NULL || text == NULL ? -EINVAL : namespace_write(namespace_fd, path, text, strlen(text));
+	free(path);
+	free(text);
+	return error < 0 ? throw_errno(env, "writeInNamespace", error) : NULL;
+}
+
 static napi_value close_fd(napi_env env, napi_callback_info info)
 {
 	napi_value arguments[1];
@@ -90,6 +121,7 @@ static const struct {
 	napi_callback function;
 } FUNCTIONS[] = {
 	{ "openNamespace", open_namespace }, { "closeFd", close_fd },
+	{ "writeInNamespace", write_in_namespace },
 	{ "openSocket", open_socket },	     { "transact", transact },
 	{ "transactAsync", transact_async }, { "watch", watch },
 	{ "peerCredentials", peer_credentials }, { "openEcho", open_echo },

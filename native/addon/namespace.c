@@ -57,12 +57,9 @@ int namespace_open(const char *path, struct namespace_id *out)
 	return error;
 }
 
-int namespace_socket(int namespace_fd, int family, int type, int protocol)
+/* @return the thread's own namespace, to be given to leave_namespace, or -errno. */
+static int enter_namespace(int namespace_fd)
 {
-	if (namespace_fd < 0) {
-		int fd = socket(family, type | SOCK_CLOEXEC, protocol);
-		return fd < 0 ? -errno : fd;
-	}
 	int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (own < 0)
 		return -errno;
@@ -71,16 +68,45 @@ int namespace_socket(int namespace_fd, int family, int type, int protocol)
 		close(own);
 		return -error;
 	}
-	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
-	int error = errno;
-	/*
-	 * A thread that stays in a pod's namespace would program the pod as if it were the node, and nobody would
-	 * notice. There is no way on from here that is not worse than a restart.
-	 */
+	return own;
+}
+
+/*
+ * A thread that stays in a pod's namespace would program the pod as if it were the node, without a sign of it. There is
+ * no way on from here that is not worse than a restart.
+ */
+static void leave_namespace(int own)
+{
 	if (setns(own, CLONE_NEWNET) < 0) {
 		perror("fairlead: cannot return from a pod's network namespace");
 		abort();
 	}
 	close(own);
+}
+
+int namespace_socket(int namespace_fd, int family, int type, int protocol)
+{
+	int own = namespace_fd < 0 ? -1 : enter_namespace(namespace_fd);
+	if (namespace_fd >= 0 && own < 0)
+		return own;
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+	int error = errno;
+	if (own >= 0)
+		leave_namespace(own);
 	return fd < 0 ? -error : fd;
+}
+
+int namespace_write(int namespace_fd, const char *path, const char *text, size_t length)
+{
+	int own = enter_namespace(namespace_fd);
+	if (own < 0)
+		return own;
+	int result = 0;
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || write(fd, text, length) < 0)
+		result = -errno;
+	if (fd >= 0)
+		close(fd);
+	leave_namespace(own);
+	return result;
 }

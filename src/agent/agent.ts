@@ -30,6 +30,7 @@ import { PolicyEnforcer } from './policy-enforcer.ts';
 import { createQuestions } from './questions.ts';
 import { describeSelf } from './self-report.ts';
 import { describeAgent } from './status.ts';
+import { writeSysctls } from './sysctl.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
 const FIRST_INDEX = 1000;
@@ -185,6 +186,10 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     removal,
     nextIndex,
     readiness: () => network.readiness,
+    writeSysctls: (settings, of) => {
+      for (const problem of writeSysctls(settings, configuration.paths.sysctlDirectory, of))
+        log.warn(problem);
+    },
     admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
     completeKept: (key, complete) => pending.completeOf(key, complete),
     hostPorts: createHostPorts({

@@ -16,13 +16,16 @@ import {
   attachmentId,
   describeAttachment,
   formatRecord,
+  hostLinkName,
   type PodName,
 } from '../pod/attachment.ts';
 import { fitBandwidth } from '../pod/bandwidth.ts';
+import { ipv6Sysctls, podEndSettings, podLinkSettings } from '../pod/link-settings.ts';
 import { type PodPlan, planPod, podMac } from '../pod/plan.ts';
 import { findAttachment, type KnownAttachments, type LiveAttachment, takenAddresses } from './attachments.ts';
 import type { NodeView } from './node-view.ts';
 import { placeShaper } from './shapers.ts';
+import type { Sysctl } from './sysctl.ts';
 
 export type AttachRequest = AttachmentKey & {
   pod?: PodName;
@@ -45,6 +48,8 @@ export type AttachContext = {
   pod: Kernel;
   isOwn: boolean;
   nextIndex: () => number;
+  /** Sets what only files do, in the node's namespace or another; what cannot be set costs no pod its start. */
+  writeSysctls: (settings: readonly Sysctl[], namespace?: Pick<NetworkNamespace, 'fd'>) => void;
 };
 
 export type Attached = {
@@ -86,7 +91,7 @@ export function attach(request: AttachRequest, context: AttachContext): Attached
   const gateways = ips.map((ip) => gatewayOf(view.ranges.find((range) => cidrContains(range, ip))!));
   const shaperIndex = placeShaper(attachment, context.host, context.nextIndex);
   const routing = hasDefaultRoute(pod) ? 'own-table' : 'main';
-  const linkIndex = createLink(context, (hostIndex, podIndex) =>
+  const linkIndex = createLink(context, attachment, (hostIndex, podIndex) =>
     planPod({
       attachment,
       record,
@@ -189,7 +194,11 @@ function hasDefaultRoute(pod: Kernel): boolean {
  * everything that was configured on it.
  * @returns the index of the host's end.
  */
-function createLink(context: AttachContext, plan: (hostIndex: number, podIndex: number) => PodPlan): number {
+function createLink(
+  context: AttachContext,
+  attachment: Attachment,
+  plan: (hostIndex: number, podIndex: number) => PodPlan,
+): number {
   const { host, pod, isOwn } = context;
   for (let attempt = 0; ; attempt++) {
     const index = context.nextIndex();
@@ -199,6 +208,7 @@ function createLink(context: AttachContext, plan: (hostIndex: number, podIndex: 
     const taken = error?.errno === 'EBUSY' || (error?.errno === 'EEXIST' && host.link(index) !== undefined);
     if (taken && attempt < MAX_ATTEMPTS) continue;
     if (error !== undefined) throw refused(error);
+    writeSettings(context, attachment);
     const unshaped = firstRefusal(host, shapers);
     const failure = unshaped ?? firstRefusal(pod, inPod) ?? firstRefusal(host, commit);
     if (failure === undefined) return index;
@@ -206,6 +216,15 @@ function createLink(context: AttachContext, plan: (hostIndex: number, podIndex: 
     host.apply(made.flatMap(undo));
     throw refused(failure);
   }
+}
+
+/** Before addresses and neighbors, which a link without IPv6 refuses, and before the pod can send anything. */
+function writeSettings({ pod, namespace, isOwn, writeSysctls }: AttachContext, attachment: Attachment): void {
+  const { ips, ifname } = attachment;
+  writeSysctls(ipv6Sysctls(hostLinkName(attachment), podLinkSettings(attachment).ipv6));
+  const wanted = podEndSettings(ips);
+  const present = wanted.disabled === undefined ? undefined : pod.link(ifname)?.ipv6;
+  if (present?.disabled === true) writeSysctls(ipv6Sysctls(ifname, wanted), isOwn ? undefined : namespace);
 }
 
 function undo(creation: Operation): Operation[] {

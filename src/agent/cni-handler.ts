@@ -34,7 +34,7 @@ import type { HostPorts } from './host-ports.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import type { Readiness } from './node-view.ts';
 
-export type CniContext = {
+export type CniContext = Pick<AttachContext, 'writeSysctls'> & {
   log: Logger;
   kernel: Kernel;
   /** The node's own namespace, which no pod may ask to be attached. */

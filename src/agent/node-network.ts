@@ -7,6 +7,7 @@ import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
+import { cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
@@ -15,6 +16,7 @@ import type { ElementChange } from '../nftables/elements.ts';
 import type { Nftables } from '../nftables/nft.ts';
 import { VXLAN_LINKS } from '../overlay/identity.ts';
 import { type Inherited, NOTHING_INHERITED } from '../overlay/inherited.ts';
+import { createTunnelSets } from '../overlay/tunnel-guard.ts';
 import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { inTurns } from '../reconcile/turns.ts';
@@ -27,6 +29,7 @@ import {
 } from './attachments.ts';
 import { Firewall } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
+import { LinkSettler } from './link-settler.ts';
 import { strandedPods, unreachedPeers } from './node-problems.ts';
 import { type NodeRecord, openNodeRecord } from './node-record.ts';
 import { ensureSettings } from './node-settings.ts';
@@ -34,7 +37,9 @@ import type { NodeView, Readiness } from './node-view.ts';
 import { ownRecord, prefixLengthsOf } from './own-record.ts';
 import { Resync, type ResyncInput, type ResyncResult } from './resync.ts';
 import type { StateFile } from './state-file.ts';
-import { openSettingsRecord, type SettingsRecord } from './sysctl.ts';
+import { readSurroundings } from './surroundings.ts';
+import { openSettingsRecord, type SettingsRecord, writeSysctls } from './sysctl.ts';
+import { uplinkNames } from './uplinks.ts';
 import { type WantedFirewall, wantFirewall } from './wanted-firewall.ts';
 
 export type NodeNetworkOptions = {
@@ -68,15 +73,21 @@ const READS_ALL: ReadonlySet<string> = new Set(['start', 'period', 'retry', 'con
 export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #resync: Resync;
+  readonly #settler: LinkSettler;
   readonly #acceptRanges = createRangeAcceptance();
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #inherited: Inherited;
   readonly #startedAt = new Date();
+  /** Whether there was a plan for the peers, ever. */
+  #isPlanned = false;
+  readonly #tunnelSets = createTunnelSets();
   #isKnown = false;
   #refusal: string | undefined;
   #reached: Reached = { problems: [], refusals: [] };
   #firewallProblems: readonly string[] = [];
+  /** What of others stands in the way. */
+  #surroundings: readonly string[] = [];
   #told: ReadonlySet<string> = new Set();
   readonly #firewallRunner: Runner;
   readonly #record: StateFile<NodeRecord>;
@@ -87,6 +98,7 @@ export class NodeNetwork {
   constructor(options: NodeNetworkOptions) {
     this.#options = options;
     this.#resync = new Resync(options.kernel, options.nextIndex);
+    this.#settler = new LinkSettler(options.kernel);
     this.#view = options.lastView;
     const { stateDirectory } = options.configuration().paths;
     this.#record = openNodeRecord(stateDirectory, options.log);
@@ -165,11 +177,17 @@ export class NodeNetwork {
 
   /** One resync. Rejects when something could not be reached, after all else was. */
   async resync(reasons: readonly string[]): Promise<void> {
-    const { table, log, store, name } = this.#options;
+    const { kernel, table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
     this.#ensureAttachments();
-    const settings = ensureSettings(configuration, log);
+    const { sysctlDirectory } = configuration.paths;
+    const families = configuration.podNetwork.map(cidrFamily);
+    const settings = ensureSettings(
+      configuration,
+      () => uplinkNames(kernel, this.#nodeIps(configuration)),
+      log,
+    );
     const { podNetwork } = configuration;
     const serviceNetwork = [...configuration.cluster.serviceNetwork, ...(store.serviceNetwork ?? [])];
     const accepted = await inTurns(this.#acceptRanges(store.state.nodes, { podNetwork, serviceNetwork }));
@@ -186,6 +204,17 @@ export class NodeNetwork {
       isDoomed: (index) => table.now.known && table.now.doomed.has(index),
       settings: configuration,
     });
+    const settled = this.#settler.settle({
+      links: result.isFresh ? result.links : undefined,
+      attachments: this.#attached(),
+      families,
+      write: (settings) => writeSysctls(settings, sysctlDirectory),
+    });
+    for (const setting of settled.mended) log.info('a link was not set as it must be', { setting });
+    if (result.isFresh) {
+      const { links, underlays } = result;
+      this.#surroundings = readSurroundings(kernel, { links, podNetwork, nodes: accepted.nodes, underlays });
+    }
     const refusals = judgeRanges({
       name,
       nodes: store.state.nodes,
@@ -198,6 +227,7 @@ export class NodeNetwork {
       linkNames: new Map(result.links.map((link) => [link.index, link.name])),
     });
     this.#settings.remember([...settings.changed, ...result.loosened]);
+    this.#isPlanned ||= result.overlay !== undefined;
     if (result.overlay !== undefined) this.#inherited = NOTHING_INHERITED;
     // Its table takes longer than all else, and a node that joins or leaves is one address more or less in it.
     const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
@@ -205,6 +235,8 @@ export class NodeNetwork {
     this.#isKnown = self !== undefined;
     // Without a plan the tunnel stays as it is.
     const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
+    // Who the nodes are is not known without a plan: what the earlier run knew counts on.
+    const tunnel = this.#isPlanned ? this.#tunnelSets(accepted.nodes, name) : this.#inherited.tunnel;
     // A kernel that was never read may have one.
     if (unread.length === 0 || result.links.length > 0)
       this.#wantedFirewall = () =>
@@ -216,7 +248,7 @@ export class NodeNetwork {
           startedAt: this.#startedAt,
           tracked: this.#options.trackedIps(),
           inherited: this.#inherited,
-          isTunnelled: tunnels.length > 0,
+          ...(tunnels.length > 0 ? { tunnel } : {}),
         });
     if (firewallLater) this.#firewallRunner.trigger('cluster');
     else this.#firewallProblems = await this.#ensureFirewall();
@@ -226,6 +258,8 @@ export class NodeNetwork {
       ...store.state.problems,
       ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
+      ...settled.problems,
+      ...this.#surroundings,
       ...unreachedPeers(result.overlay?.peers ?? []),
       ...failed,
       ...settings.problems,
@@ -282,6 +316,7 @@ export class NodeNetwork {
         links,
         foreign,
         loosened: [],
+        isFresh: false,
         reached: { applied: 0, failures: [] },
         ...(overlay === undefined ? {} : { overlay }),
         ...(unplanned === undefined ? {} : { problem: unplanned }),
@@ -310,6 +345,14 @@ export class NodeNetwork {
     this.#record[Symbol.dispose]();
     this.#settings[Symbol.dispose]();
     return this.#firewallRunner.stop();
+  }
+
+  /** As its record or the configuration says, and before the cluster is known as the last view does. */
+  #nodeIps({ node }: Configuration): readonly Ip[] {
+    const { store, name } = this.#options;
+    const recorded = store.state.nodes.find((record) => record.name === name)?.internalIps ?? [];
+    const known = recorded.length > 0 ? recorded : (this.#view?.nodeIps ?? []);
+    return node.addresses.length > 0 ? node.addresses : known;
   }
 
   /** Tells log and cluster how the node is, as far as that is news. */

@@ -1,4 +1,4 @@
-/** What is wrong on a node though a resync reached all that it could, one sentence each. */
+/** What is wrong with the node's part of the network although the kernel took everything: one sentence each. */
 import { type Cidr, cidrContains } from '../ip/cidr.ts';
 import type { PeerPaths } from '../overlay/plan.ts';
 import { describeAttachment } from '../pod/attachment.ts';

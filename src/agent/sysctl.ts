@@ -1,8 +1,12 @@
-/** The settings of the node's namespace that have no netlink request. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+/** Settings that no netlink request changes: files under /proc/sys, of the node's namespace and of pods' ones. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeError } from '../errors/errors.ts';
 import type { IpFamily } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
+import { errorCode } from '../netlink/errno.ts';
+import type { NetworkNamespace } from '../netlink/namespace.ts';
+import { native } from '../netlink/native.ts';
 import { openStateFile } from './state-file.ts';
 
 export type Sysctl = { name: string; value: string };
@@ -13,40 +17,86 @@ const FILE = 'settings.json';
 
 const FORWARDING = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
 const FOLDER = '/proc/sys';
-const IPV6_INTERFACES = `${FOLDER}/net/ipv6/conf`;
 
-/** What a node that forwards pods' packets needs, in the order in which it is to be set. */
-export function nodeSysctls(families: readonly IpFamily[]): Sysctl[] {
-  return families.flatMap((family) => [
-    ...(family === 6 ? keptAdvertisements() : []),
+/**
+ * What a node that forwards pods' packets needs, in the order in which it is to be set. A kernel that forwards IPv6
+ * ceases to take router advertisements, and a node that has its default route from one would lose it: on its uplinks
+ * they are taken all the same (2, Documentation/networking/ip-sysctl.rst), and on no other device.
+ * @param uplinks names of the devices by which the node has routes from advertisements, or its own addresses.
+ */
+export function nodeSysctls(families: readonly IpFamily[], uplinks: () => readonly string[]): Sysctl[] {
+  return [...new Set(families)].flatMap((family) => [
+    ...(family === 6 ? keptAdvertisements(uplinks) : []),
     { name: FORWARDING[family], value: '1' },
   ]);
 }
 
-/**
- * A kernel that forwards IPv6 ceases to take router advertisements, and a node that has its default route from one
- * would lose it: where they were taken they are to be taken all the same (2, Documentation/networking/ip-sysctl.rst).
- */
-function keptAdvertisements(): Sysctl[] {
-  if (!existsSync(IPV6_INTERFACES) || read(FORWARDING[6]) === '1') return [];
-  return readdirSync(IPV6_INTERFACES)
-    .map((name) => `net/ipv6/conf/${name}/accept_ra`)
-    .filter((name) => read(name) === '1')
+function keptAdvertisements(uplinks: () => readonly string[]): Sysctl[] {
+  if (tryRead(FORWARDING[6]) !== '0') return [];
+  return uplinks()
+    .map((link) => `net/ipv6/conf/${link}/accept_ra`)
+    .filter((name) => tryRead(name) === '1')
     .map((name) => ({ name, value: '2' }));
 }
 
 /**
- * Sets what differs.
+ * Sets what differs. What cannot be read or set stops nothing else.
  * @param folder where it is written; what is read is always this process' own.
- * @returns what had to be set, with the value that was there.
+ * @returns what had to be set, with the value that was there; and a sentence for each that cannot be as it must.
  */
-export function ensureSysctls(wanted: readonly Sysctl[], folder: string): Changed[] {
-  return wanted.flatMap(({ name, value }) => {
-    const was = read(name);
-    if (was === value) return [];
-    writeFileSync(join(folder, pathOf(name)), value);
-    return [{ name, value, was }];
+export function ensureSysctls(
+  wanted: readonly Sysctl[],
+  folder: string,
+): { changed: Changed[]; problems: string[] } {
+  const changed: Changed[] = [];
+  const problems: string[] = [];
+  for (const { name, value } of wanted) {
+    let was: string | undefined;
+    try {
+      was = read(name);
+      if (was === value) continue;
+      writeFileSync(join(folder, pathOf(name)), value, { flag: 'r+' });
+      changed.push({ name, value, was });
+    } catch (error) {
+      problems.push(describeRefusal({ name, value }, was, error));
+    }
+  }
+  return { changed, problems };
+}
+
+/**
+ * Writes settings, which need not be looked at before.
+ * @param namespace the process' own where absent.
+ * @returns one sentence for each that cannot be set.
+ */
+export function writeSysctls(
+  settings: readonly Sysctl[],
+  folder: string,
+  namespace?: Pick<NetworkNamespace, 'fd'>,
+): string[] {
+  return settings.flatMap((setting) => {
+    const path = join(folder, pathOf(setting.name));
+    try {
+      if (namespace === undefined) writeFileSync(path, setting.value, { flag: 'r+' });
+      else native.writeInNamespace(namespace.fd, path, setting.value);
+      return [];
+    } catch (error) {
+      return [describeRefusal(setting, undefined, error)];
+    }
   });
+}
+
+/** @param was undefined where it was not read, or cannot be. */
+function describeRefusal({ name, value }: Sysctl, was: string | undefined, error: unknown): string {
+  const family = /^net.ipv6/.test(name) ? 'IPv6' : 'IPv4';
+  const must = `${family}: ${name} must be ${value}`;
+  if (errorCode(error) === 'ENOENT')
+    return `${must}, but this kernel has no such setting: boot it with ${family}, or take ${family} out of podNetwork`;
+  const state = was === undefined ? 'cannot be set' : `is ${was} and cannot be set`;
+  return (
+    `${must}, but ${state} (${errorCode(error) ?? describeError(error)}): set it on the node, in /etc/sysctl.d, ` +
+    'or let the agent write it by paths.sysctlDirectory'
+  );
 }
 
 export type SettingsRecord = {
@@ -72,7 +122,7 @@ export function openSettingsRecord(directory: string, log: Logger): SettingsReco
   };
 }
 
-/** In the order in which they were set. @returns none where nothing was set, or nobody can tell. */
+/** In the order in which they were set. @returns none where nothing was set, or the record cannot be read. */
 export function rememberedSettings(directory: string): Changed[] {
   try {
     const record: unknown = JSON.parse(readFileSync(join(directory, FILE), 'utf8'));
@@ -103,6 +153,15 @@ function isChanged(value: unknown): value is Changed {
 
 function read(name: string): string {
   return readFileSync(join(FOLDER, pathOf(name)), 'utf8').trim();
+}
+
+/** @returns undefined where it cannot be read. */
+function tryRead(name: string): string | undefined {
+  try {
+    return read(name);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Names of interfaces may have dots: such a name comes with slashes. */

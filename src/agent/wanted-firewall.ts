@@ -1,8 +1,8 @@
 /** What the node's firewall shall be; until that is known, the one that is in force stays. */
 import type { Accepted } from '../cluster/range-acceptance.ts';
 import type { Configuration } from '../config/configuration.ts';
-import { cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
+import type { NftSet } from '../nftables/objects.ts';
 import type { Inherited } from '../overlay/inherited.ts';
 import type { AttachmentTable } from './attachments.ts';
 import type { FirewallInput } from './firewall.ts';
@@ -23,11 +23,12 @@ export type FirewallSources = {
   /** Addresses whose connections are tracked. */
   tracked: readonly Ip[];
   inherited: Inherited;
-  isTunnelled: boolean;
+  /** Who may speak to the tunnel; absent where there is none. */
+  tunnel?: readonly NftSet[];
 };
 
 export function wantFirewall(sources: FirewallSources): WantedFirewall {
-  const { accepted, configuration, attachments, view, startedAt, tracked, inherited, isTunnelled } = sources;
+  const { accepted, configuration, attachments, view, startedAt, tracked, inherited, tunnel } = sources;
   const { podNetwork, masquerade, conntrack } = configuration;
   if (!attachments.known) return attachments;
   if (view === undefined)
@@ -36,9 +37,8 @@ export function wantFirewall(sources: FirewallSources): WantedFirewall {
   const pods = [...attachments.live.values()];
   const hasPorts = pods.some(({ portMappings }) => portMappings !== undefined);
   const translates = masquerade.enabled || hasPorts || tracked.length > 0;
-  // IPv6 has no reverse path filter but that of the table.
-  if (!(translates || ranges.some((range) => cidrFamily(range) === 6)))
-    return { known: true, input: undefined };
+  if (ranges.length === 0) return { known: true, input: undefined };
+  const { port, vni } = configuration.vxlan;
   const input: FirewallInput = {
     ranges,
     podNetwork,
@@ -48,7 +48,7 @@ export function wantFirewall(sources: FirewallSources): WantedFirewall {
     tracked,
     conntrack,
     ...(translates ? { hostPorts: { pods, nodeIps } } : {}),
-    ...(isTunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
+    ...(tunnel === undefined ? {} : { tunnel: { port, vni, localIps: nodeIps, sets: tunnel } }),
   };
   return { known: true, input };
 }

@@ -41,7 +41,9 @@ export async function examine(
   judgeReversePath(names, kernel.networkConfigurations()).forEach(tell);
   const loopback = links.find((link) => link.loopback)?.index ?? 1;
   const allNames = new Map(links.map(({ index, name }) => [index, name]));
-  judgeOverlaps(kernel.routes({ table: MAIN_TABLE }), podNetwork, loopback, allNames).forEach(tell);
+  const localIps = kernel.addresses().map(({ ip }) => ip);
+  const routes = kernel.routes({ table: MAIN_TABLE });
+  judgeOverlaps(routes, podNetwork, loopback, allNames, localIps).forEach(tell);
   judgeFirewalls(await openNftables().baseChains()).forEach(tell);
   if (runtime !== undefined) examineRuntime(runtime.plugins, runtime.networks).forEach(tell);
   if (!status.readiness.ready) return;

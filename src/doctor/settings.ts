@@ -1,5 +1,6 @@
 /** What the node must be set to, and what others on it may do to the packets of pods. */
-import type { Cidr } from '../ip/cidr.ts';
+import { type Cidr, cidrContains } from '../ip/cidr.ts';
+import type { Ip } from '../ip/ip.ts';
 import type { NetworkConfiguration, Route } from '../netlink/objects.ts';
 import type { ListedChain } from '../nftables/nft.ts';
 import { describeRoute, foreignRoutes } from '../overlay/foreign.ts';
@@ -61,12 +62,14 @@ export function judgeFirewalls(chains: readonly ListedChain[]): Finding[] {
 /**
  * Other routes of the node that lead into the pod network, or that it would hide.
  * @param loopback index of the interface that holds the node's own addresses, whose routes the kernel makes.
+ * @param localIps the node's own addresses: a route to their network cannot be taken away.
  */
 export function judgeOverlaps(
   routes: readonly Route[],
   podNetwork: readonly Cidr[],
   loopback: number,
   names: ReadonlyMap<number, string> = new Map(),
+  localIps: readonly Ip[] = [],
 ): Finding[] {
   const foreign = foreignRoutes(routes, podNetwork, loopback);
   if (foreign.length === 0) return [fine('ranges', `no other route leads into ${podNetwork.join(', ')}`)];
@@ -74,7 +77,9 @@ export function judgeOverlaps(
     broken(
       'ranges',
       `a route to ${describeRoute(route, names)} overlaps the pod network ${podNetwork.join(', ')}`,
-      'take the route away, or choose a pod network that nobody else uses',
+      localIps.some((ip) => cidrContains(route.destination, ip))
+        ? 'choose a pod network apart from the networks of the node: this is one of them'
+        : 'take the route away, or choose a pod network that nothing else uses',
     ),
   );
 }

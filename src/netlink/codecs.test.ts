@@ -104,6 +104,7 @@ const rule = family.chain((of) =>
       inputLink: fc.stringMatching(/^[a-z]{1,15}$/),
       fwmark: u32,
       fwmask: u32,
+      inverted: fc.constant(true as const),
     },
     ['family', 'priority', 'table', 'protocol'],
   ),

@@ -77,7 +77,7 @@ export function changeLink(namespace: FakeNamespace, change: LinkChange, author:
   if (refusal !== undefined) return refusal;
   const { index: _, ipv4, up, ...fields } = change;
   Object.assign(link, fields);
-  Object.assign(link.settings, ipv4);
+  Object.assign(link.ipv4, ipv4);
   if (alias === '') delete link.alias;
   if (master === 0) delete link.master;
   if (up !== undefined && up !== link.up) setUp(namespace, link, up);
@@ -170,7 +170,7 @@ function add(namespace: FakeNamespace, link: VethPeer & { group?: number; up?: b
     loopback: false,
     group: link.group ?? 0,
     altNames: [],
-    settings: structuredClone(NEW_LINK_SETTINGS),
+    ...structuredClone(NEW_LINK_SETTINGS),
   };
   namespace.links.set(index, made);
   return made;

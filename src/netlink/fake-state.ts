@@ -5,6 +5,7 @@ import type {
   Address,
   FdbEntry,
   Ipv4DeviceSettings,
+  Ipv6DeviceSettings,
   Link,
   Neighbor,
   NetworkConfiguration,
@@ -15,7 +16,8 @@ import type {
 } from './objects.ts';
 
 export type FakeLink = Link & {
-  settings: Ipv4DeviceSettings;
+  ipv4: Ipv4DeviceSettings;
+  ipv6: Ipv6DeviceSettings;
   /** Where the other end of a veth is. */
   peer?: { namespace: FakeNamespace; index: number };
 };
@@ -42,12 +44,17 @@ export type FakeNamespace = {
 /** The errno's name; undefined is success. */
 export type Answer = string | undefined;
 
-export const NEW_LINK_SETTINGS: Ipv4DeviceSettings = {
-  forwarding: false,
-  rpFilter: 0,
-  proxyArp: false,
-  routeLocalnet: false,
-  sendRedirects: true,
+/** As the kernel sets a link that is made. */
+export const NEW_LINK_SETTINGS: Pick<FakeLink, 'ipv4' | 'ipv6'> = {
+  ipv4: {
+    forwarding: false,
+    rpFilter: 0,
+    proxyArp: false,
+    acceptRedirects: true,
+    routeLocalnet: false,
+    sendRedirects: true,
+  },
+  ipv6: { disabled: false, acceptRa: 1, acceptRedirects: true, autoconf: true, proxyNdp: false },
 };
 
 const LOOPBACK: FakeLink = {
@@ -60,7 +67,7 @@ const LOOPBACK: FakeLink = {
   loopback: true,
   group: 0,
   altNames: [],
-  settings: structuredClone(NEW_LINK_SETTINGS),
+  ...structuredClone(NEW_LINK_SETTINGS),
 };
 const FIRST_FD = 1000;
 

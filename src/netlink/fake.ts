@@ -86,11 +86,11 @@ export function openFakeKernel(namespace: FakeNamespace): Kernel {
     redirects: (linkIndex) =>
       structuredClone(state().redirects.filter((redirect) => redirect.linkIndex === linkIndex)),
     networkConfigurations: () => [
-      ...[...state().links.values()].map(({ index, settings }) => ({
+      ...[...state().links.values()].map(({ index, ipv4 }) => ({
         family: 4 as const,
         scope: { link: index },
-        forwarding: settings.forwarding,
-        rpFilter: settings.rpFilter,
+        forwarding: ipv4.forwarding,
+        rpFilter: ipv4.rpFilter,
       })),
       ...structuredClone(state().settings),
     ],
@@ -162,7 +162,7 @@ function answer(namespace: FakeNamespace, operation: Operation, author: number):
 }
 
 function readLink(link: FakeLink): Link {
-  const { settings: _, peer, ...fields } = link;
+  const { peer, ...fields } = link;
   const farUp = peer === undefined || peer.namespace.links.get(peer.index)?.up === true;
   return structuredClone({ ...fields, running: link.up && farUp });
 }

@@ -1,8 +1,15 @@
 /** RTM_*LINK (linux/if_link.h, struct ifinfomsg). */
 import { macToBytes } from '../ip/mac.ts';
 import { Attributes, setPresent, type Writer } from './attribute.ts';
-import { AF_INET, readMac } from './family.ts';
-import type { Ipv4DeviceSettings, Link, LinkChange, NewLink, VethPeer } from './objects.ts';
+import { AF_INET, AF_INET6, readMac } from './family.ts';
+import type {
+  Ipv4DeviceSettings,
+  Ipv6DeviceSettings,
+  Link,
+  LinkChange,
+  NewLink,
+  VethPeer,
+} from './objects.ts';
 import { readVxlan, writeVxlan } from './vxlan.ts';
 
 export const RTM_NEWLINK = 16;
@@ -34,13 +41,23 @@ const INFO_KIND = 1;
 const INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
 const IFLA_INET_CONF = 1;
+const IFLA_INET6_CONF = 2;
 /** linux/ip.h. */
 const IPV4_DEVCONF = {
   FORWARDING: 1,
   PROXY_ARP: 3,
+  ACCEPT_REDIRECTS: 4,
   SEND_REDIRECTS: 6,
   RP_FILTER: 8,
   ROUTE_LOCALNET: 26,
+} as const;
+/** linux/ipv6.h. */
+const IPV6_DEVCONF = {
+  ACCEPT_RA: 3,
+  ACCEPT_REDIRECTS: 4,
+  AUTOCONF: 5,
+  PROXY_NDP: 22,
+  DISABLE_IPV6: 26,
 } as const;
 /** RTEXT_FILTER_SKIP_STATS: statistics are most of a link's bytes and nobody reads them here. */
 const SKIP_STATISTICS = 1 << 3;
@@ -133,6 +150,9 @@ export function readLink(payload: Buffer): Link {
   setPresent(link, 'peerIndex', attributes.u32(IFLA.LINK));
   setPresent(link, 'peerNamespaceId', attributes.i32(IFLA.LINK_NETNSID));
   setPresent(link, 'vxlan', data === undefined ? undefined : readVxlan(data));
+  const families = attributes.nested(IFLA.AF_SPEC);
+  setPresent(link, 'ipv4', readIpv4Settings(families?.nested(AF_INET)?.bytes(IFLA_INET_CONF)));
+  setPresent(link, 'ipv6', readIpv6Settings(families?.nested(AF_INET6)?.bytes(IFLA_INET6_CONF)));
   return link;
 }
 
@@ -164,10 +184,44 @@ function writeVethPeer(writer: Writer, peer: VethPeer): void {
 }
 
 function writeIpv4Settings(writer: Writer, settings: Partial<Ipv4DeviceSettings>): void {
-  const { forwarding, proxyArp, rpFilter, routeLocalnet, sendRedirects } = settings;
+  const { forwarding, proxyArp, acceptRedirects, rpFilter, routeLocalnet, sendRedirects } = settings;
   if (forwarding !== undefined) writer.u32Attribute(IPV4_DEVCONF.FORWARDING, forwarding ? 1 : 0);
   if (proxyArp !== undefined) writer.u32Attribute(IPV4_DEVCONF.PROXY_ARP, proxyArp ? 1 : 0);
+  if (acceptRedirects !== undefined)
+    writer.u32Attribute(IPV4_DEVCONF.ACCEPT_REDIRECTS, acceptRedirects ? 1 : 0);
   if (sendRedirects !== undefined) writer.u32Attribute(IPV4_DEVCONF.SEND_REDIRECTS, sendRedirects ? 1 : 0);
   if (rpFilter !== undefined) writer.u32Attribute(IPV4_DEVCONF.RP_FILTER, rpFilter);
   if (routeLocalnet !== undefined) writer.u32Attribute(IPV4_DEVCONF.ROUTE_LOCALNET, routeLocalnet ? 1 : 0);
+}
+
+/** An array of numbers, of which IPV4_DEVCONF counts from one. */
+function readIpv4Settings(bytes: Buffer | undefined): Ipv4DeviceSettings | undefined {
+  if (bytes === undefined) return undefined;
+  const at = (index: number) => numberAt(bytes, index - 1);
+  const rpFilter = at(IPV4_DEVCONF.RP_FILTER);
+  return {
+    forwarding: at(IPV4_DEVCONF.FORWARDING) !== 0,
+    rpFilter: rpFilter === 1 || rpFilter === 2 ? rpFilter : 0,
+    proxyArp: at(IPV4_DEVCONF.PROXY_ARP) !== 0,
+    acceptRedirects: at(IPV4_DEVCONF.ACCEPT_REDIRECTS) !== 0,
+    routeLocalnet: at(IPV4_DEVCONF.ROUTE_LOCALNET) !== 0,
+    sendRedirects: at(IPV4_DEVCONF.SEND_REDIRECTS) !== 0,
+  };
+}
+
+function readIpv6Settings(bytes: Buffer | undefined): Ipv6DeviceSettings | undefined {
+  if (bytes === undefined) return undefined;
+  const at = (index: number) => numberAt(bytes, index);
+  return {
+    disabled: at(IPV6_DEVCONF.DISABLE_IPV6) !== 0,
+    acceptRa: at(IPV6_DEVCONF.ACCEPT_RA),
+    acceptRedirects: at(IPV6_DEVCONF.ACCEPT_REDIRECTS) !== 0,
+    autoconf: at(IPV6_DEVCONF.AUTOCONF) !== 0,
+    proxyNdp: at(IPV6_DEVCONF.PROXY_NDP) !== 0,
+  };
+}
+
+/** A kernel that is older has fewer of them. */
+function numberAt(bytes: Buffer, index: number): number {
+  return bytes.length >= 4 * index + 4 ? bytes.readInt32LE(4 * index) : 0;
 }

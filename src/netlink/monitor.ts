@@ -24,6 +24,7 @@ const GROUPS = {
   IPV6_ROUTE: 11,
   IPV6_RULE: 19,
   IPV4_NETCONF: 24,
+  IPV6_NETCONF: 25,
 } as const;
 const NETLINK_ROUTE = 0;
 

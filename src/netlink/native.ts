@@ -8,6 +8,8 @@ export type Native = {
   /** Opens a network namespace file; EINVAL for any other kind of file. */
   openNamespace(path: string): { fd: number; device: number; inode: number };
   closeFd(fd: number): void;
+  /** Writes a file that is there as it is seen from inside of the namespace, as those under /proc/sys/net are. */
+  writeInNamespace(namespaceFd: number, path: string, text: string): void;
   /** Opens a netlink socket inside the namespace; −1 is the process' own. */
   openSocket(
     protocol: number,
@@ -48,6 +50,7 @@ const PATH = fileURLToPath(new URL('../../build/fairlead.node', import.meta.url)
 const FUNCTIONS: readonly (keyof Native)[] = [
   'openNamespace',
   'closeFd',
+  'writeInNamespace',
   'openSocket',
   'transact',
   'transactAsync',

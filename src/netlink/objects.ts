@@ -32,6 +32,9 @@ export type Link = {
   /** IFLA_LINK_NETNSID: the id of the peer's namespace as seen from this one; absent when it is the same one. */
   peerNamespaceId?: number;
   vxlan?: Vxlan;
+  /** Absent where the kernel, or this device, lacks the family. */
+  ipv4?: Ipv4DeviceSettings;
+  ipv6?: Ipv6DeviceSettings;
 };
 
 /** IFLA_VXLAN_*: the attributes that Fairlead sets or compares. They cannot change while the device lives. */
@@ -94,9 +97,21 @@ export type Ipv4DeviceSettings = {
   /** Reverse path filter: 0 off, 1 strict, 2 loose; the kernel applies the larger of this and `all`. */
   rpFilter: 0 | 1 | 2;
   proxyArp: boolean;
+  acceptRedirects: boolean;
   /** Whether 127.0.0.0/8 is routed over this device. */
   routeLocalnet: boolean;
   sendRedirects: boolean;
+};
+
+/** The same for IPv6 (DEVCONF_* of linux/ipv6.h). Netlink tells them; only files under /proc/sys change them. */
+export type Ipv6DeviceSettings = {
+  disabled: boolean;
+  /** Router advertisements: 0 never, 1 unless the device forwards, 2 always. */
+  acceptRa: number;
+  acceptRedirects: boolean;
+  /** Addresses by advertised prefixes. */
+  autoconf: boolean;
+  proxyNdp: boolean;
 };
 
 /** RTM_NEWADDR. */
@@ -163,6 +178,8 @@ export type Rule = {
   inputLink?: string;
   fwmark?: number;
   fwmask?: number;
+  /** FIB_RULE_INVERT: it means what it does not name. */
+  inverted?: true;
 };
 
 /** RTM_NEWQDISC: how a link queues what leaves by it, or where filters for what comes in have their place. */

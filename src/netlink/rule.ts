@@ -20,15 +20,16 @@ const FRA = {
   PROTOCOL: 21,
 } as const;
 const FR_ACT_TO_TBL = 1;
+const FIB_RULE_INVERT = 2;
 
 export function writeRule(writer: Writer, rule: Rule): void {
-  const { family, from, to, table, priority, protocol, inputLink, fwmark, fwmask } = rule;
+  const { family, from, to, table, priority, protocol, inputLink, fwmark, fwmask, inverted } = rule;
   writer.u8(familyNumber(family)).u8(lengthOf(to)).u8(lengthOf(from)).u8(0);
   writer
     .u8(table < 256 ? table : 0)
     .zeros(2)
     .u8(FR_ACT_TO_TBL)
-    .u32(0);
+    .u32(inverted === true ? FIB_RULE_INVERT : 0);
   if (to !== undefined) writer.attribute(FRA.DST, ipToBytes(cidrNetwork(to)));
   if (from !== undefined) writer.attribute(FRA.SRC, ipToBytes(cidrNetwork(from)));
   if (inputLink !== undefined) writer.textAttribute(FRA.IIFNAME, inputLink);
@@ -64,6 +65,7 @@ export function readRule(payload: Buffer): Rule | undefined {
   setPresent(rule, 'inputLink', attributes.text(FRA.IIFNAME));
   setPresent(rule, 'fwmark', attributes.u32(FRA.FWMARK));
   setPresent(rule, 'fwmask', attributes.u32(FRA.FWMASK));
+  setPresent(rule, 'inverted', (payload.readUInt32LE(8) & FIB_RULE_INVERT) === 0 ? undefined : true);
   return rule;
 }
 

@@ -34,6 +34,8 @@ const SIZES: Record<NftType, number> = {
   inet_service: 2,
   mark: 4,
   ifname: 16,
+  payload32: 4,
+  payload128: 16,
 };
 const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 };
 
@@ -156,6 +158,12 @@ function encodePart(type: NftType, text: string): Uint8Array {
       const bytes = Buffer.alloc(4);
       bytes.writeUInt32LE(number(text, type));
       return bytes;
+    }
+    case 'payload32':
+    case 'payload128': {
+      const digits = /^0x([0-9a-f]+)$/i.exec(text)?.[1]?.padStart(2 * SIZES[type], '0');
+      if (digits?.length !== 2 * SIZES[type]) throw new TypeError(`${text} is not a ${type}`);
+      return Buffer.from(digits, 'hex');
     }
     case 'ifname': {
       const bytes = Buffer.alloc(SIZES.ifname);

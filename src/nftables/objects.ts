@@ -14,13 +14,24 @@ export type NftSet = {
   name: string;
   /** Types of the key, concatenated where several: `ipv4_addr`, `inet_proto`, `inet_service`. */
   key: readonly NftType[];
+  /** The expressions whose types those are, where a type has no name in nft's grammar: bytes of a packet. */
+  typeOf?: readonly string[];
   value?: readonly NftType[] | 'verdict';
   /** Whether elements are ranges. */
   interval?: boolean;
   elements: readonly Element[];
 };
 
-export type NftType = 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'mark' | 'ifname';
+export type NftType =
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'mark'
+  | 'ifname'
+  /** Bytes of a packet as a number: `@th,336,32`, `@th,304,128`. */
+  | 'payload32'
+  | 'payload128';
 
 /** Parts of a key in the order of its types, as nft writes them: `10.244.0.0/16`, `tcp`, `8080`. */
 export type Element = { key: readonly string[]; value?: readonly string[] | Verdict };

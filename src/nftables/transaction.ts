@@ -30,7 +30,8 @@ export function nameOf({ family, name }: Pick<Table, 'family' | 'name'>): string
 
 /** @param within what stands before its name: `inet fairlead ` outside of its table. */
 export function formatSet(set: NftSet, within = ''): string {
-  const lines = [`type ${set.key.join(' . ')}${formatValueType(set.value)}`];
+  const type = set.typeOf === undefined ? `type ${set.key.join(' . ')}` : `typeof ${set.typeOf.join(' . ')}`;
+  const lines = [`${type}${formatValueType(set.value)}`];
   if (set.interval === true) lines.push('flags interval');
   if (set.elements.length > 0)
     lines.push(`elements = { ${set.elements.map(formatElement).join(',\n      ')} }`);

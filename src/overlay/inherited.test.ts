@@ -38,6 +38,7 @@ test('who is inside and who is tracked is read back; what it is not is left out'
   assert.deepEqual(readInherited(LISTING), {
     inside: ['10.244.0.0/16', '192.168.1.2/32', '224.0.0.0/4', 'fd00:192:168:1::2/128', 'ff00::/8'],
     tracked: ['10.244.0.2', '10.244.0.3'],
+    tunnel: [],
   });
   assert.deepEqual(readInherited(undefined), NOTHING_INHERITED);
   assert.deepEqual(readInherited('table inet fairlead {\n}\n'), NOTHING_INHERITED);

@@ -1,15 +1,23 @@
 /**
  * What the table of an earlier agent says of the cluster, for as long as this one knows less: who is inside it, so that
- * packets of pods to nodes keep their source, and whose connections are tracked, so that policies know answers as such.
+ * packets of pods to nodes keep their source, whose connections are tracked, so that policies know answers as such, and
+ * which nodes send through the tunnel.
  */
 
 import { TRACKED_SETS } from '../hostport/plan.ts';
 import { type Cidr, hostCidr, parseCidr } from '../ip/cidr.ts';
 import { type Ip, isIp, parseIp } from '../ip/ip.ts';
+import type { NftSet } from '../nftables/objects.ts';
+import { isTunnelSet, tunnelSet } from './tunnel-guard.ts';
 
-export type Inherited = { inside: readonly Cidr[]; tracked: readonly Ip[] };
+export type Inherited = {
+  inside: readonly Cidr[];
+  tracked: readonly Ip[];
+  /** Who may send through the tunnel. */
+  tunnel: readonly NftSet[];
+};
 
-export const NOTHING_INHERITED: Inherited = { inside: [], tracked: [] };
+export const NOTHING_INHERITED: Inherited = { inside: [], tracked: [], tunnel: [] };
 
 const INSIDE_SETS = ['inside4', 'inside6'] as const;
 
@@ -21,6 +29,13 @@ export function readInherited(listing: string | undefined): Inherited {
     tracked: TRACKED_SETS.flatMap((set) => elementsOf(listing, set))
       .filter(isIp)
       .map((ip) => parseIp(ip)),
+    tunnel: [...listing.matchAll(/^\s*set (tunnel-\S+) \{$/gm)]
+      .map(([, name = '']) => name)
+      .filter(isTunnelSet)
+      .map((name) => ({
+        ...tunnelSet(name),
+        elements: elementsOf(listing, name).map((element) => ({ key: element.split(' . ') })),
+      })),
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The node's nftables table: pods that talk to the outside of the cluster carry the node's address, nobody else does;
- * and what stays inside need not be tracked for that.
+ * The node's nftables table: pods and strangers send in their own name alone; pods that talk to the outside of the
+ * cluster carry the node's address, and nothing else does; and what stays inside need not be tracked for that.
  */
 import type { ClusterNode } from '../cluster/node.ts';
 import {
@@ -16,6 +16,14 @@ import { type Cidr, cidrContains, cidrContainsCidr, cidrFamily, hostCidr } from 
 import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import type { Chain, Element, NftSet, Rule, Table } from '../nftables/objects.ts';
 import { ATTACHMENT_GROUP } from '../pod/attachment.ts';
+import { podGuard, ROUTER_ADVERTISEMENT, SPOOFED_SOURCE } from './pod-guard.ts';
+import {
+  TUNNEL_INNER_SOURCE,
+  TUNNEL_STRANGER,
+  type TunnelGuardInput,
+  tunnelGuard,
+  tunnelTracking,
+} from './tunnel-guard.ts';
 
 export const TABLE = { family: 'inet', name: 'fairlead' } as const;
 
@@ -36,17 +44,11 @@ export type NodeTableInput = {
   hostPorts?: { pods: readonly PodPorts[]; nodeIps: readonly Ip[] };
   /** Whether pods that talk to the outside carry the node's address. */
   masquerade: boolean;
-  /** UDP port of the tunnel where there is one: what is tunnelled is tracked, or not, by what is inside. */
-  tunnelPort?: number;
+  /** Present where there is a tunnel. */
+  tunnel?: TunnelGuardInput;
 };
 
 const MULTICAST = { 4: '224.0.0.0/4', 6: 'ff00::/8' } as const;
-
-/** A pod sends from its own addresses alone. For IPv4 the reverse path filter of its link sees to that. */
-const SOURCE_GUARD: Rule = {
-  match: `iifgroup ${ATTACHMENT_GROUP} ip6 saddr != :: fib saddr . iif oif missing drop`,
-  comment: 'an address that the pod has not',
-};
 
 /**
  * For one who plans again whenever a few of many nodes have changed: the elements of a node that is the same object as
@@ -82,36 +84,50 @@ function planTable(input: NodeTableInput, inside: Record<IpFamily, Inside>): Tab
     rules,
   };
   const ports = hostPorts === undefined ? [] : hostPortChains(hostPorts);
+  const { tunnel } = input;
   return {
     ...TABLE,
-    sets,
-    chains: [...earlyChains(input, families), ...ports, ...(rules.length > 0 ? [outside] : [])],
+    counters: [
+      SPOOFED_SOURCE,
+      ROUTER_ADVERTISEMENT,
+      ...(tunnel === undefined ? [] : [TUNNEL_STRANGER, TUNNEL_INNER_SOURCE]),
+    ],
+    sets: [...sets, ...(tunnel?.sets ?? [])],
+    chains: [
+      ...earlyChains(input, families),
+      ...(tunnel === undefined ? [] : tunnelGuard(tunnel)),
+      ...ports,
+      ...(rules.length > 0 ? [outside] : []),
+    ],
   };
 }
 
-/** Every flow has a source port of its own in the tunnel: tracked, they would fill the table with what nobody asks for. */
+/** Before connections are tracked: what pods may not send, and what need not be tracked. */
 function earlyChains(
-  { podNetwork, untracked, tunnelPort, hostPorts }: NodeTableInput,
+  { podNetwork, untracked, tunnel, hostPorts }: NodeTableInput,
   families: readonly IpFamily[],
 ): Chain[] {
-  const guard = [
-    ...(hostPorts === undefined ? [] : [LOCALHOST_GUARD]),
-    ...(families.includes(6) ? [SOURCE_GUARD] : []),
-  ];
+  const guard = [...(hostPorts === undefined ? [] : [LOCALHOST_GUARD]), ...podGuard(families)];
   const tracked = hostPorts === undefined || !untracked ? [] : hostPortTracking({ families });
   const pods = (untracked ? podNetwork : []).map((range): Rule => {
     const ip = cidrFamily(range) === 4 ? 'ip' : 'ip6';
     return { match: `${ip} saddr ${range} ${ip} daddr ${range} notrack accept`, comment: 'between pods' };
   });
-  const tunnel: Rule[] =
-    tunnelPort === undefined
-      ? []
-      : [{ match: `udp dport ${tunnelPort} notrack accept`, comment: 'the tunnel' }];
-  const chain = (hook: 'prerouting' | 'output', rules: Rule[]): Chain[] =>
+  const tunnelled = tunnel === undefined ? { prerouting: [], output: [] } : tunnelTracking(tunnel);
+  const early = (hook: 'prerouting' | 'output', rules: Rule[]): Chain[] =>
     rules.length === 0
       ? []
       : [{ name: `early-${hook}`, hook: { type: 'filter', hook, priority: 'raw' }, rules }];
-  return [...chain('prerouting', [...guard, ...tracked, ...pods, ...tunnel]), ...chain('output', tunnel)];
+  return [
+    { name: 'from-pods', rules: guard },
+    ...early('prerouting', [
+      { match: `iifgroup ${ATTACHMENT_GROUP} jump from-pods` },
+      ...tracked,
+      ...pods,
+      ...tunnelled.prerouting,
+    ]),
+    ...early('output', tunnelled.output),
+  ];
 }
 
 /** What of the cluster is no outside: its ranges, and all its nodes. */

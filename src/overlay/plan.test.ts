@@ -7,6 +7,7 @@ import { EMPTY_STATE, mergeStates } from '../reconcile/state.ts';
 import type { Backend } from './path.ts';
 import { tunnelMac } from './path.ts';
 import { planOverlay } from './plan.ts';
+import { describeInhabited, inhabitedRanges } from './pod-network.ts';
 import { findUnderlay, type Underlay } from './underlay.ts';
 
 function node(name: string, ip: string, range: string): ClusterNode {
@@ -151,4 +152,29 @@ test('the underlay is the interface that holds the node address; on-link is what
     connected: ['192.168.1.0/24'],
   });
   assert.equal(findUnderlay([parseIp('192.168.1.9')], 4, addresses, [link]), undefined);
+});
+
+test('a pod network that holds nodes, or the network of this one, leaves them reachable, and is named', () => {
+  const podNetwork = [parseCidr('192.168.0.0/16'), parseCidr('10.244.0.0/16')];
+  const routes = (self: ClusterNode, peers: ClusterNode[], underlay: Underlay) =>
+    planOverlay({
+      self,
+      peers,
+      podNetwork,
+      underlays: [underlay],
+      backend: 'auto',
+      vxlan: { port: 8472, vni: 1 },
+      tunnelIndexes: { 4: 9, 6: 10 },
+      loopbackIndex: 1,
+    }).own.routes.map(({ destination }) => destination);
+  const apart = { ...UNDERLAY, address: parseIp('172.16.0.2'), connected: [parseCidr('172.16.0.0/24')] };
+  const self = node('node-1', '172.16.0.2', '192.168.200.0/24');
+  assert.deepEqual(routes(self, [], apart), ['192.168.0.0/16', '10.244.0.0/16', '192.168.200.0/24']);
+  assert.deepEqual(routes(self, [FAR], apart), ['10.244.0.0/16', '192.168.200.0/24'], 'a peer');
+  assert.deepEqual(routes(SELF, [], UNDERLAY), ['10.244.0.0/16', '10.244.0.0/24'], 'the node itself');
+  assert.deepEqual(routes(self, [], UNDERLAY), ['10.244.0.0/16', '192.168.200.0/24'], 'its network');
+  assert.match(
+    inhabitedRanges(podNetwork, [self, FAR], [apart]).map(describeInhabited).join(),
+    /^podNetwork 192\.168\.0\.0\/16 contains 192\.168\.2\.2 of node node-3.*choose/,
+  );
 });

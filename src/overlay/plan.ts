@@ -10,6 +10,7 @@ import { atOnce, type Steps } from '../reconcile/steps.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL } from './identity.ts';
 import { type Backend, choosePath, type Path } from './path.ts';
 import { planPeer } from './peer.ts';
+import { inhabitedRanges } from './pod-network.ts';
 import { planTunnel, tunnelMtu } from './tunnel.ts';
 import type { Underlay } from './underlay.ts';
 
@@ -41,6 +42,9 @@ export type OverlayPlan = {
   mtu: number;
 };
 
+/** What follows from a peer; the ranges are those of the pod network that hold addresses of the peer itself. */
+type Known = { plan: PeerPlan; ranges: readonly Cidr[] };
+
 export function planOverlay(input: OverlayInput): OverlayPlan {
   return atOnce(createOverlayPlanner()(input));
 }
@@ -50,27 +54,33 @@ export function planOverlay(input: OverlayInput): OverlayPlan {
  * same object as before is so too, for a node that is as it was; and so is what the node has for itself.
  */
 export function createOverlayPlanner(): (input: OverlayInput) => Steps<OverlayPlan> {
-  let known = new WeakMap<ClusterNode, PeerPlan>();
+  let known = new WeakMap<ClusterNode, Known>();
   let knownSelf = '';
   let own: NetworkState = EMPTY_STATE;
   return function* (input) {
     const { underlays, backend, tunnelIndexes } = input;
     // All that the plan of a peer depends on beside the peer.
-    const self = JSON.stringify([underlays, backend, tunnelIndexes]);
+    const self = JSON.stringify([underlays, backend, tunnelIndexes, input.podNetwork]);
     if (self !== knownSelf) known = new WeakMap();
     knownSelf = self;
     const peers: PeerPlan[] = [];
+    const inhabited = new Set<Cidr>();
     for (const peer of input.peers) {
-      let plan = known.get(peer);
-      if (plan === undefined) {
-        plan = planPeer(input, choosePaths(input, peer));
-        known.set(peer, plan);
+      let found = known.get(peer);
+      if (found === undefined) {
+        const ranges = inhabitedRanges(input.podNetwork, [peer], []).map(({ range }) => range);
+        found = { plan: planPeer(input, choosePaths(input, peer)), ranges };
+        known.set(peer, found);
         yield;
       }
-      peers.push(plan);
+      peers.push(found.plan);
+      for (const range of found.ranges) inhabited.add(range);
     }
     const tunnelled = underlays.filter((underlay) => carriesTunnel(underlay, input, peers));
-    const planned = mergeStates(planSelf(input), ...tunnelled.map((underlay) => planTunnel(input, underlay)));
+    const planned = mergeStates(
+      planSelf(input, inhabited),
+      ...tunnelled.map((underlay) => planTunnel(input, underlay)),
+    );
     own = isDeepStrictEqual(own, planned) ? own : planned;
     return {
       own,
@@ -106,7 +116,13 @@ function preferredCarriers({ podNetwork, underlays }: OverlayInput): Set<IpFamil
   );
 }
 
-function planSelf({ self, podNetwork, loopbackIndex }: OverlayInput): NetworkState {
+/** @param inhabited ranges of the pod network in which peers have their own addresses. */
+function planSelf(
+  { self, podNetwork, underlays, loopbackIndex }: OverlayInput,
+  inhabited: ReadonlySet<Cidr>,
+): NetworkState {
+  const ofSelf = inhabitedRanges(podNetwork, [self], underlays).map(({ range }) => range);
+  const uninhabited = podNetwork.filter((range) => !inhabited.has(range) && !ofSelf.includes(range));
   return {
     ...EMPTY_STATE,
     // Scope link: never chosen as the source of a packet that leaves the node. IPv6 takes its scope from the address.
@@ -117,7 +133,7 @@ function planSelf({ self, podNetwork, loopbackIndex }: OverlayInput): NetworkSta
       scope: cidrFamily(range) === 4 ? SCOPE_LINK : SCOPE_UNIVERSE,
     })),
     // What no pod has is answered at once, here, instead of leaving by the default route.
-    routes: [...new Set([...podNetwork, ...self.podCidrs])].map(unreachable),
+    routes: [...new Set([...uninhabited, ...self.podCidrs])].map(unreachable),
   };
 }
 

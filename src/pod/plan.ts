@@ -7,7 +7,6 @@ import { type Ip, ipFamily } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
 import type { Operation } from '../netlink/kernel.ts';
 import {
-  type Ipv4DeviceSettings,
   MAIN_TABLE,
   type Neighbor,
   NUD_PERMANENT,
@@ -24,6 +23,7 @@ import {
   hostLinkName,
 } from './attachment.ts';
 import { type Shaping, shapePod, shapingOperations } from './bandwidth.ts';
+import { podLinkSettings } from './link-settings.ts';
 
 export type PodPlanInput = {
   attachment: Attachment;
@@ -96,10 +96,9 @@ export function planPod(input: PodPlanInput): PodPlan {
       ),
       ...shapingOperations(queues),
       ...recordNames(attachment, hostIndex),
-      // A strict reverse path filter on the pod's link: a pod can send from its own addresses alone.
       {
         op: 'link.change',
-        change: { index: hostIndex, alias: input.record, ipv4: hostSettings(attachment) },
+        change: { index: hostIndex, alias: input.record, ipv4: podLinkSettings(attachment).ipv4 },
       },
     ],
   };
@@ -132,12 +131,6 @@ export function hostNeighbors(attachment: Attachment, hostIndex: number): Neighb
 function recordNames(attachment: Attachment, index: number): Operation[] {
   const names = formatRecordNames(attachment);
   return names.length === 0 ? [] : [{ op: 'link.addNames', index, names }];
-}
-
-/** Ports of 127.0.0.1 lead to the pod too; and a pod that reaches itself by the node shall not be told a shortcut. */
-function hostSettings({ portMappings = [] }: Attachment): Partial<Ipv4DeviceSettings> {
-  if (portMappings.length === 0) return { rpFilter: 1 };
-  return { rpFilter: 1, routeLocalnet: true, sendRedirects: false };
 }
 
 function planInPod(input: PodPlanInput): Operation[] {

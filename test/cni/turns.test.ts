@@ -1,4 +1,5 @@
 /** Whose attachment it is: calls on one that come together, calls before the links were read, the longest names. */
+
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
@@ -9,6 +10,7 @@ import {
 } from '../../src/agent/attachments.ts';
 import { type CniContext, handleCni } from '../../src/agent/cni-handler.ts';
 import { LinkRemoval } from '../../src/agent/link-removal.ts';
+import { writeSysctls } from '../../src/agent/sysctl.ts';
 import type { CniReply } from '../../src/cni/reply.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
 import { parseIp } from '../../src/ip/ip.ts';
@@ -63,6 +65,7 @@ function startNode({ admit, ports }: { admit?: Gate; ports?: Gate } = {}) {
       },
     }),
     nextIndex: () => ++index,
+    writeSysctls: (settings, of) => void writeSysctls(settings, '/proc/sys', of ?? namespace),
     admit: async () => admit?.pass(),
     completeKept: async () => undefined,
     hostPorts: {

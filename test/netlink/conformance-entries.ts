@@ -114,6 +114,9 @@ export function testEntries(inWorld: InWorld): void {
       const ipv4 = { forwarding, rpFilter, proxyArp: forwarding };
       reach(node, { op: 'link.change', change: { index: HOST_INDEX, ipv4 } });
       assert.deepEqual(settings(), { family: 4, scope: { link: HOST_INDEX }, forwarding, rpFilter });
+      const others = { acceptRedirects: !forwarding, routeLocalnet: forwarding, sendRedirects: !forwarding };
+      reach(node, { op: 'link.change', change: { index: HOST_INDEX, ipv4: others } });
+      assert.deepEqual(node.link(HOST_INDEX)?.ipv4, { ...ipv4, ...others });
     }
     const scopes = node.networkConfigurations().map(({ scope }) => scope);
     assert.deepEqual(

@@ -205,6 +205,16 @@ inFurnished('network configurations', (kernel, namespace) => {
     { family: 4, scope: { link: 10 }, forwarding: true, rpFilter: 2 },
   );
   assert.equal(kernel.networkConfigurations().length, kernel.links().length + 2);
+  const settings = ['accept_ra=2', 'accept_redirects=0', 'autoconf=0', 'proxy_ndp=1', 'disable_ipv6=1'];
+  const names = settings.map((setting) => `net.ipv6.conf.veth0.${setting}`);
+  namespace.exec('sysctl', '-q', '-w', ...names);
+  assert.deepEqual(kernel.link('veth0')?.ipv6, {
+    disabled: true,
+    acceptRa: 2,
+    acceptRedirects: false,
+    autoconf: false,
+    proxyNdp: true,
+  });
 });
 
 void test('what we write is what iproute2 shows', () => {
