@@ -92,6 +92,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     table,
     removal,
     nextIndex,
+    openSysctls: edges.openSysctls,
     trackedIps: () => enforcer?.tracked ?? [],
     forgetFlows: conntrack.forget,
     log,
@@ -187,7 +188,11 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     nextIndex,
     readiness: () => network.readiness,
     writeSysctls: (settings, of) => {
-      for (const problem of writeSysctls(settings, configuration.paths.sysctlDirectory, of))
+      for (const problem of writeSysctls(
+        settings,
+        edges.openSysctls(configuration.paths.sysctlDirectory),
+        of,
+      ))
         log.warn(problem);
     },
     admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),

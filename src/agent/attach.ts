@@ -22,10 +22,10 @@ import {
 import { fitBandwidth } from '../pod/bandwidth.ts';
 import { ipv6Sysctls, podEndSettings, podLinkSettings } from '../pod/link-settings.ts';
 import { type PodPlan, planPod, podMac } from '../pod/plan.ts';
+import type { Sysctl } from '../sysctl/sysctls.ts';
 import { findAttachment, type KnownAttachments, type LiveAttachment, takenAddresses } from './attachments.ts';
 import type { NodeView } from './node-view.ts';
 import { placeShaper } from './shapers.ts';
-import type { Sysctl } from './sysctl.ts';
 
 export type AttachRequest = AttachmentKey & {
   pod?: PodName;

@@ -9,6 +9,7 @@ import { NetworkNamespace } from '../netlink/namespace.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { type Nftables, openNftables } from '../nftables/nft.ts';
 import { type Prober, type ProberOptions, startProber } from '../probe/prober.ts';
+import { openSysctls, type Sysctls } from '../sysctl/sysctls.ts';
 import { type ClusterSource, openCluster } from './cluster-source.ts';
 
 /** What an agent needs to know of a network namespace: a descriptor of it, and whether it is another's. */
@@ -29,6 +30,8 @@ export type Edges = {
   /** Calls back for what others change in the node's namespace. */
   watchKernel(onEvent: (event: KernelEvent) => void): Disposable;
   nftables: Nftables;
+  /** @param folder where settings are written. */
+  openSysctls(folder: string): Sysctls;
   conntrack: Conntrack;
   openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource;
   startProber(options: ProberOptions): Prober;
@@ -59,6 +62,7 @@ export function openEdges(): Edges {
     },
     watchKernel: (onEvent) => watchKernel({ own: kernel.portIds, onEvent }),
     nftables,
+    openSysctls,
     conntrack,
     openCluster,
     startProber,

@@ -3,6 +3,7 @@ import type { ClusterNode } from '../cluster/node.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { FairleadError } from '../errors/errors.ts';
 import { createFakeNamespace, type FakeNamespace, openFakeKernel, watchFakeKernel } from '../netlink/fake.ts';
+import { createFakeSysctls } from '../netlink/fake-sysctls.ts';
 import type { Kernel } from '../netlink/kernel.ts';
 import { createFakeNftables, type FakeNftables } from '../nftables/fake.ts';
 import type { ConfigurationSource, Edges, Namespace } from './edges.ts';
@@ -22,6 +23,7 @@ export type FakeEdges = {
 
 export function createFakeEdges(configuration: () => Configuration): FakeEdges {
   const host = createFakeNamespace();
+  const sysctls = createFakeSysctls(host);
   const pods = new Map<string, FakeNamespace>();
   const nftables = createFakeNftables();
   const nodeWatchers = new Set<() => void>();
@@ -47,6 +49,7 @@ export function createFakeEdges(configuration: () => Configuration): FakeEdges {
         },
         watchKernel: (onEvent) => watchFakeKernel({ namespace: host, own: kernel.portIds, onEvent }),
         nftables,
+        openSysctls: () => sysctls,
         conntrack: {
           forget: async () => undefined,
           walk: async function* () {},

@@ -13,8 +13,8 @@ import {
   tunnelSettings,
 } from '../pod/link-settings.ts';
 import { applyOperations } from '../reconcile/apply.ts';
+import type { Sysctl } from '../sysctl/sysctls.ts';
 import type { LiveAttachment } from './attachments.ts';
-import type { Sysctl } from './sysctl.ts';
 
 export type SettlerInput = {
   /** Dumped just now; undefined where pods' links are as they were looked at last. */

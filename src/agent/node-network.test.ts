@@ -1,4 +1,5 @@
 /** One input that fails is a problem by name: what does not hang on it is brought about, and what is unknown is kept. */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,6 +12,7 @@ import { parseCidr } from '../ip/cidr.ts';
 import { parseIp } from '../ip/ip.ts';
 import { createLogger } from '../log/logger.ts';
 import { createFakeNamespace, openFakeKernel } from '../netlink/fake.ts';
+import { createFakeSysctls } from '../netlink/fake-sysctls.ts';
 import { type Kernel, NetlinkError } from '../netlink/kernel.ts';
 import { createFakeNftables } from '../nftables/fake.ts';
 import { NOTHING_INHERITED } from '../overlay/inherited.ts';
@@ -45,7 +47,9 @@ function startNode({ lastView, nodes = [RECORD] }: { lastView?: NodeView; nodes?
   const refuse = (what: string): never => {
     throw new NetlinkError(`list ${what}, which changed during each of 20 attempts`, 'EAGAIN');
   };
-  const fake = openFakeKernel(createFakeNamespace());
+  const namespace = createFakeNamespace();
+  const sysctls = createFakeSysctls(namespace);
+  const fake = openFakeKernel(namespace);
   const kernel: Kernel = {
     ...fake,
     links: () => (faults.links ? refuse('links') : fake.links()),
@@ -115,6 +119,7 @@ function startNode({ lastView, nodes = [RECORD] }: { lastView?: NodeView; nodes?
       () => undefined,
     ),
     nextIndex: () => ++index,
+    openSysctls: () => sysctls,
     trackedIps: () => [],
     forgetFlows: async () => undefined,
     log: createLogger({ level: 'error', format: 'text' }, () => undefined),

@@ -20,6 +20,7 @@ import { createTunnelSets } from '../overlay/tunnel-guard.ts';
 import { DOOMED_GROUP, describeAttachment } from '../pod/attachment.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { inTurns } from '../reconcile/turns.ts';
+import type { Sysctls } from '../sysctl/sysctls.ts';
 import {
   type AttachmentTable,
   describeUnknown,
@@ -51,6 +52,8 @@ export type NodeNetworkOptions = {
   table: AttachmentTable;
   removal: LinkRemoval;
   nextIndex: () => number;
+  /** @param folder where settings are written. */
+  openSysctls: (folder: string) => Sysctls;
   /** Addresses of pods whose connections must be tracked. */
   trackedIps: () => readonly Ip[];
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
@@ -181,11 +184,12 @@ export class NodeNetwork {
     const started = performance.now();
     const configuration = this.#options.configuration();
     this.#ensureAttachments();
-    const { sysctlDirectory } = configuration.paths;
+    const sysctls = this.#options.openSysctls(configuration.paths.sysctlDirectory);
     const families = configuration.podNetwork.map(cidrFamily);
     const settings = ensureSettings(
       configuration,
       () => uplinkNames(kernel, this.#nodeIps(configuration)),
+      sysctls,
       log,
     );
     const { podNetwork } = configuration;
@@ -208,7 +212,7 @@ export class NodeNetwork {
       links: result.isFresh ? result.links : undefined,
       attachments: this.#attached(),
       families,
-      write: (settings) => writeSysctls(settings, sysctlDirectory),
+      write: (settings) => writeSysctls(settings, sysctls),
     });
     for (const setting of settled.mended) log.info('a link was not set as it must be', { setting });
     if (result.isFresh) {

@@ -3,12 +3,14 @@ import type { Configuration } from '../config/configuration.ts';
 import { describeError } from '../errors/errors.ts';
 import { cidrFamily } from '../ip/cidr.ts';
 import type { Logger } from '../log/logger.ts';
+import type { Sysctls } from '../sysctl/sysctls.ts';
 import { type Changed, ensureSysctls, nodeSysctls } from './sysctl.ts';
 
 /** @param uplinks names of the node's devices to others; it may fail as the kernel does. */
 export function ensureSettings(
-  { podNetwork, paths }: Configuration,
+  { podNetwork }: Configuration,
   uplinks: () => readonly string[],
+  sysctls: Sysctls,
   log: Logger,
 ): { changed: Changed[]; problems: string[] } {
   const problems: string[] = [];
@@ -22,8 +24,8 @@ export function ensureSettings(
       return [];
     }
   };
-  const wanted = nodeSysctls(podNetwork.map(cidrFamily), known);
-  const ensured = ensureSysctls(wanted, paths.sysctlDirectory);
+  const wanted = nodeSysctls(podNetwork.map(cidrFamily), known, sysctls);
+  const ensured = ensureSysctls(wanted, sysctls);
   for (const { name, value, was } of ensured.changed)
     log.warn('a setting of the node was not as it must be', { sysctl: name, was, now: value });
   return { changed: ensured.changed, problems: [...problems, ...ensured.problems] };

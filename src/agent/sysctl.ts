@@ -1,22 +1,20 @@
-/** Settings that no netlink request changes: files under /proc/sys, of the node's namespace and of pods' ones. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+/** Settings of the node: which there shall be, and what they were before, for cleanup. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeError } from '../errors/errors.ts';
 import type { IpFamily } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import { errorCode } from '../netlink/errno.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
-import { native } from '../netlink/native.ts';
+import type { Sysctl, Sysctls } from '../sysctl/sysctls.ts';
 import { openStateFile } from './state-file.ts';
 
-export type Sysctl = { name: string; value: string };
 /** A setting that was set, with the value that it had. */
 export type Changed = Sysctl & { was: string };
 
 const FILE = 'settings.json';
 
 const FORWARDING = { 4: 'net.ipv4.ip_forward', 6: 'net.ipv6.conf.all.forwarding' } as const;
-const FOLDER = '/proc/sys';
 
 /**
  * What a node that forwards pods' packets needs, in the order in which it is to be set. A kernel that forwards IPv6
@@ -24,38 +22,41 @@ const FOLDER = '/proc/sys';
  * they are taken all the same (2, Documentation/networking/ip-sysctl.rst), and on no other device.
  * @param uplinks names of the devices by which the node has routes from advertisements, or its own addresses.
  */
-export function nodeSysctls(families: readonly IpFamily[], uplinks: () => readonly string[]): Sysctl[] {
+export function nodeSysctls(
+  families: readonly IpFamily[],
+  uplinks: () => readonly string[],
+  sysctls: Sysctls,
+): Sysctl[] {
   return [...new Set(families)].flatMap((family) => [
-    ...(family === 6 ? keptAdvertisements(uplinks) : []),
+    ...(family === 6 ? keptAdvertisements(uplinks, sysctls) : []),
     { name: FORWARDING[family], value: '1' },
   ]);
 }
 
-function keptAdvertisements(uplinks: () => readonly string[]): Sysctl[] {
-  if (tryRead(FORWARDING[6]) !== '0') return [];
+function keptAdvertisements(uplinks: () => readonly string[], sysctls: Sysctls): Sysctl[] {
+  if (tryRead(FORWARDING[6], sysctls) !== '0') return [];
   return uplinks()
     .map((link) => `net/ipv6/conf/${link}/accept_ra`)
-    .filter((name) => tryRead(name) === '1')
+    .filter((name) => tryRead(name, sysctls) === '1')
     .map((name) => ({ name, value: '2' }));
 }
 
 /**
  * Sets what differs. What cannot be read or set stops nothing else.
- * @param folder where it is written; what is read is always this process' own.
  * @returns what had to be set, with the value that was there; and a sentence for each that cannot be as it must.
  */
 export function ensureSysctls(
   wanted: readonly Sysctl[],
-  folder: string,
+  sysctls: Sysctls,
 ): { changed: Changed[]; problems: string[] } {
   const changed: Changed[] = [];
   const problems: string[] = [];
   for (const { name, value } of wanted) {
     let was: string | undefined;
     try {
-      was = read(name);
+      was = sysctls.read(name);
       if (was === value) continue;
-      writeFileSync(join(folder, pathOf(name)), value, { flag: 'r+' });
+      sysctls.write({ name, value });
       changed.push({ name, value, was });
     } catch (error) {
       problems.push(describeRefusal({ name, value }, was, error));
@@ -71,14 +72,12 @@ export function ensureSysctls(
  */
 export function writeSysctls(
   settings: readonly Sysctl[],
-  folder: string,
+  sysctls: Sysctls,
   namespace?: Pick<NetworkNamespace, 'fd'>,
 ): string[] {
   return settings.flatMap((setting) => {
-    const path = join(folder, pathOf(setting.name));
     try {
-      if (namespace === undefined) writeFileSync(path, setting.value, { flag: 'r+' });
-      else native.writeInNamespace(namespace.fd, path, setting.value);
+      sysctls.write(setting, namespace);
       return [];
     } catch (error) {
       return [describeRefusal(setting, undefined, error)];
@@ -133,14 +132,10 @@ export function rememberedSettings(directory: string): Changed[] {
 }
 
 /** Those that are still as they were set, last one first: what others changed since is theirs. */
-export function settingsToRestore(directory: string): Changed[] {
+export function settingsToRestore(directory: string, sysctls: Sysctls): Changed[] {
   return rememberedSettings(directory)
-    .filter(({ name, value }) => existsSync(join(FOLDER, pathOf(name))) && read(name) === value)
+    .filter(({ name, value }) => tryRead(name, sysctls) === value)
     .toReversed();
-}
-
-export function restoreSetting({ name, was }: Changed, folder: string): void {
-  writeFileSync(join(folder, pathOf(name)), was);
 }
 
 /** Settings alone, and no other file that a name could lead to. */
@@ -151,20 +146,11 @@ function isChanged(value: unknown): value is Changed {
   return isName && [set, was].every((text) => typeof text === 'string' && /^\d+$/.test(text));
 }
 
-function read(name: string): string {
-  return readFileSync(join(FOLDER, pathOf(name)), 'utf8').trim();
-}
-
 /** @returns undefined where it cannot be read. */
-function tryRead(name: string): string | undefined {
+function tryRead(name: string, sysctls: Sysctls): string | undefined {
   try {
-    return read(name);
+    return sysctls.read(name);
   } catch {
     return undefined;
   }
-}
-
-/** Names of interfaces may have dots: such a name comes with slashes. */
-function pathOf(name: string): string {
-  return name.includes('/') ? name : name.replaceAll('.', '/');
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { createFakeNamespace, openFakeKernel } from '../netlink/fake.ts';
 import { createFakeNftables } from '../nftables/fake.ts';
+import { openSysctls } from '../sysctl/sysctls.ts';
 import { findTraces, removeTraces } from './cleanup.ts';
 
 test('of a folder that others use too what is ours goes, and they and the folder stay', async () => {
@@ -25,7 +26,7 @@ test('of a folder that others use too what is ours goes, and they and the folder
     nftables: createFakeNftables(),
     podNetwork: [],
     stateDirectory: at('own'),
-    sysctlDirectory: at('sysctl'),
+    sysctls: openSysctls(at('sysctl')),
     folders: [
       { path: at('shared'), names: ['cni.sock', 'api.sock'] },
       { path: at('own'), names: ['node.json', 'pending'] },

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { keptDeletions } from '../agent/pending-deletions.ts';
-import { type Changed, restoreSetting, settingsToRestore } from '../agent/sysctl.ts';
+import { type Changed, settingsToRestore } from '../agent/sysctl.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Kernel, Operation } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
@@ -21,6 +21,7 @@ import { applyOperations } from '../reconcile/apply.ts';
 import { diffStates } from '../reconcile/diff.ts';
 import { readOwnState } from '../reconcile/own.ts';
 import { EMPTY_STATE } from '../reconcile/state.ts';
+import type { Sysctls } from '../sysctl/sysctls.ts';
 
 export type Traces = {
   operations: Operation[];
@@ -43,7 +44,7 @@ export type CleanupPlace = {
   /** Where the former values of settings are kept. */
   stateDirectory: string;
   /** Where they are written. */
-  sysctlDirectory: string;
+  sysctls: Sysctls;
   folders: readonly OwnFolder[];
   /** Of the container runtime and the host. */
   files: readonly string[];
@@ -54,6 +55,7 @@ export async function findTraces({
   kernel,
   nftables,
   podNetwork,
+  sysctls,
   stateDirectory,
   folders,
   files,
@@ -78,7 +80,7 @@ export async function findTraces({
     ],
     pods: attachedOf(ofPods, keptDeletions(stateDirectory)).length,
     tables: await presentTables(nftables),
-    settings: settingsToRestore(stateDirectory),
+    settings: settingsToRestore(stateDirectory, sysctls),
     folders: folders.filter(({ path }) => existsSync(path)),
     files: files.filter((file) => existsSync(file)),
   };
@@ -91,7 +93,7 @@ export async function findTraces({
  */
 export async function removeTraces(
   { operations, tables, settings, folders, files }: Traces,
-  { kernel, nftables, sysctlDirectory }: CleanupPlace,
+  { kernel, nftables, sysctls }: CleanupPlace,
   tell: (line: string) => void,
 ): Promise<string[]> {
   const problems: string[] = [];
@@ -113,7 +115,7 @@ export async function removeTraces(
   for (const table of tables)
     await attempt(`nftables table ${table.family} ${table.name}`, () => nftables.remove(table));
   for (const setting of settings)
-    await attempt(describeSetting(setting), () => restoreSetting(setting, sysctlDirectory));
+    await attempt(describeSetting(setting), () => sysctls.write({ name: setting.name, value: setting.was }));
   for (const { path, names } of folders)
     await attempt(`folder ${path}`, () => {
       const left = removeFolder(path, names);

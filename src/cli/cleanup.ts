@@ -10,6 +10,7 @@ import { describeOperation } from '../netlink/operation.ts';
 import { openKernel } from '../netlink/rtnetlink.ts';
 import { openNftables } from '../nftables/nft.ts';
 import { askStatus } from '../status/ask.ts';
+import { openSysctls } from '../sysctl/sysctls.ts';
 import { type Command, EXIT, usageError } from './command.ts';
 
 export const cleanupCommand: Command = {
@@ -43,7 +44,7 @@ export const cleanupCommand: Command = {
       nftables,
       podNetwork,
       stateDirectory: paths.stateDirectory,
-      sysctlDirectory: paths.sysctlDirectory,
+      sysctls: openSysctls(paths.sysctlDirectory),
       folders: ownFolders(paths),
       files: installedFiles(configuration),
     };

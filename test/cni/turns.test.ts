@@ -10,6 +10,7 @@ import {
 } from '../../src/agent/attachments.ts';
 import { type CniContext, handleCni } from '../../src/agent/cni-handler.ts';
 import { LinkRemoval } from '../../src/agent/link-removal.ts';
+import { openSysctls } from '../../src/sysctl/sysctls.ts';
 import { writeSysctls } from '../../src/agent/sysctl.ts';
 import type { CniReply } from '../../src/cni/reply.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
@@ -65,7 +66,7 @@ function startNode({ admit, ports }: { admit?: Gate; ports?: Gate } = {}) {
       },
     }),
     nextIndex: () => ++index,
-    writeSysctls: (settings, of) => void writeSysctls(settings, '/proc/sys', of ?? namespace),
+    writeSysctls: (settings, of) => void writeSysctls(settings, openSysctls('/proc/sys'), of ?? namespace),
     admit: async () => admit?.pass(),
     completeKept: async () => undefined,
     hostPorts: {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { LinkSettler } from '../../src/agent/link-settler.ts';
+import { openSysctls } from '../../src/sysctl/sysctls.ts';
 import { writeSysctls } from '../../src/agent/sysctl.ts';
 import type { ClusterNode } from '../../src/cluster/node.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
@@ -130,7 +131,7 @@ const settle = () =>
     links: kernel.links(),
     attachments: [attachment],
     families: [4, 6],
-    write: (settings) => writeSysctls(settings, '/proc/sys', namespace),
+    write: (settings) => writeSysctls(settings, openSysctls('/proc/sys'), namespace),
   });
 settle();
 
