@@ -59,6 +59,7 @@ const PURE_FILES = new Set([
   'src/probe/rounds.ts',
   'src/probe/target.ts',
   'src/cluster/ranges.ts',
+  'src/cluster/shared-addresses.ts',
   'src/cluster/range-plan.ts',
   'src/cluster/check-manifests.ts',
   'src/cluster/proposed-pods.ts',

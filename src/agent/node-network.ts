@@ -3,6 +3,7 @@ import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Accepted, createRangeAcceptance } from '../cluster/range-acceptance.ts';
 import { judgeRanges, type RangeRefusal } from '../cluster/range-refusals.ts';
+import { sharedAddresses } from '../cluster/shared-addresses.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
@@ -26,6 +27,7 @@ import { Firewall, type FirewallInput } from './firewall.ts';
 import type { LinkRemoval } from './link-removal.ts';
 import { saveNodeView } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
+import { refusalsOf } from './peer-refusals.ts';
 import { Resync, type ResyncResult } from './resync.ts';
 import { ensureSysctls, nodeSysctls, rememberSettings } from './sysctl.ts';
 
@@ -182,12 +184,15 @@ export class NodeNetwork {
     this.#firewallInput = () => this.#planFirewall(accepted, configuration);
     if (firewallLater) this.#firewallRunner.trigger('cluster');
     else this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
-    const failed = result.reached.failures.map(({ error }) => error.message);
+    const { own, peers: refusedPeers } = refusalsOf(result.reached, result.overlay?.peers ?? []);
+    const failed = own.map(({ error }) => error.message);
     const problems = [
       ...store.state.problems,
       ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
+      ...sharedAddresses(accepted.nodes),
       ...unreachedPeers(result.overlay?.peers ?? []),
+      ...refusedPeers,
       ...failed,
       ...strandedPods(table.live.values(), this.#view?.ranges),
     ];
@@ -198,7 +203,8 @@ export class NodeNetwork {
     else log.debug('the kernel holds what it should', fields);
     this.#reached = { ...result, problems, refusals, resync: { at: new Date().toISOString(), ...fields } };
     this.#tell();
-    const unreached = [...failed, ...(firewallLater ? [] : this.#firewallProblems)];
+    // A peer's entry is tried again as soon as one of the node's own is.
+    const unreached = [...failed, ...refusedPeers, ...(firewallLater ? [] : this.#firewallProblems)];
     if (unreached.length > 0) throw new Error(unreached.join('; '));
   }
 
@@ -227,14 +233,16 @@ export class NodeNetwork {
   #pathState(): { ready: boolean; message: string } {
     const { readiness } = this;
     if (!readiness.ready) return { ready: false, message: readiness.reason };
-    const { underlays = [], links = [], problem, reached } = this.#reached;
+    const { underlays = [], links = [], problem, reached, overlay } = this.#reached;
     const dead = underlays.find(
       ({ linkIndex }) => links.find(({ index }) => index === linkIndex)?.running !== true,
     );
+    // What was refused of a peer's path is a fault of that path: pods of this node are reached from all others.
+    const [ownFailure] = reached === undefined ? [] : refusalsOf(reached, overlay?.peers ?? []).own;
     const fault =
       problem ??
       (dead === undefined
-        ? (reached?.failures[0]?.error.message ?? this.#firewallProblems[0])
+        ? (ownFailure?.error.message ?? this.#firewallProblems[0])
         : `${dead.linkName}, which holds the node's address ${dead.address}, has no carrier; look at the cable, the switch and the link's state`);
     return fault === undefined
       ? { ready: true, message: `pods of ${readiness.view.ranges.join(', ')} are reached` }

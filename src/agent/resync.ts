@@ -232,8 +232,9 @@ export class Resync {
     const { links, own, underlays, pods, shown, reached: before } = look;
     const tunnelIndexes = { 4: this.#tunnelIndex(4, links), 6: this.#tunnelIndex(6, links) };
     const loopbackIndex = this.#loopback;
+    const localIps = new Set([...look.addresses.map(({ ip }) => ip), ...input.self.internalIps]);
     const overlay = await inTurns(
-      this.#plan({ ...input, ...input.settings, underlays, tunnelIndexes, loopbackIndex }),
+      this.#plan({ ...input, ...input.settings, underlays, localIps, tunnelIndexes, loopbackIndex }),
     );
     this.#overlayLinks = overlayLinks(overlay, underlays, loopbackIndex);
     const parts = [overlay.own, ...overlay.peers.map(({ entries }) => entries)];
