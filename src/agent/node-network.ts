@@ -9,6 +9,7 @@ import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
+import { serviceAddresses } from '../hostport/services.ts';
 import { type Cidr, cidrContains, cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
@@ -181,7 +182,8 @@ export class NodeNetwork {
     const firewallLater = this.#view !== undefined && reasons.every((reason) => reason === 'cluster');
     this.#decideReadiness(refusals, self, result, configuration);
     this.#isKnown = self !== undefined;
-    this.#firewallInput = () => this.#planFirewall(accepted, configuration);
+    const services = serviceAddresses({ ...result, serviceNetwork, nodeIps: self?.internalIps ?? [] });
+    this.#firewallInput = () => this.#planFirewall(accepted, configuration, services);
     if (firewallLater) this.#firewallRunner.trigger('cluster');
     else this.#firewallProblems = await this.#firewall.ensure(this.#firewallInput());
     const { own, peers: refusedPeers } = refusalsOf(result.reached, result.overlay?.peers ?? []);
@@ -322,7 +324,11 @@ export class NodeNetwork {
     this.#view = view;
   }
 
-  #planFirewall(accepted: Accepted, configuration: Configuration): FirewallInput | undefined {
+  #planFirewall(
+    accepted: Accepted,
+    configuration: Configuration,
+    services: readonly Cidr[],
+  ): FirewallInput | undefined {
     const { podNetwork, masquerade, conntrack } = configuration;
     const ranges = this.#view?.ranges ?? [];
     const pods = [...this.#options.table.live.values()];
@@ -340,7 +346,7 @@ export class NodeNetwork {
       masquerade: masquerade.enabled,
       tracked,
       conntrack,
-      ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [] } } : {}),
+      ...(translates ? { hostPorts: { pods, nodeIps: this.#view?.nodeIps ?? [], services } } : {}),
       ...(this.#isTunnelled ? { tunnelPort: configuration.vxlan.port } : {}),
     };
   }

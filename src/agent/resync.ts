@@ -65,6 +65,7 @@ export type ResyncResult = {
   reached: Reached;
   /** All of the namespace. */
   links: readonly Link[];
+  addresses: readonly Address[];
   /** Routes of others into the pod network. */
   foreign: readonly Route[];
   /** Reverse path filters that were loosened. */
@@ -224,8 +225,8 @@ export class Resync {
     const reached = await applyInTurns(this.#kernel, operations);
     const kept = look.reached ?? [withoutLinks(entries, podLinks)];
     this.#remember({ ...look, entries: kept }, operations, reached);
-    const { links, foreign } = look;
-    return { underlays, reached, links, foreign, loosened: [], problem: explain(self) };
+    const { links, addresses, foreign } = look;
+    return { underlays, reached, links, addresses, foreign, loosened: [], problem: explain(self) };
   }
 
   async #bring(input: ResyncInput & { self: ClusterNode }, look: Look): Promise<ResyncResult> {
@@ -270,6 +271,7 @@ export class Resync {
         failures: [...reached.failures, ...loosened.failures],
       },
       links,
+      addresses: look.addresses,
       foreign: look.foreign,
       // The tunnel's is gone with it.
       loosened: loosenings.flatMap(({ linkIndex, was, now }) => {
