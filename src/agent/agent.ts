@@ -6,6 +6,7 @@ import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
 import { openConntrack } from '../conntrack/conntrack.ts';
+import { readSpoofDrops } from '../drops/spoofed.ts';
 import { describeError } from '../errors/errors.ts';
 import { rememberErrors } from '../log/last-error.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
@@ -27,6 +28,7 @@ import { openCluster } from './cluster-source.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
 import { listenForPlugins } from './cni-server.ts';
 import { watchEventLoop } from './event-loop.ts';
+import { lookAtFirewalls } from './foreign-firewalls.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { createAgentMetrics } from './metrics.ts';
@@ -82,6 +84,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   const nextIndex = () => ++lastIndex;
 
   const nftables = stack.use(openNftables());
+  const firewalls = lookAtFirewalls(nftables);
   const conntrack = stack.use(openConntrack());
   const inherited = readInherited(await nftables.read(TABLE));
   const network = new NodeNetwork({
@@ -166,6 +169,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   );
   stack.use(
     watchRulesets(nftables.pids, (tables) => {
+      firewalls.invalidate();
       // Whether others translate addresses counts too.
       network.distrustFirewall();
       if (tables === undefined || tables.has(POLICY_TABLE.name)) enforcer?.distrust();
@@ -221,8 +225,9 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   if (network.readiness.ready) list.ensure();
   const eventLoop = stack.use(watchEventLoop());
   const startedAt = new Date().toISOString();
-  const describe = () =>
+  const describe = async () =>
     describeAgent({
+      spoofDrops: await readSpoofDrops(nftables, () => new Date()),
       name,
       startedAt,
       backend: configuration.backend,
@@ -234,6 +239,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
         ...(enforcer?.problems ?? []),
         ...(reporter?.problem === undefined ? [] : [reporter.problem]),
         ...(list?.problems ?? []),
+        ...(await firewalls.problems()),
       ],
       prober,
       lastError: errors.last,

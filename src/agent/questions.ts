@@ -15,7 +15,7 @@ import { recentFlows } from './recent-flows.ts';
 import type { AgentStatus } from './status.ts';
 
 export type Known = {
-  describe: () => AgentStatus;
+  describe: () => Promise<AgentStatus>;
   policies: PolicySource | undefined;
   enforcer: PolicyEnforcer | undefined;
   metrics: AgentMetrics;
@@ -42,7 +42,7 @@ export function createQuestions(known: Known): Questions {
     followDrops: (onLine) => followDrops(enforcer, onLine),
     metrics: async () => {
       const counts = (await enforcer?.counts()) ?? [];
-      return renderMetrics([...metrics.all(describe(), counts, errors.counts), ...prober.metrics()]);
+      return renderMetrics([...metrics.all(await describe(), counts, errors.counts), ...prober.metrics()]);
     },
     health: () => {
       const silent = known.sinceResyncMs() / 1000;
