@@ -53,6 +53,7 @@ const PURE_FILES = new Set([
   'src/nftables/forward-chains.ts',
   'src/doctor/finding.ts',
   'src/doctor/paths.ts',
+  'src/doctor/routing-rules.ts',
   'src/doctor/traced.ts',
   'src/nftables/elements.ts',
   'src/cluster/node.ts',

@@ -3,7 +3,7 @@ import { claimFreeRanges } from '../cluster/claim.ts';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Accepted, createRangeAcceptance } from '../cluster/range-acceptance.ts';
 import { judgeRanges, type RangeRefusal } from '../cluster/range-refusals.ts';
-import { sharedAddresses } from '../cluster/shared-addresses.ts';
+import { createSharedAddresses } from '../cluster/shared-addresses.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
@@ -64,6 +64,7 @@ export class NodeNetwork {
   readonly #options: NodeNetworkOptions;
   readonly #resync: Resync;
   readonly #acceptRanges = createRangeAcceptance();
+  readonly #sharedAddresses = createSharedAddresses();
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #inherited: Inherited;
@@ -192,7 +193,7 @@ export class NodeNetwork {
       ...store.state.problems,
       ...refusals.map(({ reason }) => reason),
       ...(result.problem === undefined ? [] : [result.problem]),
-      ...sharedAddresses(accepted.nodes),
+      ...this.#sharedAddresses(accepted.nodes),
       ...unreachedPeers(result.overlay?.peers ?? []),
       ...refusedPeers,
       ...failed,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ClusterNode } from '../cluster/node.ts';
-import { sharedAddresses } from '../cluster/shared-addresses.ts';
+import { createSharedAddresses } from '../cluster/shared-addresses.ts';
 import { parseCidr } from '../ip/cidr.ts';
 import { parseIp } from '../ip/ip.ts';
 import { NetlinkError, type Operation } from '../netlink/kernel.ts';
@@ -61,10 +61,15 @@ test('a route, a neighbor or a forwarding entry that is refused is named once, f
 });
 
 test('nodes with one address are all named, once', () => {
+  const sharedAddresses = createSharedAddresses();
   assert.deepEqual(sharedAddresses([self, near, far]), []);
-  const [sentence, ...more] = sharedAddresses([self, near, node(3, '192.168.1.3'), node(4, '192.168.1.3')]);
+  const [third, fourth] = [node(3, '192.168.1.3'), node(4, '192.168.1.3')];
+  const [sentence, ...more] = sharedAddresses([fourth, self, near, third]);
   assert.match(sentence!, /^nodes node-1 and node-3 and node-4 have one internal address, 192\.168\.1\.3: /);
   assert.deepEqual(more, []);
+  assert.match(sharedAddresses([self, third, fourth])[0]!, /^nodes node-3 and node-4 /);
+  assert.deepEqual(sharedAddresses([self, third]), [], 'the others are gone');
+  assert.equal(sharedAddresses([self, third, near]).length, 1);
   const twice = { ...self, internalIps: [...self.internalIps, ...self.internalIps] };
   assert.deepEqual(sharedAddresses([twice]), []);
 });

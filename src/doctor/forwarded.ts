@@ -8,9 +8,8 @@ import { cidrFamily } from '../ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import { gatewayOf } from '../ipam/allocate.ts';
 import type { Kernel } from '../netlink/kernel.ts';
-import { MAIN_TABLE, type Rule } from '../netlink/objects.ts';
+import { MAIN_TABLE } from '../netlink/objects.ts';
 import { type ClosedChain, closedLegacyChains } from '../nftables/forward-chains.ts';
-import { ROUTE_PROTOCOL } from '../overlay/identity.ts';
 import { doubtful, type Finding } from './finding.ts';
 import {
   FORWARDED,
@@ -23,6 +22,7 @@ import {
 } from './forwarding.ts';
 import type { Answer, PeerRange } from './paths.ts';
 import { send } from './prober.ts';
+import { describeRule, foreignRules, isForeign } from './routing-rules.ts';
 import { attachStandIn, type StandIn } from './stand-in.ts';
 import { type Traces, trace } from './trace.ts';
 
@@ -97,7 +97,7 @@ async function tryAll(input: ForwardedInput, source: StandIn, destination: Stand
   return judgeForwarding(latest, {
     traces,
     legacy: missed.length === 0 ? [] : await legacyChains(),
-    routing: input.kernel.rules().filter(isForeign).map(describeRule),
+    routing: missed.length === 0 ? [] : await routingRules(input.kernel),
     masquerades: input.masquerades,
     ranges,
   });
@@ -165,25 +165,16 @@ function defaultGateways(kernel: Kernel): Ip[] {
   return [...new Set(gateways)];
 }
 
-/** Those of the kernel look up local, main and default (net/ipv4/fib_rules.c, net/ipv6/fib6_rules.c). */
-function isForeign({ protocol, priority, table, from, to, fwmark }: Rule): boolean {
-  const isKernel =
-    from === undefined &&
-    to === undefined &&
-    fwmark === undefined &&
-    [0, 32_766, 32_767].includes(priority) &&
-    table > 252;
-  return protocol !== ROUTE_PROTOCOL && !isKernel;
-}
-
-function describeRule({ priority, from, to, table, inputLink, fwmark }: Rule): string {
-  const parts = [
-    `from ${from ?? 'all'}`,
-    ...(to === undefined ? [] : [`to ${to}`]),
-    ...(inputLink === undefined ? [] : [`iif ${inputLink}`]),
-    ...(fwmark === undefined ? [] : [`fwmark 0x${fwmark.toString(16)}`]),
-  ];
-  return `rule ${priority} “${parts.join(' ')} lookup ${table}”`;
+/** By ip(8), where it is: it tells of rules too that look up no table. */
+async function routingRules(kernel: Kernel): Promise<string[]> {
+  try {
+    const texts = await Promise.all(
+      ['-4', '-6'].map(async (family) => (await promisify(execFile)('ip', [family, 'rule', 'show'])).stdout),
+    );
+    return texts.flatMap(foreignRules);
+  } catch {
+    return kernel.rules().filter(isForeign).map(describeRule);
+  }
 }
 
 /** Rules of legacy iptables, which nftables does not list. */

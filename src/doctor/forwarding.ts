@@ -133,8 +133,16 @@ function judgeMissing(goal: Goal, missing: readonly Missing[], surroundings: Sur
         WHAT,
         `${list(words)} of pods to ${goal.name} finds no way through this node${routing.length === 0 ? '' : `, where others have rules for routing: ${list(routing)}`}`,
         routing.length === 0
-          ? `ask the kernel: ip route get ${goal.address} from ${goal.source} iif the interface of a pod`
+          ? `look at the reverse path filter and the forwarding of its interfaces (sysctl net.ipv4.conf), and ask the kernel: ip route get ${goal.address} from ${goal.source} iif the interface of a pod`
           : 'take the pod network out of these rules, or put one before them that looks it up in main',
+      ),
+    ];
+  if (answersAreStuck(goal, missing, traces))
+    return [
+      broken(
+        WHAT,
+        `answers of ${goal.name} to ${list(words)} come to this node, and it does not forward them to pods`,
+        'look at the forwarding and the reverse path filter of the interface that they come by: sysctl net.ipv4.conf.all.forwarding, and that of the interface, must be 1',
       ),
     ];
   if (!isSilent) {
@@ -155,10 +163,10 @@ function judgeMissing(goal: Goal, missing: readonly Missing[], surroundings: Sur
       ),
     ];
   }
-  return judgeSilence(goal, surroundings);
+  return judgeSilence(goal, surroundings, stage);
 }
 
-function judgeSilence(goal: Goal, { masquerades, ranges }: Surroundings): Finding[] {
+function judgeSilence(goal: Goal, { masquerades, ranges }: Surroundings, stage: Traced['stage']): Finding[] {
   // The finding about the path itself has said so, with its cure.
   if (goal.kind === 'peer' && !goal.answersNode) return [];
   if (goal.kind !== 'outside')
@@ -169,6 +177,13 @@ function judgeSilence(goal: Goal, { masquerades, ranges }: Surroundings): Findin
         goal.kind === 'peer'
           ? `look at what filters addresses of ${ranges.join(', ')} between the nodes and on the other one: fairlead doctor there`
           : 'look at what drops packets beside nftables: tc, XDP, or legacy iptables',
+      ),
+    ];
+  if (!goal.answersNode && stage === 'left')
+    return [
+      fine(
+        WHAT,
+        `those to the outside leave this node; ${goal.name.split(' ').at(-1)} answers neither them nor the node`,
       ),
     ];
   if (!goal.answersNode)
@@ -188,6 +203,15 @@ function judgeSilence(goal: Goal, { masquerades, ranges }: Surroundings): Findin
         : `masquerade.enabled is false: give the routers routes to ${ranges.join(', ')}, or switch it on`,
     ),
   ];
+}
+
+/** Whether what answers comes back and is not routed on. */
+function answersAreStuck(goal: Goal, missing: readonly Missing[], traces: Traces): boolean {
+  if (!traces.known) return false;
+  const back = missing.flatMap((kind) =>
+    packetsOf(goal, kind, traces).filter(({ source }) => source === goal.address),
+  );
+  return back.length > 0 && back.every(({ stage }) => stage === 'arrived');
 }
 
 /** How far the one came that came least far; undefined where that was not seen. */

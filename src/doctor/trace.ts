@@ -77,7 +77,11 @@ type Running = { child: ChildProcess; output: () => string; complaint: () => str
 
 function start(args: readonly string[]): Running {
   // Lines come when they are printed, not when a buffer is full: nft flushes after each event.
-  const child = spawn('nft', args, { stdio: ['pipe', 'pipe', 'pipe'] });
+  // With a home that takes no files: an interactive nft leaves its history there.
+  const child = spawn('nft', args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, HOME: '/proc' },
+  });
   let [output, complaint] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (complaint += text));

@@ -132,6 +132,18 @@ const REJECTING: [string, string[], string[], RegExp][] = [
     ['ip', 'rule', 'del', 'priority', '77'],
     /finds no way .* others have rules for routing: rule 77 “from 10\.244\.0\.0\/24 lookup 77”/,
   ],
+  [
+    'a rule that looks up no table',
+    ['ip', 'rule', 'add', 'from', '10.244.0.0/24', 'priority', '78', 'blackhole'],
+    ['ip', 'rule', 'del', 'priority', '78'],
+    /finds no way .*rule 78 “from 10\.244\.0\.0\/24 blackhole”/,
+  ],
+  [
+    'answers that are not forwarded',
+    ['sysctl', '-qw', 'net.ipv4.conf.eth0.forwarding=0'],
+    ['sysctl', '-qw', 'net.ipv4.conf.eth0.forwarding=1'],
+    /answers of node-3 .* come to this node, and it does not forward them to pods/,
+  ],
 ];
 
 /** Those of them that let nothing pass, which the agent sees in the ruleset. */
