@@ -30,6 +30,8 @@ export type Patient = {
   runtime?: { plugins: string; networks: string };
 };
 
+const WHERE_THE_AGENT_RUNS =
+  'run it where the agent runs, in a pod of the DaemonSet: kubectl -n fairlead exec POD -- fairlead doctor --config FILE';
 const run = promisify(execFile);
 /** Of a ruleset's text: that of kube-proxy for 10,000 services has 20 MB. */
 const MOST_BYTES = 1 << 28;
@@ -72,7 +74,10 @@ export async function examine(
   const { findings, tried } = !readiness.ready
     ? { findings: [untried(`the node takes no pods: ${readiness.reason}`)], tried: false }
     : !where.agent.known
-      ? { findings: [untried('the agent would not find a namespace of this process')], tried: false }
+      ? {
+          findings: [untried('the agent would not find a namespace of this process', WHERE_THE_AGENT_RUNS)],
+          tried: false,
+        }
       : await examineForwarded({ view: readiness.view, kernel, cniSocket, peers, masquerades });
   findings.forEach(tell);
   const passed = tried && findings.every(({ verdict }) => verdict !== 'broken');

@@ -58,12 +58,8 @@ export async function examineForwarded(input: ForwardedInput): Promise<Forwarded
   }
 }
 
-export function untried(reason: string): Finding {
-  return doubtful(
-    'forwarded packets',
-    `none were sent: ${reason}`,
-    'run it where the agent runs, as root: kubectl -n fairlead exec ds/fairlead -- fairlead doctor --config FILE',
-  );
+export function untried(reason: string, cure = 'as it says'): Finding {
+  return doubtful('forwarded packets', `none were sent: ${reason}`, cure);
 }
 
 async function tryAll(input: ForwardedInput, source: StandIn, destination: StandIn): Promise<Finding[]> {
