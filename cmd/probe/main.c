@@ -13,6 +13,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: fairlead-probe serve --name NAME [--netns PATH] [--bind ADDRESS] [--ports tcp/80,udp/53]\n"
 			"       fairlead-probe client [--netns PATH]   (targets on standard input)\n"
+			"       fairlead-probe hold   (until standard input ends)\n"
 			"       fairlead-probe volley PATH=NODE_ADDRESS…   (connections on standard input)\n");
 	return 2;
 }
@@ -55,5 +56,7 @@ int main(int argc, char **argv)
 		return serve(name, bind_text, ports);
 	if (strcmp(argv[optind], "client") == 0)
 		return client();
+	if (strcmp(argv[optind], "hold") == 0)
+		return hold();
 	return usage();
 }

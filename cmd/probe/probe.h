@@ -1,5 +1,6 @@
 /*
- * fairlead-probe: the process of a pod in the lab (serve), and the packets that prove a network (client).
+ * fairlead-probe: the process of a pod in the lab (serve), the packets that prove a network (client), and a namespace to
+ * send them from (hold).
  * Ports: 8080 and those that are asked for answer who it is and whom it saw, over TCP and UDP; 8081 counts a TCP stream;
  * 8082 lists the ICMP echo requests that came in. Answers are one line of JSON. Every port of SCTP is answered by hand.
  */
@@ -37,6 +38,9 @@ int serve(const char *name, const char *bind_text, const char *ports);
  * volley. pods: PATH=ADDRESS, the namespace of each and an IPv4 address of its node.
  */
 int fire_volleys(char **pods, int pod_count);
+
+/* hold.c: an empty network namespace, which lives until standard input ends. */
+int hold(void);
 
 /* client.c: one target a line on standard input, one answer a line on standard output. */
 int client(void);

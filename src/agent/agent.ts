@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { AgentReporter } from '../cluster/agent-reporter.ts';
 import type { RequestFrame } from '../cni/frame.ts';
 import { type Configuration, compareConfigurations } from '../config/configuration.ts';
+import { readSpoofDrops } from '../drops/spoofed.ts';
 import { describeError } from '../errors/errors.ts';
 import { rememberErrors } from '../log/last-error.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
@@ -19,6 +20,7 @@ import { type CniContext, handleCni } from './cni-handler.ts';
 import { listenForPlugins } from './cni-server.ts';
 import type { ConfigurationSource, Edges } from './edges.ts';
 import { watchEventLoop } from './event-loop.ts';
+import { lookAtFirewalls } from './foreign-firewalls.ts';
 import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { createAgentMetrics } from './metrics.ts';
@@ -82,6 +84,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     return ++lastIndex;
   };
 
+  const firewalls = lookAtFirewalls(nftables);
   const inherited = readInherited(await nftables.read(TABLE));
   const network = new NodeNetwork({
     name,
@@ -162,6 +165,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   );
   stack.use(
     nftables.watch((tables) => {
+      firewalls.invalidate();
       const isOurs = (one: string) => tables === undefined || tables.has(one);
       if (isOurs(POLICY_TABLE.name)) enforcer?.distrust();
       if (isOurs(TABLE.name)) network.distrustFirewall();
@@ -232,8 +236,9 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   if (network.readiness.ready) list.ensure();
   const eventLoop = stack.use(watchEventLoop());
   const startedAt = new Date().toISOString();
-  const describe = () =>
+  const describe = async () =>
     describeAgent({
+      spoofDrops: await readSpoofDrops(nftables, () => new Date()),
       name,
       startedAt,
       backend: configuration.backend,
@@ -245,6 +250,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
         ...(enforcer?.problems ?? []),
         ...(reporter?.problem === undefined ? [] : [reporter.problem]),
         ...(list?.problems ?? []),
+        ...(await firewalls.problems()),
       ],
       prober,
       lastError: errors.last,

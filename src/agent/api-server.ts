@@ -13,7 +13,7 @@ import type { AgentStatus } from './status.ts';
 export type Answer = { status: number; type: string; body: string };
 
 export type Questions = {
-  status: () => AgentStatus;
+  status: () => Promise<AgentStatus>;
   /** @param query of `/why`. @returns JSON. */
   why: (query: URLSearchParams) => Promise<string>;
   /** Denied packets. @returns JSON. */
@@ -65,7 +65,7 @@ export async function answer(
   }
   const inside: Readonly<Record<string, () => string | Promise<string>>> = withStatus
     ? {
-        '/status': () => JSON.stringify(status()),
+        '/status': async () => JSON.stringify(await status()),
         '/why': () => why(new URLSearchParams(query)),
         '/drops': drops,
         '/flows': flows,

@@ -22,6 +22,7 @@ const STATUS: AgentStatus = {
   peers: [],
   attachments: [],
   problems: [],
+  spoofDrops: { known: true, packets: { 'spoofed-source': 1 } },
   rangeRefusals: [{ cause: 'route', node: 'node-1', reason: 'x' }],
   eventLoopDelay: { p50: 0, p99: 0, max: 0 },
   policy: { isolated: 0, policies: 0, synced: true, connectionsCut: 0, enforced: undefined },

@@ -114,6 +114,7 @@ function describe(status: AgentStatus): Metric[] {
       'Addresses of a range of this node that pods have.',
       perRange((range) => usedIn(parseCidr(range), taken)),
     ),
+    spoofDrops(status),
     gauge('fairlead_range_refusals', 'Ranges that are refused, and nodes that get none, by cause.', refusals),
     {
       ...gauge('fairlead_event_loop_delay_seconds', 'How late the agent was, since its start.', [
@@ -140,6 +141,17 @@ function describe(status: AgentStatus): Metric[] {
           ),
         ]),
   ];
+}
+
+/** None where they are not known: a zero would say that there were none. */
+function spoofDrops({ spoofDrops: drops }: AgentStatus): Metric {
+  const packets = drops.known ? Object.entries(drops.packets) : [];
+  return {
+    name: 'fairlead_spoof_drops_total',
+    type: 'counter',
+    help: 'Packets that were dropped because they were not what they claimed to be, by kind.',
+    samples: () => packets.map(([kind, value]) => ({ labels: { kind }, value })),
+  };
 }
 
 /** What is staged counts by what it would have done; what is in force by what it did. */

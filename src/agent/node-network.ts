@@ -2,11 +2,13 @@
 import type { ClusterNode } from '../cluster/node.ts';
 import { createRangeAcceptance } from '../cluster/range-acceptance.ts';
 import { judgeRanges, type RangeRefusal } from '../cluster/range-refusals.ts';
+import { createSharedAddresses } from '../cluster/shared-addresses.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
 import { describeError } from '../errors/errors.ts';
 import { udpFlowsOf } from '../hostport/plan.ts';
+import { serviceAddresses } from '../hostport/services.ts';
 import { cidrFamily } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
@@ -36,6 +38,7 @@ import { type NodeRecord, openNodeRecord } from './node-record.ts';
 import { ensureSettings } from './node-settings.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { ownRecord, prefixLengthsOf } from './own-record.ts';
+import { refusalsOf } from './peer-refusals.ts';
 import { Resync, type ResyncInput, type ResyncResult } from './resync.ts';
 import type { StateFile } from './state-file.ts';
 import { readSurroundings } from './surroundings.ts';
@@ -78,6 +81,7 @@ export class NodeNetwork {
   readonly #resync: Resync;
   readonly #settler: LinkSettler;
   readonly #acceptRanges = createRangeAcceptance();
+  readonly #sharedAddresses = createSharedAddresses();
   readonly #firewall: Firewall;
   #view: NodeView | undefined;
   #inherited: Inherited;
@@ -241,6 +245,7 @@ export class NodeNetwork {
     const tunnels = result.overlay?.own.links ?? result.links.filter(isTunnel);
     // Who the nodes are is not known without a plan: what the earlier run knew counts on.
     const tunnel = this.#isPlanned ? this.#tunnelSets(accepted.nodes, name) : this.#inherited.tunnel;
+    const services = serviceAddresses({ ...result, serviceNetwork, nodeIps: self?.internalIps ?? [] });
     // A kernel that was never read may have one.
     if (unread.length === 0 || result.links.length > 0)
       this.#wantedFirewall = () =>
@@ -252,11 +257,13 @@ export class NodeNetwork {
           startedAt: this.#startedAt,
           tracked: this.#options.trackedIps(),
           inherited: this.#inherited,
+          services,
           ...(tunnels.length > 0 ? { tunnel } : {}),
         });
     if (firewallLater) this.#firewallRunner.trigger('cluster');
     else this.#firewallProblems = await this.#ensureFirewall();
-    const failed = result.reached.failures.map(({ error }) => error.message);
+    const { own, peers: refusedPeers } = refusalsOf(result.reached, result.overlay?.peers ?? []);
+    const failed = own.map(({ error }) => error.message);
     const problems = new Set([
       ...unread,
       ...store.state.problems,
@@ -264,7 +271,9 @@ export class NodeNetwork {
       ...(result.problem === undefined ? [] : [result.problem]),
       ...settled.problems,
       ...this.#surroundings,
+      ...this.#sharedAddresses(accepted.nodes),
       ...unreachedPeers(result.overlay?.peers ?? []),
+      ...refusedPeers,
       ...failed,
       ...settings.problems,
       ...claim.problems,
@@ -286,6 +295,8 @@ export class NodeNetwork {
     const unreached = [
       ...unread,
       ...failed,
+      // A peer's entry is tried again as soon as one of the node's own is.
+      ...refusedPeers,
       ...claim.problems,
       ...(firewallLater ? [] : this.#firewallProblems),
     ];
@@ -313,11 +324,20 @@ export class NodeNetwork {
       return { result: await this.#resync.run(input), problems: [] };
     } catch (error) {
       const problem = `the kernel could not be read or changed: ${describeError(error)}; it is tried again`;
-      const { underlays = [], links = [], foreign = [], overlay, resync, problem: former } = this.#reached;
+      const {
+        underlays = [],
+        links = [],
+        addresses = [],
+        foreign = [],
+        overlay,
+        resync,
+        problem: former,
+      } = this.#reached;
       const unplanned = resync === undefined ? problem : former;
       const result: ResyncResult = {
         underlays,
         links,
+        addresses,
         foreign,
         loosened: [],
         isFresh: false,
@@ -379,14 +399,16 @@ export class NodeNetwork {
   #pathState(): { ready: boolean; message: string } {
     const { readiness } = this;
     if (!readiness.ready) return { ready: false, message: readiness.reason };
-    const { underlays = [], links = [], problem, reached } = this.#reached;
+    const { underlays = [], links = [], problem, reached, overlay } = this.#reached;
     const dead = underlays.find(
       ({ linkIndex }) => links.find(({ index }) => index === linkIndex)?.running !== true,
     );
+    // What was refused of a peer's path is a fault of that path: pods of this node are reached from all others.
+    const [ownFailure] = reached === undefined ? [] : refusalsOf(reached, overlay?.peers ?? []).own;
     const fault =
       problem ??
       (dead === undefined
-        ? (reached?.failures[0]?.error.message ?? this.#firewallProblems[0])
+        ? (ownFailure?.error.message ?? this.#firewallProblems[0])
         : `${dead.linkName}, which holds the node's address ${dead.address}, has no carrier; look at the cable, the switch and the link's state`);
     return fault === undefined
       ? { ready: true, message: `pods of ${readiness.view.ranges.join(', ')} are reached` }

@@ -16,7 +16,7 @@ import { recentFlows } from './recent-flows.ts';
 import type { AgentStatus } from './status.ts';
 
 export type Known = {
-  describe: () => AgentStatus;
+  describe: () => Promise<AgentStatus>;
   policies: PolicySource | undefined;
   enforcer: PolicyEnforcer | undefined;
   metrics: AgentMetrics;
@@ -45,7 +45,10 @@ export function createQuestions(known: Known): Questions {
   const scrape = async (names: boolean) => {
     const counted = await counts();
     const { metrics, errors } = known;
-    return renderMetrics([...metrics.all(describe(), counted, errors.counts, names), ...prober.metrics()]);
+    return renderMetrics([
+      ...metrics.all(await describe(), counted, errors.counts, names),
+      ...prober.metrics(),
+    ]);
   };
   const openScrape = held(OPEN_SCRAPE_MS, () => scrape(known.policyNames()));
   return {

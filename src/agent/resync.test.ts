@@ -27,7 +27,15 @@ const DOCKER0 = 3;
 /** Two of them overlap, and some nodes have the same. */
 const RANGES = ['10.244.1.0/24', '10.244.2.0/24', '10.244.2.0/23', '10.244.4.0/24', '10.9.0.0/24'] as const;
 /** On the link, and behind a router; some nodes have the same. */
-const ADDRESSES = ['192.168.1.7', '192.168.1.8', '172.16.0.7', '172.16.0.8'] as const;
+const ADDRESSES = [
+  '192.168.1.7',
+  '192.168.1.8',
+  '172.16.0.7',
+  '172.16.0.8',
+  // This node's own, now and then, and that of no machine.
+  '192.168.1.9',
+  '192.168.1.255',
+] as const;
 
 /** One node's kernel, as Fairlead and as somebody else. */
 class World {
@@ -134,7 +142,12 @@ const pick = <T>(items: readonly T[], at: number): T[] =>
 /** What may happen, with a number that says to whom. */
 const EVENTS: { [name: string]: (world: World, at: number) => void } = {
   'a node joins or changes': (world, at) =>
-    world.setNode(1 + (at % 4), ADDRESSES[(at >> 2) % 4]!, RANGES[(at >> 4) % 5]!, (at >> 7) % 2),
+    world.setNode(
+      1 + (at % 4),
+      ADDRESSES[(at >> 2) % ADDRESSES.length]!,
+      RANGES[(at >> 4) % 5]!,
+      (at >> 7) % 2,
+    ),
   'a node leaves': (world, at) => void world.nodes.delete(`node-${1 + (at % 4)}`),
   'a record is written again as it was': (world, at) => {
     const name = `node-${at % 5}`;

@@ -67,6 +67,7 @@ export type ResyncResult = {
   links: readonly Link[];
   /** Whether those were read just now. */
   isFresh: boolean;
+  addresses: readonly Address[];
   /** Routes of others into the pod network. */
   foreign: readonly Route[];
   /** Reverse path filters that were loosened. */
@@ -226,16 +227,17 @@ export class Resync {
     const reached = await applyInTurns(this.#kernel, operations);
     const kept = look.reached ?? [withoutLinks(entries, podLinks)];
     this.#remember({ ...look, entries: kept }, operations, reached);
-    const { links, isFresh, foreign } = look;
-    return { underlays, reached, links, isFresh, foreign, loosened: [], problem: explain(self) };
+    const { links, addresses, isFresh, foreign } = look;
+    return { underlays, reached, links, addresses, isFresh, foreign, loosened: [], problem: explain(self) };
   }
 
   async #bring(input: ResyncInput & { self: ClusterNode }, look: Look): Promise<ResyncResult> {
     const { links, own, underlays, pods, shown, reached: before } = look;
     const tunnelIndexes = { 4: this.#tunnelIndex(4, links), 6: this.#tunnelIndex(6, links) };
     const loopbackIndex = this.#loopback;
+    const localIps = new Set([...look.addresses.map(({ ip }) => ip), ...input.self.internalIps]);
     const overlay = await inTurns(
-      this.#plan({ ...input, ...input.settings, underlays, tunnelIndexes, loopbackIndex }),
+      this.#plan({ ...input, ...input.settings, underlays, localIps, tunnelIndexes, loopbackIndex }),
     );
     this.#overlayLinks = overlayLinks(overlay, underlays, loopbackIndex);
     const parts = [overlay.own, ...overlay.peers.map(({ entries }) => entries)];
@@ -272,6 +274,7 @@ export class Resync {
       },
       links,
       isFresh: look.isFresh,
+      addresses: look.addresses,
       foreign: look.foreign,
       // The tunnel's is gone with it.
       loosened: loosenings.flatMap(({ linkIndex, was, now }) => {

@@ -1,4 +1,5 @@
 /** What the agent tells about itself: decided, reached, and what stands in the way. */
+import type { SpoofDrops } from '../drops/spoofed.ts';
 import type { IpFamily } from '../ip/ip.ts';
 import type { LoggedError } from '../log/last-error.ts';
 import type { Path } from '../overlay/path.ts';
@@ -52,6 +53,8 @@ export type AgentStatus = {
   attachmentsUnknown?: { since: string; why: string };
   /** What is wrong now, one sentence each with cause and cure; empty when all is well. */
   problems: readonly string[];
+  /** Packets that claimed to be what they are not. */
+  spoofDrops: SpoofDrops;
   /** Ranges that are refused, and nodes that get none: all of them are among the problems too. */
   rangeRefusals: Reached['refusals'];
   /** The last thing that went wrong since the start, though it may be mended. */
@@ -75,6 +78,7 @@ export type StatusInput = {
   otherProblems: readonly string[];
   prober: Pick<Prober, 'reaches' | 'silent' | 'problems'>;
   lastError: LoggedError | undefined;
+  spoofDrops: SpoofDrops;
 };
 
 export function describeAgent({
@@ -89,6 +93,7 @@ export function describeAgent({
   otherProblems,
   prober,
   lastError,
+  spoofDrops,
 }: StatusInput): AgentStatus {
   const probes = new Map(prober.reaches.map((reach) => [keyOf(reach.target), reach]));
   const silent = new Set(prober.silent);
@@ -127,6 +132,7 @@ export function describeAgent({
       ...otherProblems,
       ...prober.problems,
     ],
+    spoofDrops,
     rangeRefusals: refusals,
     eventLoopDelay,
     ...(policy === undefined ? {} : { policy }),

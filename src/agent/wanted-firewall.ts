@@ -1,6 +1,7 @@
 /** What the node's firewall shall be; until that is known, the one that is in force stays. */
 import type { Accepted } from '../cluster/range-acceptance.ts';
 import type { Configuration } from '../config/configuration.ts';
+import type { Cidr } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { NftSet } from '../nftables/objects.ts';
 import type { Inherited } from '../overlay/inherited.ts';
@@ -23,12 +24,15 @@ export type FirewallSources = {
   /** Addresses whose connections are tracked. */
   tracked: readonly Ip[];
   inherited: Inherited;
+  /** Addresses of services, which no port of the node is at. */
+  services: readonly Cidr[];
   /** Who may speak to the tunnel; absent where there is none. */
   tunnel?: readonly NftSet[];
 };
 
 export function wantFirewall(sources: FirewallSources): WantedFirewall {
-  const { accepted, configuration, attachments, view, startedAt, tracked, inherited, tunnel } = sources;
+  const { accepted, configuration, attachments, view, startedAt, tracked, inherited, services, tunnel } =
+    sources;
   const { podNetwork, masquerade, conntrack } = configuration;
   if (!attachments.known) return attachments;
   if (view === undefined)
@@ -47,7 +51,7 @@ export function wantFirewall(sources: FirewallSources): WantedFirewall {
     masquerade: masquerade.enabled,
     tracked,
     conntrack,
-    ...(translates ? { hostPorts: { pods, nodeIps } } : {}),
+    ...(translates ? { hostPorts: { pods, nodeIps, services } } : {}),
     ...(tunnel === undefined ? {} : { tunnel: { port, vni, localIps: nodeIps, sets: tunnel } }),
   };
   return { known: true, input };

@@ -223,7 +223,7 @@ export const KEYS: readonly Key[] = [
     path: 'cluster.serviceNetwork',
     type: 'ranges',
     default: [],
-    doc: 'Where services have their addresses, as in `--service-cluster-ip-range` of the API server: no node gets a range there, and one that has it is refused. ServiceCIDR objects of the cluster say the same by themselves.',
+    doc: 'Where services have their addresses, as in `--service-cluster-ip-range` of the API server: no node gets a range there, and one that has it is refused; no port of a node (`hostPort`) is at one of its addresses, though kube-proxy may give them to the node. ServiceCIDR objects of the cluster say the same by themselves.',
     reload: 'live',
   },
   {

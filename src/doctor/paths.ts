@@ -14,7 +14,7 @@ export type PeerRange = { peer: string; range: Cidr; path: Path };
 
 /** A question to the prober: what to send where. */
 export type Probe = {
-  kind: 'echo' | 'full' | 'datagram';
+  kind: 'echo' | 'full' | 'datagram' | 'connect';
   address: string;
   /** Payload bytes. */
   size: number;
@@ -26,6 +26,8 @@ export type Answer = {
   error?: string;
   /** What fits, where somebody said so. */
   mtu?: number;
+  /** Who sent the ICMP error, where one came. */
+  offender?: string;
   /** Microseconds. */
   micros: number;
 };

@@ -3,20 +3,31 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Probe } from './paths.ts';
 
-const PROBER = fileURLToPath(new URL('../../build/fairlead-probe', import.meta.url));
-/** Nobody listens here (RFC 863 once had a service that threw everything away). */
-const CLOSED_PORT = 9;
+export const PROBER = fileURLToPath(new URL('../../build/fairlead-probe', import.meta.url));
+/** Without a listener (RFC 863 once had a service there that threw everything away). */
+export const CLOSED_PORT = 9;
 const PATIENCE_MS = 1500;
 
-/** @returns the answers in the order of the probes. */
-export function send(probes: readonly Probe[]): Promise<Answer[]> {
+const PROTOCOLS = { echo: 'icmp', full: 'icmp', datagram: 'udp', connect: 'tcp' } as const;
+
+/**
+ * @param namespace path of the network namespace to send from; this process' own where absent.
+ * @returns the answers in the order of the probes.
+ */
+export function send(
+  probes: readonly Probe[],
+  namespace?: string,
+  patienceMs: number = PATIENCE_MS,
+): Promise<Answer[]> {
   const lines = probes.map(({ kind, address, size }, index) => {
-    const [protocol, port] = kind === 'datagram' ? ['udp', CLOSED_PORT] : ['icmp', 0];
-    return [index, protocol, address, port, size, kind === 'full' ? 'df' : 'nodf', PATIENCE_MS].join(' ');
+    const protocol = PROTOCOLS[kind];
+    const port = protocol === 'icmp' ? 0 : CLOSED_PORT;
+    return [index, protocol, address, port, size, kind === 'full' ? 'df' : 'nodf', patienceMs].join(' ');
   });
   return new Promise((resolve, reject) => {
     if (probes.length === 0) return resolve([]);
-    const child = spawn(PROBER, ['client'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const from = namespace === undefined ? [] : ['--netns', namespace];
+    const child = spawn(PROBER, ['client', ...from], { stdio: ['pipe', 'pipe', 'inherit'] });
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     child.stdin.on('error', () => undefined);

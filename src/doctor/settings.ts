@@ -2,7 +2,7 @@
 import { type Cidr, cidrContains } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { NetworkConfiguration, Route } from '../netlink/objects.ts';
-import type { ListedChain } from '../nftables/nft.ts';
+import { type ClosedChain, describeClosed } from '../nftables/forward-chains.ts';
 import { describeRoute, foreignRoutes } from '../overlay/foreign.ts';
 import { broken, doubtful, type Finding, fine } from './finding.ts';
 
@@ -44,18 +44,23 @@ export function judgeReversePath(
   });
 }
 
-/** Chains of others that drop what they do not know, where packets of pods pass. */
-export function judgeFirewalls(chains: readonly ListedChain[]): Finding[] {
-  const dropping = chains.filter(
-    ({ table, hook, policy }) => hook === 'forward' && policy === 'drop' && !/ fairlead(-|$)/.test(table),
-  );
-  if (dropping.length === 0) return [fine('firewalls of others', 'none drops forwarded packets by default')];
-  return dropping.map(({ table, chain }) =>
-    doubtful(
-      'firewalls of others',
-      `chain ${chain} of table ${table} drops forwarded packets that none of its rules accepts`,
-      'accept the pod network there in both directions, as source and as destination; Docker does so without asking (daemon.json: "iptables": false)',
-    ),
+/**
+ * Chains of others that refuse what they do not know, where packets of pods pass.
+ * @param passed whether packets were seen to pass nevertheless.
+ */
+export function judgeFirewalls(closed: readonly ClosedChain[], passed: boolean): Finding[] {
+  if (closed.length === 0) return [fine('firewalls of others', 'none refuses forwarded packets by default')];
+  return closed.map((chain) =>
+    passed
+      ? fine(
+          'firewalls of others',
+          `${describeClosed(chain)} refuses what it does not know, and packets of pods passed it`,
+        )
+      : doubtful(
+          'firewalls of others',
+          `${describeClosed(chain)} refuses forwarded packets that none of its rules accepts`,
+          'accept the pod network there in both directions, as source and as destination; Docker does so without asking (daemon.json: "iptables": false)',
+        ),
   );
 }
 

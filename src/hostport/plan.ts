@@ -4,6 +4,7 @@
  */
 import { isUnspecified, type PortMapping } from '../cni/port-mapping.ts';
 import type { FlowFilter } from '../conntrack/flush.ts';
+import { type Cidr, cidrFamily } from '../ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import type { ElementChange } from '../nftables/elements.ts';
 import type { Chain, Element, NftSet, NftType, Rule } from '../nftables/objects.ts';
@@ -20,6 +21,8 @@ export type HostPortInput = {
   families: readonly IpFamily[];
   /** Source of what the node itself must stand in for, per family. */
   nodeIps: readonly Ip[];
+  /** Where services have their addresses, though the node may hold them: see {@link serviceAddresses}. */
+  services: readonly Cidr[];
 };
 
 /** The sets of one family; the names are those in the kernel. */
@@ -28,6 +31,16 @@ type Sets = { anywhere: NftSet; addressed: NftSet; hairpin: NftSet; tracked: Nft
 /** @returns all sets with the elements of these pods; a pod without mappings has none. */
 export function hostPortSets({ pods, families }: Pick<HostPortInput, 'pods' | 'families'>): NftSet[] {
   return families.flatMap((family) => Object.values(setsOf(family, pods)));
+}
+
+/** The addresses that no port of the node is at. */
+export function serviceSets({ services, families }: Pick<HostPortInput, 'services' | 'families'>): NftSet[] {
+  return families.map((family) => ({
+    name: `services${family}`,
+    key: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'],
+    interval: true,
+    elements: services.filter((range) => cidrFamily(range) === family).map((range) => ({ key: [range] })),
+  }));
 }
 
 /** The elements of one pod alone. */
@@ -71,6 +84,10 @@ export function hostPortChains({ families }: Pick<HostPortInput, 'families'>): C
     const ip = family === 4 ? 'ip' : 'ip6';
     const { anywhere, addressed } = setsOf(family, []);
     return [
+      {
+        match: `${ip} daddr @services${family} return`,
+        comment: 'services, whose addresses the node may hold',
+      },
       { match: `dnat ${ip} to meta l4proto . ${ip} daddr . th dport map @${addressed.name}` },
       { match: `dnat ${ip} to meta l4proto . th dport map @${anywhere.name}` },
     ];

@@ -10,6 +10,7 @@ import {
   hostPortTracking,
   LOCALHOST_GUARD,
   type PodPorts,
+  serviceSets,
   TRACKED_SETS,
 } from '../hostport/plan.ts';
 import { type Cidr, cidrContains, cidrContainsCidr, cidrFamily, hostCidr } from '../ip/cidr.ts';
@@ -41,7 +42,7 @@ export type NodeTableInput = {
   /** Addresses of pods whose connections must be tracked for other reasons: policies. */
   tracked: readonly Ip[];
   /** Present where ports of the node may lead to pods. */
-  hostPorts?: { pods: readonly PodPorts[]; nodeIps: readonly Ip[] };
+  hostPorts?: { pods: readonly PodPorts[]; nodeIps: readonly Ip[]; services: readonly Cidr[] };
   /** Whether pods that talk to the outside carry the node's address. */
   masquerade: boolean;
   /** Present where there is a tunnel. */
@@ -65,7 +66,10 @@ function planTable(input: NodeTableInput, inside: Record<IpFamily, Inside>): Tab
   const families = [...new Set(input.ranges.map(cidrFamily))];
   const hostPorts = input.hostPorts === undefined ? undefined : { ...input.hostPorts, families };
   if (hostPorts !== undefined) {
-    sets.push(...hostPortSets(hostPorts).map((set) => withTracked(set, input.tracked)));
+    sets.push(
+      ...hostPortSets(hostPorts).map((set) => withTracked(set, input.tracked)),
+      ...serviceSets(hostPorts),
+    );
     rules.push(...hostPortSources(hostPorts));
   }
   for (const range of input.masquerade ? input.ranges : []) {

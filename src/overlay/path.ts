@@ -3,6 +3,7 @@
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import { type Mac, macFromSeed } from '../ip/mac.ts';
+import { addressFault, type Surroundings } from './address-fault.ts';
 import { isOnLink, type Underlay } from './underlay.ts';
 
 /** `auto` is direct where the peer is on the same link and VXLAN elsewhere; `host-gw` is direct or nothing. */
@@ -22,20 +23,20 @@ export type Path =
 export function choosePath(
   peer: ClusterNode,
   family: IpFamily,
-  underlays: readonly Underlay[],
+  surroundings: Surroundings,
   backend: Backend,
 ): Path {
+  const { underlays } = surroundings;
   const meeting = underlays
     .toSorted((a, b) => Number(b.family === family) - Number(a.family === family))
     .flatMap((underlay) => {
-      const address = peer.internalIps.find((ip) => ipFamily(ip) === underlay.family);
+      const address = peer.internalIps.find(
+        (ip) => ipFamily(ip) === underlay.family && addressFault(ip, surroundings) === undefined,
+      );
       return address === undefined ? [] : [{ underlay, address }];
     });
   const [best] = meeting;
-  if (best === undefined) {
-    const families = underlays.map((underlay) => `IPv${underlay.family}`).join(' or ');
-    return { mode: 'none', reason: `node ${peer.name} has no internal ${families} address; give it one` };
-  }
+  if (best === undefined) return { mode: 'none', reason: explainAddresses(peer, surroundings) };
   const { underlay, address } = best;
   const direct = underlay.family === family && isOnLink(underlay, address);
   switch (backend) {
@@ -47,6 +48,15 @@ export function choosePath(
       if (direct) return { mode: 'direct', gateway: address };
       return { mode: 'none', reason: explain(peer, family, best) };
   }
+}
+
+/** Why none of the peer's addresses leads to it. */
+function explainAddresses({ name, internalIps }: ClusterNode, surroundings: Surroundings): string {
+  const faults = internalIps.flatMap((ip) => addressFault(ip, surroundings) ?? []);
+  if (faults.length > 0)
+    return `pods of node ${name} are not reached: its internal address ${faults.join(', and ')}; correct the addresses of the node, or delete it if its machine is gone or has another name now`;
+  const families = surroundings.underlays.map(({ family }) => `IPv${family}`).join(' or ');
+  return `node ${name} has no internal ${families} address; give it one`;
 }
 
 function explain(

@@ -5,6 +5,7 @@ import { type Ip, ipFamily } from '../ip/ip.ts';
 import { linkLocalOf, type Mac } from '../ip/mac.ts';
 import { type FdbEntry, MAIN_TABLE, NUD_PERMANENT, type Route, SCOPE_UNIVERSE } from '../netlink/objects.ts';
 import type { Entries } from '../reconcile/state.ts';
+import { addressFault } from './address-fault.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL, TUNNEL_TABLE } from './identity.ts';
 import type { Path } from './path.ts';
 import type { OverlayInput, PeerPaths, PeerPlan } from './plan.ts';
@@ -68,13 +69,12 @@ function planTunnelled(
   }));
   const toPods = ranges.map((range) => through(range, range));
   // Where the tunnel goes over the other family, the nodes have no addresses of this one in common.
-  const toNode = ranges
-    .slice(0, 1)
-    .flatMap((range) =>
-      peer.internalIps
-        .filter((ip) => ipFamily(ip) === cidrFamily(range) && ipFamily(ip) === over)
-        .map((ip) => ({ ...through(hostCidr(ip), range), table: TUNNEL_TABLE })),
-    );
+  const toNode = ranges.slice(0, 1).flatMap((range) =>
+    peer.internalIps
+      .filter((ip) => ipFamily(ip) === cidrFamily(range) && ipFamily(ip) === over)
+      .filter((ip) => addressFault(ip, input) === undefined)
+      .map((ip) => ({ ...through(hostCidr(ip), range), table: TUNNEL_TABLE })),
+  );
   return { neighbors, routes: [...toPods, ...toNode] };
 }
 

@@ -38,6 +38,7 @@ function plan(backend: Backend, peers: ClusterNode[]) {
     peers,
     podNetwork: [parseCidr('10.244.0.0/16')],
     underlays: [UNDERLAY],
+    localIps: new Set([UNDERLAY.address, parseIp('10.9.9.9')]),
     backend,
     vxlan: { port: 8472, vni: 1 },
     tunnelIndexes: { 4: 9, 6: 10 },
@@ -166,6 +167,7 @@ test('a pod network that holds nodes, or the network of this one, leaves them re
       vxlan: { port: 8472, vni: 1 },
       tunnelIndexes: { 4: 9, 6: 10 },
       loopbackIndex: 1,
+      localIps: new Set(),
     }).own.routes.map(({ destination }) => destination);
   const apart = { ...UNDERLAY, address: parseIp('172.16.0.2'), connected: [parseCidr('172.16.0.0/24')] };
   const self = node('node-1', '172.16.0.2', '192.168.200.0/24');
@@ -177,4 +179,37 @@ test('a pod network that holds nodes, or the network of this one, leaves them re
     inhabitedRanges(podNetwork, [self, FAR], [apart]).map(describeInhabited).join(),
     /^podNetwork 192\.168\.0\.0\/16 contains 192\.168\.2\.2 of node node-3.*choose/,
   );
+});
+
+test('an address that leads to no other node is named for its peer, and costs nobody else theirs', () => {
+  const odd = (name: string, ...ips: string[]): ClusterNode => ({
+    ...node(name, '192.168.1.3', '10.244.9.0/24'),
+    internalIps: ips.map((ip) => parseIp(ip)),
+  });
+  const reasonOf = (peer: ClusterNode) => {
+    const { peers, state } = plan('auto', [peer, NEAR]);
+    assert.deepEqual(
+      state.routes.filter(({ gateway }) => gateway !== undefined).map(({ gateway }) => gateway),
+      ['192.168.1.3'],
+    );
+    const path = peers[0]!.paths[0]!.path;
+    return path.mode === 'none' ? path.reason : path.mode;
+  };
+  for (const [ip, what] of [
+    [
+      '192.168.1.255',
+      /node odd .* is the broadcast address of 192\.168\.1\.0\/24, which eth0 is in; correct/,
+    ],
+    ['192.168.1.0', /the address of the network 192\.168\.1\.0\/24/],
+    ['255.255.255.255', /is reserved/],
+    ['127.0.0.1', /loopback/],
+    ['224.0.0.5', /multicast/],
+    ['0.0.0.0', /no machine/],
+    ['192.168.1.2', /192\.168\.1\.2 is an address of this node itself/],
+    ['10.9.9.9', /10\.9\.9\.9 is an address of this node itself/],
+  ] as const)
+    assert.match(reasonOf(odd('odd', ip)), what);
+  assert.match(reasonOf(odd('odd', '::1', 'ff02::1')), /::1 is the loopback.*ff02::1 is a multicast/);
+  const { peers } = plan('auto', [odd('half', '127.0.0.1', '192.168.1.8')]);
+  assert.deepEqual(peers[0]!.paths[0]!.path, { mode: 'direct', gateway: '192.168.1.8' });
 });

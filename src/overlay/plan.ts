@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ClusterNode } from '../cluster/node.ts';
 import { type Cidr, cidrFamily } from '../ip/cidr.ts';
-import { familyBits, type IpFamily } from '../ip/ip.ts';
+import { familyBits, type Ip, type IpFamily } from '../ip/ip.ts';
 import { gatewayOf } from '../ipam/allocate.ts';
 import { MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../netlink/objects.ts';
 import { EMPTY_STATE, type Entries, mergeStates, type NetworkState } from '../reconcile/state.ts';
@@ -21,6 +21,8 @@ export type OverlayInput = {
   podNetwork: readonly Cidr[];
   /** At most one per family, at least one. */
   underlays: readonly Underlay[];
+  /** All addresses of this node: a peer with one of them is none. */
+  localIps: ReadonlySet<Ip>;
   backend: Backend;
   vxlan: { port: number; vni: number };
   /** Indexes of the VXLAN devices, by the family that carries them: those they have, or free ones for them to get. */
@@ -55,19 +57,24 @@ export function planOverlay(input: OverlayInput): OverlayPlan {
  */
 export function createOverlayPlanner(): (input: OverlayInput) => Steps<OverlayPlan> {
   let known = new WeakMap<ClusterNode, Known>();
+  /** Of them those that have an address of this node, whose addresses come and go. */
+  let claiming = new WeakSet<ClusterNode>();
   let knownSelf = '';
   let own: NetworkState = EMPTY_STATE;
   return function* (input) {
     const { underlays, backend, tunnelIndexes } = input;
     // All that the plan of a peer depends on beside the peer.
     const self = JSON.stringify([underlays, backend, tunnelIndexes, input.podNetwork]);
-    if (self !== knownSelf) known = new WeakMap();
+    if (self !== knownSelf) [known, claiming] = [new WeakMap(), new WeakSet()];
     knownSelf = self;
     const peers: PeerPlan[] = [];
     const inhabited = new Set<Cidr>();
     for (const peer of input.peers) {
-      let found = known.get(peer);
+      const claims = peer.internalIps.some((ip) => input.localIps.has(ip));
+      let found = claims === claiming.has(peer) ? known.get(peer) : undefined;
       if (found === undefined) {
+        if (claims) claiming.add(peer);
+        else claiming.delete(peer);
         const ranges = inhabitedRanges(input.podNetwork, [peer], []).map(({ range }) => range);
         found = { plan: planPeer(input, choosePaths(input, peer)), ranges };
         known.set(peer, found);
@@ -92,11 +99,11 @@ export function createOverlayPlanner(): (input: OverlayInput) => Steps<OverlayPl
   };
 }
 
-function choosePaths({ underlays, backend }: OverlayInput, peer: ClusterNode): PeerPaths {
+function choosePaths(input: OverlayInput, peer: ClusterNode): PeerPaths {
   const families = [...new Set(peer.podCidrs.map(cidrFamily))];
   return {
     peer,
-    paths: families.map((family) => ({ family, path: choosePath(peer, family, underlays, backend) })),
+    paths: families.map((family) => ({ family, path: choosePath(peer, family, input, input.backend) })),
   };
 }
 

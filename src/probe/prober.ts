@@ -13,6 +13,8 @@ export type ProberOptions = {
   /** Seconds in which every peer has its turn, as it is configured now; 0: none has. */
   intervalSeconds: () => number;
   log: Logger;
+  /** Milliseconds since the epoch, by a clock that is never set. */
+  nowMs?: () => number;
 };
 
 export type Prober = {
@@ -27,7 +29,7 @@ export type Prober = {
 const TICK_MS = 250;
 const REOPEN_MS = 60_000;
 
-export function startProber({ intervalSeconds, log }: ProberOptions): Prober {
+export function startProber({ intervalSeconds, log, nowMs = monotonicMs }: ProberOptions): Prober {
   const rounds = createRounds();
   const metrics = createProbeMetrics();
   const sockets = new Map<IpFamily, EchoSocket>();
@@ -125,7 +127,6 @@ export function startProber({ intervalSeconds, log }: ProberOptions): Prober {
   };
 }
 
-/** Since the epoch, by a clock that nobody sets. */
-function nowMs(): number {
+function monotonicMs(): number {
   return performance.timeOrigin + performance.now();
 }

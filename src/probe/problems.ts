@@ -14,9 +14,14 @@ export function problemsOfSilence(silent: readonly Reach[], all: number): string
         'address of this node, and at what filters between the nodes',
     ];
   }
-  const sentences = silent.slice(0, MOST_NAMED).map(({ target: { peer, family, path }, silentSince = 0 }) => {
-    const where = `IPv${family}, ${path.mode}`;
-    return `node ${peer} (${where}) does not answer through ${nameOfPath(path)} since ${timeOf(silentSince)}; ${cureOfSilence(peer, path)}`;
+  const sentences = silent.slice(0, MOST_NAMED).map((reach) => {
+    const { peer, family, path } = reach.target;
+    const since = timeOf(reach.silentSince ?? 0);
+    const seen =
+      reach.answeredAt === undefined
+        ? `has never answered through ${nameOfPath(path)}, asked since ${since}`
+        : `does not answer through ${nameOfPath(path)} since ${since}`;
+    return `node ${peer} (IPv${family}, ${path.mode}) ${seen}; ${cureOfSilence(peer, path)}`;
   });
   const more = silent.length - sentences.length;
   return more > 0 ? [...sentences, `${more} more paths to other nodes do not answer`] : sentences;

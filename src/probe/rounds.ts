@@ -37,8 +37,8 @@ export const PROBES_PER_SECOND = 50;
 const PATIENCE_MS = 1000;
 /** Of probes lost in a row. */
 const SILENCE = 3;
-/** A node that joins has its record before its network. */
-const JOINING_MS = 60_000;
+/** A node that joins has its record before its network: so long a path that never answered is none of its problems. */
+export const JOINING_MS = 30_000;
 
 type State = Reach & { lostInRow: number; waiting: boolean; firstAt?: number };
 
@@ -53,16 +53,18 @@ export function createRounds(chance: number = Math.random()): Rounds {
   let token = Math.floor(chance * 2 ** 32);
   const sent = new Map<number, { state: State; atMs: number }>();
   const silent = new Set<State>();
+  /** Those that never answered, and may be joining. */
+  const joining = new Set<State>();
 
-  const lose = (state: State, atMs: number, nowMs: number) => {
+  const lose = (state: State, atMs: number) => {
     state.waiting = false;
     state.lost++;
     state.lostInRow++;
     state.silentSince ??= atMs;
     if (states.get(keyOf(state.target)) !== state) return;
     if (state.lostInRow < SILENCE) suspects.push(state);
-    else if (state.answeredAt !== undefined || nowMs - (state.firstAt ?? nowMs) > JOINING_MS)
-      silent.add(state);
+    else if (state.answeredAt !== undefined) silent.add(state);
+    else joining.add(state);
   };
   const send = (state: State, nowMs: number): Probe => {
     token = (token + 1) >>> 0;
@@ -87,6 +89,7 @@ export function createRounds(chance: number = Math.random()): Rounds {
       const stays = (state: State) => next.get(keyOf(state.target)) === state;
       suspects = suspects.filter(stays);
       for (const state of silent) if (!stays(state)) silent.delete(state);
+      for (const state of joining) if (!stays(state)) joining.delete(state);
     },
     due: (nowMs, roundMs) => {
       const perMs = Math.min(order.length / roundMs, PROBES_PER_SECOND / 1000);
@@ -114,6 +117,7 @@ export function createRounds(chance: number = Math.random()): Rounds {
       Object.assign(state, { waiting: false, lostInRow: 0, answeredAt: nowMs });
       delete state.silentSince;
       silent.delete(state);
+      joining.delete(state);
       // A clock that was set meanwhile says nothing about the path.
       if (seconds >= 0 && seconds * 1000 <= 2 * PATIENCE_MS) state.rttSeconds = seconds;
       return state;
@@ -121,9 +125,14 @@ export function createRounds(chance: number = Math.random()): Rounds {
     expire: (nowMs) => {
       // In the order in which they were sent.
       for (const [old, { state, atMs }] of sent) {
-        if (nowMs - atMs < PATIENCE_MS) return;
+        if (nowMs - atMs < PATIENCE_MS) break;
         sent.delete(old);
-        lose(state, atMs, nowMs);
+        lose(state, atMs);
+      }
+      for (const state of joining) {
+        if (nowMs - (state.firstAt ?? nowMs) < JOINING_MS) continue;
+        joining.delete(state);
+        silent.add(state);
       }
     },
     get reaches() {

@@ -1,6 +1,7 @@
 /** An agent's status for people: what it serves, how it reaches whom, and what is wrong. */
 import type { AgentStatus, PathProbes } from '../agent/status.ts';
 import { table } from '../cli/table.ts';
+import { describeSpoofDrops } from '../drops/spoofed.ts';
 import type { Path } from '../overlay/path.ts';
 
 /** Beyond this many peers they are counted instead of listed. */
@@ -24,6 +25,7 @@ export function formatStatus(status: AgentStatus): string {
     ],
     ['backend', `${backend}: ${countPaths(status)}`],
     ['policies', describePolicies(status)],
+    ['spoofed', describeSpoofDrops(status.spoofDrops)],
     ['last resync', describeResync(status)],
     ['last error', describeError(status)],
     [

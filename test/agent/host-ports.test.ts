@@ -149,6 +149,27 @@ test('hostIP: one address of the node; one of another family is nothing to this 
   await call('DEL', mappings);
 });
 
+test('no port of the node is at an address of a service, though the node holds it', async () => {
+  const { call } = await pod('greedy');
+  const mappings = [web, { ...web, hostIP: '10.96.0.1' }, { ...web, hostPort: 9082, hostIP: '10.96.0.1' }];
+  assert.equal((await call('ADD', mappings)).exitCode, 0);
+  const held = ['10.96.0.1', 'fd00:96::1'];
+  await inside(node.namespace, 'ip', 'link', 'add', 'kube-ipvs0', 'type', 'bridge');
+  for (const ip of held) await inside(node.namespace, 'ip', 'addr', 'add', ip, 'dev', 'kube-ipvs0', 'nodad');
+  // The agent hears of the address a moment after it is there.
+  await until('services keep their addresses', async () => {
+    const answers = held.map((ip) => reach(neighbor, 'tcp', ip, 9081));
+    return (await Promise.all(answers)).every((answer) => answer === undefined);
+  });
+  for (const from of [neighbor, stranger, node.namespace, plan.world.namespace]) {
+    for (const ip of held) assert.equal(await reach(from, 'tcp', ip, 9081), undefined, `${from} ${ip}`);
+    assert.equal(await reach(from, 'tcp', '10.96.0.1', 9082), undefined);
+  }
+  assert.equal((await reach(plan.world.namespace, 'tcp', node.address, 9081))?.name, 'greedy');
+  await inside(node.namespace, 'ip', 'link', 'del', 'kube-ipvs0');
+  await call('DEL', mappings);
+});
+
 test("the node's localhost stays its own although a pod is reached from it", async () => {
   const { namespace, call } = await pod('guest');
   await call('ADD', [web]);

@@ -10,7 +10,6 @@ import {
 } from '../../src/agent/attachments.ts';
 import { type CniContext, handleCni } from '../../src/agent/cni-handler.ts';
 import { LinkRemoval } from '../../src/agent/link-removal.ts';
-import { openSysctls } from '../../src/sysctl/sysctls.ts';
 import { writeSysctls } from '../../src/agent/sysctl.ts';
 import type { CniReply } from '../../src/cni/reply.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
@@ -18,6 +17,7 @@ import { parseIp } from '../../src/ip/ip.ts';
 import { createLogger } from '../../src/log/logger.ts';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
 import { openKernel } from '../../src/netlink/rtnetlink.ts';
+import { openSysctls } from '../../src/sysctl/sysctls.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 type Gate = { reached: Promise<void>; open: () => void; pass: () => Promise<void> };

@@ -107,7 +107,7 @@ test('the condition goes back to unavailable with the reason when the path is lo
 
 test('nodes as nobody should have them: each is named, and the rest of the cluster goes on', async () => {
   const plan = await startLab({ nodes: 2, pods: 1, api: true });
-  const node = plan.nodes[0]!;
+  const [node, other] = plan.nodes as [LabNode, LabNode];
   using client = clientOf(plan);
   const many = Array.from({ length: 1000 }, (_, index) => `172.20.${index >> 8}.${index & 255}`);
   const nodes: [string, { addresses?: readonly string[]; ranges?: readonly string[] }, RegExp][] = [
@@ -133,6 +133,26 @@ test('nodes as nobody should have them: each is named, and the rest of the clust
       { addresses: many, ranges: ['10.244.51.0/24'] },
       /node crowded: status\.addresses: has 1000 items, of which 64 count/,
     ],
+    [
+      'broadcast',
+      { addresses: ['192.168.1.255'], ranges: ['10.244.52.0/24'] },
+      /pods of node broadcast are not reached: .*192\.168\.1\.255 is the broadcast address of 192\.168\.1\.0\/24/,
+    ],
+    [
+      'loopback',
+      { addresses: ['127.0.0.1'], ranges: ['10.244.53.0/24'] },
+      /pods of node loopback are not reached: .*127\.0\.0\.1 is the loopback address/,
+    ],
+    [
+      'renamed',
+      { addresses: [node.address], ranges: ['10.244.54.0/24'] },
+      /nodes node-1 and renamed have one internal address, 192\.168\.1\.2.*\n(.*\n)*.*renamed are not reached: .*is an address of this node itself/,
+    ],
+    [
+      'twin',
+      { addresses: [other.address], ranges: ['10.244.55.0/24'] },
+      /nodes node-2 and twin have one internal address, 192\.168\.1\.3/,
+    ],
   ];
   for (const [index, [name, { addresses = [`192.168.1.${100 + index}`], ranges = [] }]] of nodes.entries())
     await client.json({
@@ -149,6 +169,12 @@ test('nodes as nobody should have them: each is named, and the rest of the clust
   for (const [name, , expected] of nodes)
     await until(`${name} is named: ${expected}`, async () => expected.test(await problemsOf(plan, node)));
   assert.equal((await statusOf(plan, node)).readiness.ready, true);
+  for (const { name } of plan.nodes)
+    assert.match(
+      await unavailable(client, name),
+      /^False FairleadIsUp/,
+      "a peer's record is not this node's fault",
+    );
   assert.deepEqual(await faultsOf(plan), []);
   for (const [name] of nodes) await client.json({ method: 'DELETE', path: `/api/v1/nodes/${name}` });
   await until('nothing is wrong any more', async () => (await problemsOf(plan, node)) === '');

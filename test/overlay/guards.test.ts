@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { LinkSettler } from '../../src/agent/link-settler.ts';
-import { openSysctls } from '../../src/sysctl/sysctls.ts';
 import { writeSysctls } from '../../src/agent/sysctl.ts';
 import type { ClusterNode } from '../../src/cluster/node.ts';
 import { parseCidr } from '../../src/ip/cidr.ts';
@@ -15,6 +14,7 @@ import { readInherited } from '../../src/overlay/inherited.ts';
 import { createNodeTablePlanner, TABLE } from '../../src/overlay/node-table.ts';
 import { createTunnelSets } from '../../src/overlay/tunnel-guard.ts';
 import { ATTACHMENT_GROUP } from '../../src/pod/attachment.ts';
+import { openSysctls } from '../../src/sysctl/sysctls.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 const [node, pod, peer] = [createNamespace('guard'), createNamespace('pod'), createNamespace('peer')];
