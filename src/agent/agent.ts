@@ -241,6 +241,10 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     });
   const questions = createQuestions({
     describe,
+    node: name,
+    kernel,
+    table,
+    podNetwork: () => configuration.podNetwork,
     policies: store.policies,
     enforcer,
     metrics,

@@ -12,7 +12,7 @@ import type { Nftables } from '../nftables/nft.ts';
 import type { PodName } from '../pod/attachment.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
 import { evaluate } from '../policy/evaluate.ts';
-import { openNodeCompiler } from '../policy/node.ts';
+import { type Attached, openNodeCompiler } from '../policy/node.ts';
 import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
@@ -45,7 +45,13 @@ export type PolicyEnforcerOptions = {
   onForce?: (state: PolicyState) => void;
   /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
   patienceMs?: number;
+  now?: () => Date;
 };
+
+/** The state that is in force, for which interfaces, and since when (RFC 3339). */
+export type InForce =
+  | { known: true; since: string; state: PolicyState; attached: readonly Attached[] }
+  | { known: false; since: string; why: string };
 
 export type PolicyCount = { outcome: Outcome; packets: number };
 
@@ -69,12 +75,14 @@ export class PolicyEnforcer {
   #judged: Compiled = this.#compiled;
   /** Of which pods it is in force. */
   #attached = '';
+  #force: InForce;
   /** How many connections were cut because a policy forbids them now. */
   #cut = 0;
 
   constructor(options: PolicyEnforcerOptions) {
     this.#options = options;
     this.#tracked = options.tracked;
+    this.#force = { known: false, since: this.#time(), why: 'the agent has just started' };
     this.#scope = loadPolicyScope(options.stateDirectory);
     this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
     this.#runner = new Runner({
@@ -103,6 +111,10 @@ export class PolicyEnforcer {
       /** What is in force; absent until anything is. */
       enforced: this.#inForce?.versions,
     };
+  }
+
+  get inForce(): InForce {
+    return this.#force;
   }
 
   get problems(): readonly string[] {
@@ -179,6 +191,10 @@ export class PolicyEnforcer {
     savePolicyScope(this.#options.stateDirectory, scope);
   }
 
+  #time(): string {
+    return (this.#options.now?.() ?? new Date()).toISOString();
+  }
+
   async #enforce(): Promise<void> {
     const { source, table, track, conntrack, log } = this.#options;
     const { state } = source;
@@ -213,6 +229,7 @@ export class PolicyEnforcer {
     }
     this.#judged = compiled;
     this.#attached = attached;
+    this.#force = { known: true, since: this.#time(), state, attached: live };
     if (this.#inForce === state) return;
     this.#inForce = state;
     this.#remember(scopeOf(state));

@@ -1,26 +1,35 @@
 /** Connections of this node that are open, and such as were denied lately: what a new policy is held against. */
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import type { Denial } from '../drops/denial.ts';
-import type { Flow } from '../policy/evaluate.ts';
-import { PROTOCOLS } from '../policy/objects.ts';
+import type { Ip } from '../ip/ip.ts';
+import { type FlowRecord, identifyFlow, nameEnds } from '../policy/flow-record.ts';
 
-export type RecentFlow = Flow & { denied: boolean };
+export type Surroundings = {
+  /** The name of the pod that has an address. */
+  podAt: (ip: Ip) => string | undefined;
+  /** Addresses of the node itself. */
+  own: ReadonlySet<Ip>;
+  /** Those of its pods. */
+  attached: ReadonlySet<Ip>;
+};
 
-export async function recentFlows(conntrack: Conntrack, denials: readonly Denial[]): Promise<RecentFlow[]> {
-  const open = (await conntrack.list()).map(({ protocol, source, target, targetPort }): RecentFlow => {
-    const known = PROTOCOLS.find((one) => one.toLowerCase() === protocol);
-    const ends = { source, destination: target, denied: false };
-    return known === undefined
-      ? { ...ends, protocol: 'ICMP' }
-      : { ...ends, protocol: known, port: targetPort };
+/** Without what the node sends to its own pods, as probes do: no policy would end that. */
+export async function recentFlows(
+  conntrack: Conntrack,
+  denials: readonly Denial[],
+  { podAt, own, attached }: Surroundings,
+): Promise<FlowRecord[]> {
+  const open = (await conntrack.list()).map(({ protocol, source, target, targetPort }): FlowRecord => {
+    const hasPorts = protocol !== 'other';
+    const flow = identifyFlow(
+      hasPorts ? protocol : 'ICMP',
+      { ip: source },
+      { ip: target, port: hasPorts ? targetPort : undefined },
+    );
+    return { ...flow, ...nameEnds(flow, podAt), verdict: 'allowed' };
   });
-  const denied = denials.map(({ source, destination, protocol, port, staged }): RecentFlow => {
-    const known = PROTOCOLS.find((one) => one === protocol);
-    // What staged policies would deny passed.
-    const ends = { source, destination, denied: staged !== true };
-    return known === undefined || port === undefined
-      ? { ...ends, protocol: 'ICMP' }
-      : { ...ends, protocol: known, port };
-  });
-  return [...open, ...denied];
+  return [
+    ...open.filter(({ source, destination }) => !(own.has(source) && attached.has(destination))),
+    ...denials,
+  ];
 }

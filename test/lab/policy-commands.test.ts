@@ -101,7 +101,7 @@ test('diff: what would change, and that nothing does', async () => {
   assert.deepEqual([changed.status, changed.stderr], [0, '']);
   assert.match(
     changed.stdout,
-    /^TO +BEFORE +AFTER +FROM\ndefault\/pod-1 +TCP 8080 +nothing +default\/pod-2 and 2 like it\n$/,
+    /^TO +FAMILY +BEFORE +AFTER +FROM\ndefault\/pod-1 +IPv4 +TCP 8080 +nothing +default\/pod-2 and 2 like it\n$/,
   );
   assert.equal((await ask('diff', '-f', closed, '--exit-code')).status, 1);
   const gone = await ask('diff', '--without', 'default/server');
@@ -130,7 +130,7 @@ test('diff --flows: connections that are open would end; those denied lately wou
   const open = await flows('-f', closed);
   assert.match(
     open.stdout,
-    /TCP 8080 default\/pod-3 → default\/pod-1 +allowed +denied +pod default\/pod-1 is isolated for ingress by default\/server/,
+    /TCP 8080 default\/pod-3 → default\/pod-1 +IPv4 +allowed +denied +pod default\/pod-1 is isolated for ingress by default\/server/,
   );
   const knock = openUdpClient(pod('pod-3').namespace, address('pod-1'), 8080);
   try {
@@ -142,7 +142,10 @@ test('diff --flows: connections that are open would end; those denied lately wou
     knock.close();
   }
   const without = await flows('--without', 'default/server');
-  assert.match(without.stdout, /UDP 8080 .* +denied +allowed +no longer so: pod default\/pod-1 is isolated/);
+  assert.match(
+    without.stdout,
+    /UDP 8080 .* +IPv4 +denied +allowed +no longer so: pod default\/pod-1 is isolated/,
+  );
   const deaf = await ask('diff', '-f', closed, '--flows', '--socket', join(directory, 'nobody.sock'));
   assert.equal(deaf.status, 1);
   assert.match(deaf.stderr, /no agent answers at .*nobody\.sock/);
@@ -203,7 +206,7 @@ test('hostile input is answered with one sentence, and never with a stack', asyn
     [
       ['diff', '--kubeconfig', kubeconfig, '-f', closed, '--socket', '/x'],
       2,
-      /--socket is of whom --flows asks/,
+      /--socket, --node and --namespace are of whom --flows asks/,
     ],
     [['check', '--offline'], 2, /-f is missing/],
     [
@@ -340,7 +343,7 @@ test('why of a service names the pods behind it', async () => {
     '--socket',
     paths.apiSocket,
   );
-  assert.match(node.stdout, /^Allowed: node node-1 .*\n.*a node and its own pods always reach each other/);
+  assert.match(node.stdout, /^Allowed: node node-1 .*\n.*a node always reaches its own pods/);
 });
 
 test('policy.events: the pod is told, and with the key off it is not', async () => {
