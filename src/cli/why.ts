@@ -3,6 +3,7 @@ import type { WhyAnswer } from '../agent/why.ts';
 import { homeOf } from '../cluster/home.ts';
 import { FairleadError } from '../errors/errors.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { nodeOf } from '../policy/place.ts';
 import { formatWhy, ingressNodeOf, resultOf, type WhyResult, withIngress } from '../status/why.ts';
 import {
   AGENT_HELP,
@@ -74,7 +75,10 @@ async function askBoth(client: KubeClient, agents: readonly Agent[], question: Q
   const agentOf = (node: string | undefined) => agents.find((one) => node !== undefined && one.node === node);
   const from = agentOf(await homeOf(client, question.source));
   const first = from ?? agentOf(await homeOf(client, question.destination)) ?? agents[0]!;
-  const beginning = await ask(first, question);
+  const asked = await ask(first, question);
+  // What the caller may not read an agent knows: whose side the source's is.
+  const home = agentOf(nodeOf(asked.answers[0]!.sourcePlace));
+  const beginning = home === undefined || home === first ? asked : await ask(home, question);
   let result = resultOf(beginning);
   for (const { destination, port, family } of beginning.answers) {
     const answer = result.answers.find((one) => one.family === family)!;
