@@ -131,9 +131,12 @@ function routeOf(known: WhyKnown, answer: Answer): { route?: Route } {
   if (place.at === 'loopback' || (place.at === 'node' && place.node === known.node))
     return { route: { by: 'itself' } };
   for (const { peer, paths } of known.reached().overlay?.peers ?? []) {
-    if (!peer.podCidrs.some((range) => cidrContains(range, answer.destination))) continue;
     const path = paths.find(({ family }) => family === answer.family)?.path;
-    return { route: { by: 'peer', node: peer.name, ...(path === undefined ? {} : { path }) } };
+    const isInside = peer.podCidrs.some((range) => cidrContains(range, answer.destination));
+    // What pods send to a node behind the tunnel goes through it too.
+    const isTunnelled = path?.mode === 'vxlan' && path.over === answer.family && sourcePlace.at === 'pod';
+    if (isInside || (isTunnelled && peer.internalIps.includes(answer.destination)))
+      return { route: { by: 'peer', node: peer.name, ...(path === undefined ? {} : { path }) } };
   }
   return { route: place.at === 'node' ? { by: 'underlay', node: place.node } : { by: 'masquerade' } };
 }
