@@ -5,6 +5,7 @@ import type { PolicySource, PolicyState } from '../cluster/policy-source.ts';
 import { parseCidr } from '../ip/cidr.ts';
 import { parseIp } from '../ip/ip.ts';
 import { type Pod, trimPod } from '../kube/kinds/pod.ts';
+import type { Route, Rule } from '../netlink/objects.ts';
 import { parseNetworkPolicy } from '../policy/parse-network-policy.ts';
 import { formatWhy, resultOf, withIngress } from '../status/why.ts';
 import { createAttachmentTable } from './attachments.ts';
@@ -44,7 +45,28 @@ function stateOf(generation: string, policies: PolicyState['policies']): PolicyS
   return { pods: PODS, namespaces: [], policies, clusterPolicies: [], nodes: NODES, versions };
 }
 
-function agentOf(name: string, inForce: PolicyState | undefined, latest = inForce): WhyKnown {
+const RULE = { family: 4, protocol: 2 } as const;
+const RULES: Rule[] = [
+  { ...RULE, priority: 0, table: 255 },
+  { ...RULE, priority: 32_766, table: 254 },
+  { ...RULE, priority: 32_767, table: 253 },
+];
+const route = (destination: string, type: Route['type'] = 'unicast'): Route => ({
+  destination: parseCidr(destination),
+  table: 254,
+  protocol: 3,
+  type,
+  scope: 0,
+});
+const ROUTES = [route('203.0.0.0/8'), route('203.0.113.128/25', 'blackhole')];
+
+function agentOf(
+  name: string,
+  inForce: PolicyState | undefined,
+  latest = inForce,
+  rules = RULES,
+  reached: object = {},
+): WhyKnown {
   const table = createAttachmentTable();
   const own = name === 'node-1' ? PODS[0]! : PODS[1]!;
   table.isRead = true;
@@ -66,10 +88,14 @@ function agentOf(name: string, inForce: PolicyState | undefined, latest = inForc
     node: name,
     source: source as unknown as PolicySource,
     inForce: () => force,
-    kernel: { addresses: () => [] },
+    kernel: {
+      addresses: () => [],
+      routes: ({ table } = {}) => (table === 254 ? ROUTES : []),
+      rules: () => rules,
+    },
     table,
     podNetwork: () => [parseCidr('10.244.0.0/16')],
-    reached: () => ({ problems: [], refusals: [] }),
+    reached: () => ({ problems: [], refusals: [], ...reached }),
   };
 }
 
@@ -113,6 +139,32 @@ test('the way is that of the node on which packets begin', async () => {
   assert.deepEqual(outside.answers[0]!.route, { by: 'masquerade' });
   const elsewhere = await explainWhy(agentOf('node-1', OPEN), { ...ASKED, source: 'b', destination: 'a' });
   assert.equal(elsewhere.answers[0]!.route, undefined);
+});
+
+test('an address outside is reached by a route of the node alone, as far as nothing else may route it', async () => {
+  const to = async (destination: string, rules?: Rule[]) => {
+    const answer = await explainWhy(agentOf('node-1', OPEN, OPEN, rules), { ...ASKED, destination });
+    return answer.answers.map(({ verdict, destinationPlace }) => `${verdict} ${destinationPlace.at}`).join();
+  };
+  assert.equal(await to('203.0.113.9'), 'allowed outside');
+  assert.equal(await to('203.0.113.200'), 'unreachable no-route');
+  assert.equal(await to('198.51.100.1'), 'unreachable no-route');
+  const vpn = { ...RULE, priority: 100, table: 51_820 };
+  assert.equal(await to('198.51.100.1', [...RULES, vpn]), 'allowed outside');
+});
+
+test('without a path to the node of a pod it is unreachable, whatever policies say', async () => {
+  const over = (path: object) => {
+    const peers = [{ peer: NODES[1], paths: [{ family: 4, path }] }];
+    return explainWhy(agentOf('node-1', OPEN, OPEN, RULES, { overlay: { peers } }), ASKED);
+  };
+  const lost = await over({ mode: 'none', reason: 'it has no address of IPv4' });
+  assert.equal(lost.answers[0]!.verdict, 'unreachable');
+  assert.match(
+    formatWhy(resultOf(lost)),
+    /^Unreachable.*\n.*\n.*\n {2}path +to node node-2: none: it has no/,
+  );
+  assert.equal((await over({ mode: 'direct', gateway: '192.168.1.3' })).answers[0]!.verdict, 'allowed');
 });
 
 test('each side is as the agent of its node has it in force', async () => {

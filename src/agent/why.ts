@@ -1,14 +1,16 @@
 /** What an agent answers to why: from the state that it has in force, as of when, and whether the cluster says more. */
 import type { PolicySource, PolicyState, PolicyVersions } from '../cluster/policy-source.ts';
 import { describeError } from '../errors/errors.ts';
-import { type Cidr, cidrContains } from '../ip/cidr.ts';
+import { type Cidr, cidrContains, cidrPrefixLength } from '../ip/cidr.ts';
 import type { Kernel } from '../netlink/kernel.ts';
+import { MAIN_TABLE } from '../netlink/objects.ts';
+import { TUNNEL_RULE_PRIORITY } from '../overlay/identity.ts';
 import type { Path } from '../overlay/path.ts';
 import { hostLinkName } from '../pod/attachment.ts';
 import { type Known as KnownEnds, mayBeService } from '../policy/ends.ts';
 import { openJudge } from '../policy/judge.ts';
 import type { Attached } from '../policy/node.ts';
-import { nodeOf } from '../policy/place.ts';
+import { type LocalView, nodeOf } from '../policy/place.ts';
 import {
   type Answer,
   answerFlow,
@@ -50,7 +52,7 @@ export type WhyKnown = {
   node: string;
   source: PolicySource;
   inForce: () => InForce;
-  kernel: Pick<Kernel, 'addresses'>;
+  kernel: Pick<Kernel, 'addresses' | 'routes' | 'rules'>;
   table: AttachmentTable;
   podNetwork: () => readonly Cidr[];
   reached: () => NodeNetwork['reached'];
@@ -76,7 +78,7 @@ export async function explainWhy(known: WhyKnown, question: Question): Promise<W
       : await explain({ ...places, pods: latest.pods }, question, latest, [...table.live.values()]);
   return {
     ...current,
-    answers: current.answers.map((answer) => ({ ...answer, ...routeOf(known, answer) })),
+    answers: current.answers.map((answer) => withRoute(answer, routeOf(known, answer))),
     asOf: { node: known.node, since, policies: state.versions.policies, pods: state.versions.pods },
     ...(latest === undefined || later === undefined
       ? {}
@@ -93,13 +95,39 @@ export async function explainWhy(known: WhyKnown, question: Question): Promise<W
 async function placesFor(known: WhyKnown, question: Question, state: PolicyState): Promise<KnownEnds> {
   const { node, source, kernel, table } = known;
   const places = {
-    local: { node, addresses: kernel.addresses(), attached: [...table.live.values()] },
+    local: {
+      node,
+      addresses: kernel.addresses(),
+      attached: [...table.live.values()],
+      ...readRouting(kernel),
+    },
     pods: state.pods,
     nodes: [...source.nodes()],
     podNetwork: known.podNetwork(),
   };
   const asks = [question.source, question.destination].some((end) => mayBeService(places, end));
   return { ...places, services: asks ? await readServices(source) : [] };
+}
+
+/** Asked last of all; it is empty on most machines. */
+const DEFAULT_TABLE = 253;
+/** Tables of the kernel itself are asked at these; a rule of another may send a packet anywhere. */
+const USUAL_RULES: ReadonlySet<number> = new Set([0, 32_766, 32_767, TUNNEL_RULE_PRIORITY]);
+
+function readRouting(kernel: WhyKnown['kernel']): Pick<LocalView, 'isRouted'> {
+  if (kernel.rules().some(({ priority }) => !USUAL_RULES.has(priority))) return {};
+  return {
+    isRouted: (ip) => {
+      const fitting = [MAIN_TABLE, DEFAULT_TABLE]
+        .flatMap((table) => kernel.routes({ table }))
+        .filter(({ destination }) => cidrContains(destination, ip));
+      const longest = Math.max(...fitting.map(({ destination }) => cidrPrefixLength(destination)));
+      return fitting.some(
+        ({ destination, type }) =>
+          cidrPrefixLength(destination) === longest && (type === 'unicast' || type === 'other'),
+      );
+    },
+  };
 }
 
 async function explain(
@@ -119,6 +147,13 @@ async function readServices(source: PolicySource): Promise<NonNullable<KnownEnds
   } catch (error) {
     return { problem: describeError(error) };
   }
+}
+
+/** Without a path to the node of a pod nothing gets there, whatever policies say. */
+function withRoute(answer: Answer, { route }: { route?: Route }): RoutedAnswer {
+  if (route === undefined) return answer;
+  const isLost = route.by === 'peer' && (route.path === undefined || route.path.mode === 'none');
+  return { ...answer, ...(isLost ? { verdict: 'unreachable' } : {}), route };
 }
 
 /** Nothing where packets begin elsewhere, or lead nowhere. */

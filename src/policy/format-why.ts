@@ -52,6 +52,8 @@ function formatEnd(place: Place): string[] {
       return [line('path', `nowhere: no pod of node ${place.node} has that address`)];
     case 'no-node':
       return [line('path', 'nowhere: it is in the pod network, and in the range of no node')];
+    case 'no-route':
+      return [line('path', `nowhere: node ${place.node} has no route to that address`)];
     case 'multicast':
       return [line('path', 'nowhere: multicast is not forwarded beyond the link of a pod')];
     case 'broadcast':
@@ -78,6 +80,7 @@ function describeEnd(ip: string, place: Place): string {
       return `its own loopback (${ip})`;
     case 'no-pod':
     case 'no-node':
+    case 'no-route':
     case 'multicast':
     case 'broadcast':
     case 'link-local':

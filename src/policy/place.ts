@@ -20,6 +20,8 @@ export type Place =
   | { at: 'loopback' }
   /** Ends at the first link: nothing forwards it. */
   | { at: 'multicast' | 'broadcast' | 'link-local' }
+  /** Outside, and the node on which packets begin has no route there. */
+  | { at: 'no-route'; node: string }
   | { at: 'outside' };
 
 /** A node as far as addresses go. */
@@ -33,6 +35,8 @@ export type PlacedNode = PolicyNode & {
 export type LocalView = {
   node: string;
   addresses: readonly { ip: Ip; prefixLength: number }[];
+  /** Whether its routes lead to an address outside; absent where that depends on more than the destination. */
+  isRouted?: (ip: Ip) => boolean;
   attached: readonly {
     pod?: { namespace: string; name: string };
     ips: readonly Ip[];
@@ -83,7 +87,9 @@ export function placeOf(places: Places, ip: Ip, from: string | undefined): Place
     };
   const owner = nodes.find((one) => one.podCidrs.some((range) => cidrContains(range, ip)));
   if (owner !== undefined) return { at: 'no-pod', node: owner.name };
-  return podNetwork.some((range) => cidrContains(range, ip)) ? { at: 'no-node' } : { at: 'outside' };
+  if (podNetwork.some((range) => cidrContains(range, ip))) return { at: 'no-node' };
+  const isLost = from === local.node && local.isRouted?.(ip) === false;
+  return isLost ? { at: 'no-route', node: local.node } : { at: 'outside' };
 }
 
 /** On which node what is sent from there is routed first. */

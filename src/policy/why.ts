@@ -68,7 +68,10 @@ export function traceFlow(known: Known, question: Question): Asked {
     throw new Error(`port: ${port} is not a port; name one from 1 to 65535`);
   if (findService(known, question.source) !== undefined)
     throw new Error(`source: ${question.source} is a service, which begins no connection; name a pod`);
-  const sources = findEnds(known, question.source, known.local.node);
+  // What has no way there may have one from there.
+  const sources = findEnds(known, question.source, known.local.node).map(
+    (end): End => (end.place.at === 'no-route' ? { ...end, place: { at: 'outside' } } : end),
+  );
   for (const end of sources) checkSource(question.source, end);
   const from = nodeOf(sources[0]!.place);
   const service = findService(known, question.destination);
@@ -128,7 +131,7 @@ function readProtocol(text: string): Protocol | 'ICMP' {
 }
 
 /** @throws Error where nothing can send from there. */
-function checkSource(text: string, { ip, place }: End): void {
+function checkSource(text: string, { place }: End): void {
   const refuse = (why: string) => new Error(`source: ${text} ${why}`);
   switch (place.at) {
     case 'loopback':
@@ -144,8 +147,9 @@ function checkSource(text: string, { ip, place }: End): void {
       throw refuse(`is in the pod network, and no node has its range, so that nothing comes from it`);
     case 'pod':
     case 'node':
+    case 'no-route':
     case 'outside':
-      return void ip;
+      return;
   }
 }
 
@@ -194,6 +198,7 @@ function wayOf(known: Known, { source, destination }: Pair, protocol: Protocol |
     case 'link-local':
     case 'no-pod':
     case 'no-node':
+    case 'no-route':
       return { ...base, legs: egress, isReachable: false };
     case 'outside':
       return { ...base, legs: egress, isReachable: true };

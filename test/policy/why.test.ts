@@ -287,6 +287,10 @@ test('the text says it as the data has it', () => {
   );
   const [lost] = why('shop/client', '10.244.77.7', 80, {}, UNRULED).answers;
   assert.match(formatAnswer(lost!), /^Unreachable: .*\n.*\n.*\n {2}path +nowhere: .*range of no node$/);
+  const world = { ...UNRULED, local: { ...UNRULED.local, isRouted: () => false } };
+  const [cut] = why('shop/client', '203.0.113.9', 80, {}, world).answers;
+  assert.match(formatAnswer(cut!), /^Unreachable: .*\n {2}path +nowhere: node node-1 has no route/s);
+  assert.equal(verdicts('203.0.113.9', 'shop/client', 80, {}, world), '4 allowed', 'it may have one');
   const [own] = why('shop/proxy', 'shop/web-1', 22).answers;
   assert.match(
     formatAnswer(own!),
