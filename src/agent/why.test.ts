@@ -90,7 +90,7 @@ function agentOf(
     inForce: () => force,
     kernel: {
       addresses: () => [],
-      routes: ({ table } = {}) => (table === 254 ? ROUTES : []),
+      routes: (filter) => (filter?.table === 254 ? ROUTES : []),
       rules: () => rules,
     },
     table,
