@@ -1,5 +1,6 @@
 /** The command line of Fairlead. */
 import { agentCommand } from '../../src/cli/agent.ts';
+import { agentAskCommand } from '../../src/cli/agent-ask.ts';
 import { cleanupCommand } from '../../src/cli/cleanup.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
@@ -24,6 +25,7 @@ import { whyCommand } from '../../src/cli/why.ts';
 
 process.exitCode = await runCommandLine(process.argv.slice(2), [
   agentCommand,
+  agentAskCommand,
   statusCommand,
   doctorCommand,
   whyCommand,

@@ -258,6 +258,10 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     });
   const questions = createQuestions({
     describe,
+    node: name,
+    kernel,
+    table,
+    podNetwork: () => configuration.podNetwork,
     policies: store.policies,
     enforcer,
     metrics,

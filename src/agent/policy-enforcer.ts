@@ -10,7 +10,7 @@ import type { Nftables } from '../nftables/nft.ts';
 import type { PodName } from '../pod/attachment.ts';
 import { describeExcess } from '../policy/bounds.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
-import { openNodeCompiler } from '../policy/node.ts';
+import { type Attached, openNodeCompiler } from '../policy/node.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
 import { Mutex } from '../reconcile/mutex.ts';
@@ -44,7 +44,13 @@ export type PolicyEnforcerOptions = {
   onForce?: (state: PolicyState) => void;
   /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
   patienceMs?: number;
+  now?: () => Date;
 };
+
+/** The state that is in force, for which interfaces, and since when (RFC 3339). */
+export type InForce =
+  | { known: true; since: string; state: PolicyState; attached: readonly Attached[] }
+  | { known: false; since: string; why: string };
 
 export type PolicyCount = { outcome: Outcome; packets: number };
 
@@ -74,12 +80,14 @@ export class PolicyEnforcer {
   #judged: Compiled = this.#compiled;
   /** Of which pods it is in force. */
   #attached = '';
+  #force: InForce;
   /** How many connections were cut because a policy forbids them now. */
   #cut = 0;
 
   constructor(options: PolicyEnforcerOptions) {
     this.#options = options;
     this.#tracked = options.tracked;
+    this.#force = { known: false, since: this.#time(), why: 'the agent has just started' };
     this.#scope = loadPolicyScope(options.stateDirectory);
     this.#record = openPolicyRecord(options.stateDirectory, options.log);
     this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
@@ -118,6 +126,10 @@ export class PolicyEnforcer {
       /** What is in force; absent until anything is. */
       enforced: this.#inForce?.versions,
     };
+  }
+
+  get inForce(): InForce {
+    return this.#force;
   }
 
   get problems(): readonly string[] {
@@ -211,6 +223,10 @@ export class PolicyEnforcer {
     this.#judged = inForce;
   }
 
+  #time(): string {
+    return (this.#options.now?.() ?? new Date()).toISOString();
+  }
+
   async #enforce(): Promise<void> {
     const { source, table, track } = this.#options;
     const { state } = source;
@@ -247,6 +263,7 @@ export class PolicyEnforcer {
     if (hasMore(former, tracked)) await track();
     this.#cutter.trigger('policy');
     this.#attached = attached;
+    this.#force = { known: true, since: this.#time(), state, attached: live };
     if (this.#inForce === state) return;
     this.#inForce = state;
     this.#remember(scopeOf(state));

@@ -2,10 +2,12 @@
 import type { PolicySource } from '../cluster/policy-source.ts';
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import { describeError } from '../errors/errors.ts';
+import type { IpFamily } from '../ip/ip.ts';
 import type { ErrorMemory } from '../log/last-error.ts';
 import { renderMetrics } from '../metrics/registry.ts';
-import { type Known as KnownEnds, mayBeService } from '../policy/ends.ts';
-import { type Explanation, explainFlow } from '../policy/why.ts';
+import { nameOf } from '../policy/clause.ts';
+import type { FlowRecord } from '../policy/flow-record.ts';
+import { hasNetwork } from '../policy/population.ts';
 import type { Prober } from '../probe/prober.ts';
 import type { Questions } from './api-server.ts';
 import { held } from './held.ts';
@@ -14,8 +16,9 @@ import type { NodeNetwork } from './node-network.ts';
 import type { PolicyCount, PolicyEnforcer } from './policy-enforcer.ts';
 import { recentFlows } from './recent-flows.ts';
 import type { AgentStatus } from './status.ts';
+import { explainWhy, type WhyAnswer, type WhyKnown } from './why.ts';
 
-export type Known = {
+export type Known = Pick<WhyKnown, 'node' | 'kernel' | 'table' | 'podNetwork'> & {
   describe: () => Promise<AgentStatus>;
   policies: PolicySource | undefined;
   enforcer: PolicyEnforcer | undefined;
@@ -38,7 +41,7 @@ const OPEN_SCRAPE_MS = 1000;
 const OVERDUE = 3;
 
 export function createQuestions(known: Known): Questions {
-  const { describe, policies, prober, network, conntrack } = known;
+  const { describe, prober, network } = known;
   // Each is a process of nft: one at a time, however many ask.
   const enforcer = known.enforcer;
   const counts = held(0, async () => (await enforcer?.counts()) ?? []);
@@ -53,9 +56,9 @@ export function createQuestions(known: Known): Questions {
   const openScrape = held(OPEN_SCRAPE_MS, () => scrape(known.policyNames()));
   return {
     status: describe,
-    why: async (query) => JSON.stringify(await explain(policies, query)),
+    why: async (query) => JSON.stringify(await explain(known, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
-    flows: async () => JSON.stringify({ flows: await recentFlows(conntrack, enforcer?.drops?.latest ?? []) }),
+    flows: async () => JSON.stringify({ flows: await seen(known) }),
     followDrops: (onLine) => followDrops(enforcer, counts, onLine),
     metrics: (audience) => (audience === 'root' ? scrape(true) : openScrape()),
     health: () => {
@@ -95,26 +98,34 @@ function followDrops(
   };
 }
 
+async function seen({ conntrack, enforcer, policies, kernel, table }: Known): Promise<FlowRecord[]> {
+  const names = new Map(
+    (policies?.state?.pods ?? [])
+      .filter(hasNetwork)
+      .flatMap((pod) => pod.podIPs.map((ip) => [ip, nameOf(pod)] as const)),
+  );
+  return recentFlows(conntrack, enforcer?.drops?.latest ?? [], {
+    podAt: (ip) => names.get(ip),
+    own: new Set(kernel.addresses().map(({ ip }) => ip)),
+    attached: new Set(table.now.known ? [...table.now.live.values()].flatMap(({ ips }) => ips) : []),
+  });
+}
+
 /** An explanation, or what is wrong with the question. */
-async function explain(
-  source: PolicySource | undefined,
-  query: URLSearchParams,
-): Promise<Explanation | { error: string }> {
-  const state = source?.state;
-  if (source === undefined || state === undefined)
-    return { error: 'this agent knows no policies (yet): its cluster has none, or was not read' };
-  const [from, to] = [query.get('source') ?? '', query.get('destination') ?? ''];
-  const port = query.get('port');
+async function explain(known: Known, query: URLSearchParams): Promise<WhyAnswer | { error: string }> {
+  const { policies: source, enforcer, network } = known;
+  if (source === undefined || enforcer === undefined)
+    return { error: 'this agent knows no policies: the nodes of its cluster come from a directory' };
+  const [port, family] = [query.get('port'), query.get('family')];
   try {
-    const known = { ...state, nodes: [...source.nodes()] };
-    const services = [from, to].some((end) => mayBeService(known, end)) ? await readServices(source) : [];
-    return explainFlow(
-      { ...known, services },
+    return await explainWhy(
+      { ...known, source, inForce: () => enforcer.inForce, reached: () => network.reached },
       {
-        source: from,
-        destination: to,
+        source: query.get('source') ?? '',
+        destination: query.get('destination') ?? '',
         protocol: query.get('protocol') ?? 'tcp',
         ...(port === null ? {} : { port: Number(port) }),
+        ...(family === null ? {} : { family: readFamily(family) }),
       },
     );
   } catch (error) {
@@ -122,11 +133,8 @@ async function explain(
   }
 }
 
-/** An API that does not answer leaves all other questions answered. */
-async function readServices(source: PolicySource): Promise<NonNullable<KnownEnds['services']>> {
-  try {
-    return await source.readServices();
-  } catch (error) {
-    return { problem: describeError(error) };
-  }
+function readFamily(text: string): IpFamily {
+  if (text === '4') return 4;
+  if (text === '6') return 6;
+  throw new Error(`--family: ${JSON.stringify(text)} does not fit; use 4 or 6`);
 }

@@ -2,27 +2,42 @@
 import type { Conntrack } from '../conntrack/conntrack.ts';
 import type { Connection } from '../conntrack/list.ts';
 import type { Denial } from '../drops/denial.ts';
-import type { Flow } from '../policy/evaluate.ts';
-import { PROTOCOLS } from '../policy/objects.ts';
+import type { Ip } from '../ip/ip.ts';
+import { type FlowRecord, identifyFlow, nameEnds } from '../policy/flow-record.ts';
 
-export type RecentFlow = Flow & { denied: boolean };
+export type Surroundings = {
+  /** The name of the pod that has an address. */
+  podAt: (ip: Ip) => string | undefined;
+  /** Addresses of the node itself. */
+  own: ReadonlySet<Ip>;
+  /** Those of its pods. */
+  attached: ReadonlySet<Ip>;
+};
 
-export async function recentFlows(conntrack: Conntrack, denials: readonly Denial[]): Promise<RecentFlow[]> {
-  const open: RecentFlow[] = [];
-  for await (const connections of conntrack.walk()) open.push(...connections.map(flowOf));
-  const denied = denials.map(({ source, destination, protocol, port, staged }): RecentFlow => {
-    const known = PROTOCOLS.find((one) => one === protocol);
-    // What staged policies would deny passed.
-    const ends = { source, destination, denied: staged !== true };
-    return known === undefined || port === undefined
-      ? { ...ends, protocol: 'ICMP' }
-      : { ...ends, protocol: known, port };
-  });
-  return [...open, ...denied];
+/** Without what the node sends to its own pods, as probes do: no policy would end that. */
+export async function recentFlows(
+  conntrack: Conntrack,
+  denials: readonly Denial[],
+  { podAt, own, attached }: Surroundings,
+): Promise<FlowRecord[]> {
+  const open: FlowRecord[] = [];
+  for await (const connections of conntrack.walk())
+    for (const connection of connections) {
+      const { source, target } = connection;
+      if (!(own.has(source) && attached.has(target))) open.push(recordOf(connection, podAt));
+    }
+  return [...open, ...denials];
 }
 
-function flowOf({ protocol, source, target, targetPort }: Connection): RecentFlow {
-  const known = PROTOCOLS.find((one) => one.toLowerCase() === protocol);
-  const ends = { source, destination: target, denied: false };
-  return known === undefined ? { ...ends, protocol: 'ICMP' } : { ...ends, protocol: known, port: targetPort };
+function recordOf(
+  { protocol, source, target, targetPort }: Connection,
+  podAt: Surroundings['podAt'],
+): FlowRecord {
+  const hasPorts = protocol !== 'other';
+  const flow = identifyFlow(
+    hasPorts ? protocol : 'ICMP',
+    { ip: source },
+    { ip: target, port: hasPorts ? targetPort : undefined },
+  );
+  return { ...flow, ...nameEnds(flow, podAt), verdict: 'allowed' };
 }

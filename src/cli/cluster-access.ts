@@ -12,9 +12,24 @@ export const CLUSTER_HELP = {
   kubeconfig: 'access to the API (default $KUBECONFIG, ~/.kube/config, or the service account of this pod)',
 } as const;
 
+/** Commands act for the person that runs them: in the pod of an agent its account is the wrong one. */
+const RIGHTS =
+  'use an account that may do that: run it where your kubectl works, or name your kubeconfig with --kubeconfig';
+
 /** @throws FairleadError where there is no access. */
 export function openClusterClient({ kubeconfig }: Options): KubeClient {
-  return new KubeClient(readAccess(typeof kubeconfig === 'string' ? kubeconfig : defaultKubeconfig()));
+  const access = readAccess(typeof kubeconfig === 'string' ? kubeconfig : defaultKubeconfig());
+  return new KubeClient({ ...access, rights: RIGHTS });
+}
+
+/** Whether there is any without an option. */
+export function hasClusterAccess(): boolean {
+  try {
+    defaultKubeconfig();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Of several files in the variable the first one. */

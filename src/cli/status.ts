@@ -5,11 +5,10 @@ import { FairleadError } from '../errors/errors.ts';
 import { askStatus } from '../status/ask.ts';
 import { formatStatus } from '../status/format.ts';
 import { formatCluster, formatMember } from '../status/format-cluster.ts';
+import { DEFAULT_SOCKET } from './agent-access.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from './cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from './command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from './output.ts';
-
-export const DEFAULT_SOCKET = '/run/fairlead/api.sock';
 
 export const statusCommand: Command = {
   name: 'status',

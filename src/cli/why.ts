@@ -1,66 +1,102 @@
 /** `fairlead why`. */
-
-import type { AgentStatus } from '../agent/status.ts';
+import type { WhyAnswer } from '../agent/why.ts';
+import { homeOf } from '../cluster/home.ts';
 import { FairleadError } from '../errors/errors.ts';
-import { cidrContains, parseCidr } from '../ip/cidr.ts';
-import { type Explanation, formatExplanation } from '../policy/why.ts';
-import { askAgent } from '../status/ask.ts';
-import { describePath } from '../status/format.ts';
-import { type Command, EXIT } from './command.ts';
-import { DEFAULT_SOCKET } from './status.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { nodeOf } from '../policy/place.ts';
+import { formatWhy, ingressNodeOf, resultOf, type WhyResult, withIngress } from '../status/why.ts';
+import {
+  AGENT_HELP,
+  AGENT_OPTIONS,
+  AGENT_SYNOPSIS,
+  type Agent,
+  findAgents,
+  openAccess,
+} from './agent-access.ts';
+import { type Command, EXIT, type Options, usageError } from './command.ts';
+import { OUTPUT_HELP, OUTPUT_OPTION, print } from './output.ts';
 
 export const whyCommand: Command = {
   name: 'why',
-  synopsis: 'SOURCE DESTINATION [--port PORT] [--proto tcp] [--socket PATH] [-o json]',
+  synopsis: `SOURCE DESTINATION [--port PORT] [--proto tcp] [--family 4|6] ${AGENT_SYNOPSIS} [-o json]`,
   summary:
-    'Whether a connection is allowed or denied, by which policy and rule on which side, and the path that it takes from this node. Ends are pods (NAMESPACE/NAME), addresses, node/NAME, and as destination a service (svc/NAMESPACE/NAME, or its address).',
+    'Whether a connection is allowed or denied, by which policy and rule on which side, and the path that it takes, from what is in force on the nodes of both ends. Ends are pods (NAMESPACE/NAME), addresses, node/NAME, and as destination a service (svc/NAMESPACE/NAME, or its address).',
   options: {
     port: { type: 'string' },
     proto: { type: 'string' },
     protocol: { type: 'string' },
-    socket: { type: 'string' },
-    output: { type: 'string', short: 'o' },
+    family: { type: 'string' },
+    ...AGENT_OPTIONS,
+    ...OUTPUT_OPTION,
   },
   optionHelp: {
     port: 'of the destination; not for icmp, nor needed for a service that has one alone',
     proto: 'tcp, udp, sctp or icmp (default tcp)',
     protocol: 'the same as --proto',
-    socket: `the agent's socket (default ${DEFAULT_SOCKET})`,
-    output: 'json: everything, for programs',
+    family: '4 or 6 (default: both where both ends have both)',
+    ...AGENT_HELP,
+    ...OUTPUT_HELP,
   },
   positionals: [2, 2],
-  run: async ([source = '', destination = ''], { port, proto, protocol, socket, output }) => {
-    const path = typeof socket === 'string' ? socket : DEFAULT_SOCKET;
-    const query = new URLSearchParams({ source, destination, protocol: String(proto ?? protocol ?? 'tcp') });
-    if (port !== undefined) query.set('port', String(port));
-    const answer = (await askAgent(path, `/why?${query.toString()}`)) as Explanation | { error: string };
-    if ('error' in answer) throw new FairleadError('FL_USAGE', `why: ${answer.error}`);
-    const way = pathTo((await askAgent(path, '/status')) as AgentStatus, answer);
-    process.stdout.write(
-      output === 'json'
-        ? `${JSON.stringify({ ...answer, path: way }, null, 2)}\n`
-        : `${formatExplanation(answer)}  path    ${way}\n`,
-    );
-    return answer.allowed ? EXIT.ok : EXIT.failed;
+  run: async ([source = '', destination = ''], options) => {
+    const question = { source, destination, ...questionOf(options) };
+    const access = openAccess(options);
+    const result =
+      'local' in access || access.node !== undefined
+        ? resultOf(await ask((await findAgents(access))[0]!, question))
+        : await askBoth(access.client, await findAgents(access), question);
+    print(options, result, formatWhy);
+    return result.answers.every(({ verdict }) => verdict === 'allowed') ? EXIT.ok : EXIT.failed;
   },
 };
 
-/** How this node would send it. */
-function pathTo({ node, attachments, peers, readiness }: AgentStatus, { destination }: Explanation): string {
-  if (destination.node !== undefined)
-    return destination.node === node
-      ? 'to this node itself'
-      : `to node ${destination.node}: by its own address, outside of the pod network`;
-  const own = attachments.find(({ ips }) => ips.includes(destination.ip));
-  if (own !== undefined) return `on this node, by its interface ${own.interface}`;
-  for (const { name, ranges, paths } of peers) {
-    if (!ranges.some((range) => cidrContains(parseCidr(range), destination.ip))) continue;
-    const way = paths.find(({ family }) => (family === 6) === destination.ip.includes(':'))?.path;
-    return `to node ${name}: ${way === undefined ? 'no path yet' : describePath(way)}`;
+type Query = { source: string; destination: string; protocol: string; port?: string; family?: string };
+
+function questionOf({ port, proto, protocol, family }: Options): Omit<Query, 'source' | 'destination'> {
+  if (family !== undefined && family !== '4' && family !== '6')
+    throw usageError(`--family: ${JSON.stringify(family)} does not fit; use 4 or 6`);
+  return {
+    protocol: String(proto ?? protocol ?? 'tcp'),
+    ...(port === undefined ? {} : { port: String(port) }),
+    ...(family === undefined ? {} : { family }),
+  };
+}
+
+async function ask(agent: Agent, question: Query): Promise<WhyAnswer> {
+  const answer = (await agent.ask(`/why?${new URLSearchParams(question).toString()}`)) as
+    | WhyAnswer
+    | { error: string };
+  if ('error' in answer) throw new FairleadError('FL_USAGE', `why: ${answer.error}`);
+  return answer;
+}
+
+/** Each side is asked where it is enforced. What begins outside is asked at its destination alone. */
+async function askBoth(client: KubeClient, agents: readonly Agent[], question: Query): Promise<WhyResult> {
+  const agentOf = (node: string | undefined) => agents.find((one) => node !== undefined && one.node === node);
+  const from = agentOf(await homeOf(client, question.source));
+  const first = from ?? agentOf(await homeOf(client, question.destination)) ?? agents[0]!;
+  const asked = await ask(first, question);
+  // What the caller may not read an agent knows: whose side the source's is.
+  const home = agentOf(nodeOf(asked.answers[0]!.sourcePlace));
+  const beginning = home === undefined || home === first ? asked : await ask(home, question);
+  let result = resultOf(beginning);
+  for (const { destination, port, family } of beginning.answers) {
+    const answer = result.answers.find((one) => one.family === family)!;
+    const there = agentOf(ingressNodeOf(answer));
+    if (there === undefined || result.asOf.some(({ node }) => node === there.node)) continue;
+    // The address itself: of a service it is the backend that was chosen.
+    const { port: _, family: __, ...rest } = question;
+    result = withIngress(
+      result,
+      await ask(there, {
+        ...rest,
+        destination: beginning.service === undefined ? question.destination : destination,
+        ...(port === undefined ? {} : { port: String(port) }),
+        ...(beginning.service === undefined && question.family === undefined
+          ? {}
+          : { family: String(family) }),
+      }),
+    );
   }
-  const inside =
-    readiness.ready && readiness.view.ranges.some((range) => cidrContains(parseCidr(range), destination.ip));
-  return inside
-    ? 'nowhere: no pod of this node has that address'
-    : 'out of the cluster, with the address of the node';
+  return result;
 }

@@ -9,6 +9,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { eventOf, repeatOf } from '../kube/event.ts';
 import type { Pod } from '../kube/kinds/pod.ts';
 import type { Logger } from '../log/logger.ts';
+import { formatReason } from '../policy/flow-record.ts';
 import { Runner } from '../reconcile/runner.ts';
 
 export type DenialReporter = { tell(denial: Denial): void; [Symbol.dispose](): void };
@@ -161,9 +162,9 @@ function describe({
   destination,
   destinationPod,
   port,
-  because,
+  reason,
 }: Denial): string {
   const end = (ip: string, pod: string | undefined) => (pod === undefined ? ip : `${pod} (${ip})`);
   const what = port === undefined ? protocol : `${protocol} ${port}`;
-  return `${staged === true ? 'would deny' : 'denied'} ${what} ${end(source, sourcePod)} → ${end(destination, destinationPod)}: ${because}`;
+  return `${staged === true ? 'would deny' : 'denied'} ${what} ${end(source, sourcePod)} → ${end(destination, destinationPod)}: ${formatReason(reason)}`;
 }

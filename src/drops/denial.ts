@@ -2,29 +2,32 @@
 import { nameOf } from '../policy/clause.ts';
 import type { Compiled } from '../policy/compile.ts';
 import { evaluate, type SideVerdict } from '../policy/evaluate.ts';
+import {
+  type FlowRecord,
+  formatReason,
+  identifyFlow,
+  nameEnds,
+  type Reason,
+  ruledProtocol,
+} from '../policy/flow-record.ts';
 import type { Direction, PolicyPod } from '../policy/objects.ts';
-import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import type { PacketFlow } from './packet.ts';
 
-export type Denial = PacketFlow & {
+export type Denial = FlowRecord & {
   /** RFC 3339. */
   time: string;
-  /** Pods of these addresses, as far as they are known. */
-  sourcePod?: string;
-  destinationPod?: string;
   /** Whose side denied it. */
   direction: Direction;
   policies: readonly string[];
-  /** One sentence. */
-  because: string;
-  /** It passed: what is staged would decide otherwise. */
+  reason: Reason;
+  /** It passed, as its verdict says: what is staged would deny it, for the reason. */
   staged?: true;
 };
 
 /** @param pods of the cluster. */
 export function describeDenial(
-  flow: PacketFlow,
+  packet: PacketFlow,
   outcome: Outcome,
   compiled: Compiled,
   pods: readonly PolicyPod[],
@@ -35,47 +38,44 @@ export function describeDenial(
     return pod === undefined ? undefined : nameOf(pod);
   };
   const { direction, proposed, policies } = outcome;
-  const [sourcePod, destinationPod] = [podAt(flow.source), podAt(flow.destination)];
+  const flow = identifyFlow(
+    packet.protocol,
+    { ip: packet.source, port: packet.sourcePort },
+    { ip: packet.destination, port: packet.port },
+  );
   const side = explain(compiled, flow)[direction];
-  const told = proposed === undefined ? side : side.proposed;
+  const decisive = proposed === undefined ? side : side.proposed;
   return {
     time: time.toISOString(),
     ...flow,
-    ...(sourcePod === undefined ? {} : { sourcePod }),
-    ...(destinationPod === undefined ? {} : { destinationPod }),
+    ...nameEnds(flow, podAt),
+    verdict: proposed === undefined ? 'denied' : 'allowed',
     direction,
     policies: (proposed ?? outcome).policies,
     // The rules may have changed since the packet met them.
-    because:
-      told !== undefined && !told.allowed
-        ? told.because
-        : `denied by ${(proposed?.policies ?? policies).join(', ')}`,
+    reason:
+      decisive !== undefined && !decisive.allowed
+        ? decisive.reason
+        : { code: 'policies', policies: proposed?.policies ?? policies },
     ...(proposed === undefined ? {} : { staged: true as const }),
   };
 }
 
-function explain(compiled: Compiled, flow: PacketFlow): Record<Direction, SideVerdict> {
-  const protocol = PROTOCOLS.find((known) => known === flow.protocol) ?? 'ICMP';
+function explain(
+  compiled: Compiled,
+  flow: Pick<FlowRecord, 'source' | 'destination' | 'protocol' | 'port'>,
+): Record<Direction, SideVerdict> {
   const { source, destination, port } = flow;
+  const protocol = ruledProtocol(flow);
   return evaluate(compiled, { source, destination, protocol, ...(port === undefined ? {} : { port }) });
 }
 
 export function formatDenial(denial: Denial): string {
-  const {
-    time,
-    source,
-    destination,
-    sourcePod,
-    destinationPod,
-    protocol,
-    sourcePort,
-    port,
-    staged,
-    because,
-  } = denial;
+  const { time, source, destination, sourcePod, destinationPod, protocol, sourcePort, port, staged, reason } =
+    denial;
   const end = (ip: string, number: number | undefined, pod: string | undefined) => {
     const address = number === undefined ? ip : ip.includes(':') ? `[${ip}]:${number}` : `${ip}:${number}`;
     return pod === undefined ? address : `${pod} (${address})`;
   };
-  return `${time.slice(11, 23)} ${staged === true ? 'would deny' : 'denied'} ${protocol} ${end(source, sourcePort, sourcePod)} → ${end(destination, port, destinationPod)}: ${because}`;
+  return `${time.slice(11, 23)} ${staged === true ? 'would deny' : 'denied'} ${protocol} ${end(source, sourcePort, sourcePod)} → ${end(destination, port, destinationPod)}: ${formatReason(reason)}`;
 }

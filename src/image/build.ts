@@ -16,7 +16,7 @@ import { closureOf } from './shared-libraries.ts';
 /** What these depend on comes along. */
 const DEBIAN_PACKAGES = ['nftables', 'libstdc++6'];
 /** npm packages whose code is in the bundle. */
-const BUNDLED = ['yaml'];
+const BUNDLED = ['yaml', 'ws'];
 
 export type BuiltImage = {
   file: string;

@@ -18,4 +18,6 @@ export type KubeAccess = {
   token?: Material;
   /** The name that the server's certificate must carry, where it is not the host of the address. */
   serverName?: string;
+  /** The cure where the account lacks a right; absent: that of an agent. */
+  rights?: string;
 };

@@ -34,12 +34,16 @@ export function refusal(
   body: string,
   retryAfter: string | undefined,
   origin: string,
+  rights?: string,
 ): ApiError {
   const seconds = /^\d{1,5}$/.test(retryAfter ?? '') ? Number(retryAfter) : undefined;
-  return new ApiError(`${what}: ${status} ${excerpt(messageOf(body))}; ${cureOf(status, origin)}`, {
-    status,
-    ...(seconds === undefined ? {} : { retryAfterMs: seconds * 1000 }),
-  });
+  return new ApiError(
+    `${what}: ${status} ${excerpt(messageOf(body))}; ${status === 403 ? (rights ?? AGENT_RIGHTS) : cureOf(status, origin)}`,
+    {
+      status,
+      ...(seconds === undefined ? {} : { retryAfterMs: seconds * 1000 }),
+    },
+  );
 }
 
 /** No answer, or one that broke off. */
@@ -56,14 +60,14 @@ export function garbage(what: string, reason: string): ApiError {
   );
 }
 
+const AGENT_RIGHTS = "give the account of the agent the rights of Fairlead's role";
+
 function cureOf(status: number, origin: string): string {
   if (status >= 300 && status < 400)
     return 'redirections are not followed; give the address of the API server itself';
   switch (status) {
     case 401:
       return `the credentials of ${origin} are wrong or expired: renew them, and compare the clocks of both machines`;
-    case 403:
-      return "give the account of the agent the rights of Fairlead's role";
     case 404:
       return 'look whether the object exists and whether the cluster serves this kind';
     case 409:

@@ -6,7 +6,7 @@ import { createGunzip } from 'node:zlib';
 import { describeError } from '../errors/errors.ts';
 import { Agent as HttpAgent, request as httpRequest } from '../http/http.ts';
 import type { KubeAccess } from './access.ts';
-import { failure, garbage, refusal, SilenceError } from './api-error.ts';
+import { type ApiError, failure, garbage, refusal, SilenceError } from './api-error.ts';
 import { type Credentials, followCredentials } from './credentials.ts';
 
 export type ApiRequest = {
@@ -73,7 +73,30 @@ export class KubeClient {
     if (status >= 200 && status < 300) return chunks(what, response);
     const body = await readStart(chunks(what, response), LARGEST_REFUSAL);
     const message = body === '' ? (response.statusMessage ?? '') : body;
-    throw refusal(what, status, message, response.headers['retry-after'], this.#access.origin);
+    const { origin, rights } = this.#access;
+    throw refusal(what, status, message, response.headers['retry-after'], origin, rights);
+  }
+
+  /** As for an answer to a request. */
+  refusal(what: string, status: number, message: string): ApiError {
+    const { origin, rights } = this.#access;
+    return refusal(what, status, message, undefined, origin, rights);
+  }
+
+  /** What a connection that becomes another protocol needs, with the credentials as they are now. */
+  upgrade(path: string) {
+    const { server, serverName } = this.#access;
+    const { token, ...tls } = this.#credentials();
+    const base = `${server.protocol === 'https:' ? 'wss:' : 'ws:'}//${server.host}`;
+    return {
+      url: `${base}${server.pathname.replace(/\/$/, '')}${path}`,
+      ...tls,
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      headers: {
+        'user-agent': 'fairlead',
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
+    };
   }
 
   /** Now, by the clock of the server as far as it told (`Date`, to the second); that of a laptop may be wrong. */

@@ -11,6 +11,7 @@ import { openStore } from './api/journal.ts';
 import { ensureObject } from './api/owner.ts';
 import { apiListener } from './api/server.ts';
 import { INSIDE_PORT, readAccess } from './api-access.ts';
+import { mirrorAgents, runnableOf } from './kubelet/agent-mirror.ts';
 import { mirrorNodes } from './kubelet/node-mirror.ts';
 import { runPods } from './kubelet/pod-runner.ts';
 import { readLogFile } from './kubelet/processes.ts';
@@ -41,15 +42,20 @@ export async function serveLabApi(name: string): Promise<never> {
   for (const namespace of LASTING_NAMESPACES)
     ensureObject(api, 'Namespace', { metadata: { name: namespace } });
   mirrorNodes(plan, api);
+  mirrorAgents(plan, api);
   runPods(plan, api, logger);
-  const listener = apiListener(api, [
+  const accounts = [
     { token: access.token },
     { token: access.agentToken, grants: agentGrants(valuesWithEvents(true)) },
-  ]);
+  ];
+  const listener = apiListener(api, accounts);
+  // Loaded here: an agent, of the same program, does without its memory.
+  const { execListener } = await import('./api/exec.ts');
+  const exec = execListener({ api, accounts, runnable: (...pod) => runnableOf(plan, ...pod) });
   const { key, certificate: cert } = access;
   await Promise.all(
     [{ port: INSIDE_PORT }, { fd: LOOPBACK_FD }].map(async (where) => {
-      const server = createServer({ key, cert }, listener);
+      const server = createServer({ key, cert }, listener).on('upgrade', exec);
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
         server.listen(where, resolve);

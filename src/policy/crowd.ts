@@ -1,15 +1,14 @@
 /** Pods that policies do not tell apart, so that a cluster of thousands is a table of a few lines. */
 import { ipFamily } from '../ip/ip.ts';
-import { nameOf } from './clause.ts';
 import type { Compiled } from './compile.ts';
 import { DIRECTIONS, type PolicyPod } from './objects.ts';
+import { type Party, partyOf } from './party.ts';
 import type { Identity } from './population.ts';
 import type { Ruling } from './ruling.ts';
 import { segmentAt, segmentsOf } from './segments.ts';
 
 export type Crowd = {
-  /** `shop/web-1`, `shop/web-1 and 4 like it`, `shop/web-1 and 90 like it in 12 namespaces`. */
-  name: string;
+  party: Party;
   /** At least one, each with an address; whichever stands for all. */
   pods: readonly PolicyPod[];
 };
@@ -29,16 +28,7 @@ export function crowdsOf(pods: readonly PolicyPod[], several: readonly Compiled[
     if (known === undefined) crowds.set(key, [pod]);
     else known.push(pod);
   }
-  return [...crowds.values()].map((alike) => ({ name: describePods(alike), pods: alike }));
-}
-
-/** As the name of a {@link Crowd}. */
-export function describePods(pods: readonly PolicyPod[]): string {
-  const [first] = pods;
-  if (pods.length === 1) return nameOf(first!);
-  const namespaces = new Set(pods.map(({ namespace }) => namespace)).size;
-  const where = namespaces === 1 ? '' : ` in ${namespaces} namespaces`;
-  return `${nameOf(first!)} and ${pods.length - 1} like it${where}`;
+  return [...crowds.values()].map((alike) => ({ party: partyOf(alike), pods: alike }));
 }
 
 /** @returns a function to what the policies know of a pod; undefined where it has no address of its own. */

@@ -1,14 +1,23 @@
 /** Which pods would reach which others at which ports, and no longer, if policies were others. */
-import { type Ip, ipFamily } from '../ip/ip.ts';
+import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import { type Compiled, type CompiledPod, compile, type PolicyInput } from './compile.ts';
 import { type Crowd, crowdsOf } from './crowd.ts';
 import { addressPairs, endsOf, pairsOf } from './matrix.ts';
 import { DIRECTIONS, type Direction, type PolicyPod } from './objects.ts';
 import { placesOf } from './outside.ts';
-import { formatReach, reachBetween, sideOf } from './reach.ts';
+import type { Party } from './party.ts';
+import { formatReach, type Reach, reachBetween, sideOf } from './reach.ts';
 
-/** `pairs` of pods; of a pod and addresses it counts the pods. */
-export type ReachChange = { from: string; to: string; before: string; after: string; pairs: number };
+export type ReachChange = {
+  from: Party;
+  to: Party;
+  /** In which it changes so. */
+  families: readonly IpFamily[];
+  before: Reach;
+  after: Reach;
+  /** Of pods; of a pod and addresses it counts the pods. */
+  pairs: number;
+};
 
 /** Pods towards pods, and towards addresses that are no pod's. @param after the same cluster with other policies. */
 export function diffPolicies(before: PolicyInput, after: PolicyInput): ReachChange[] {
@@ -36,14 +45,18 @@ export function diffPolicies(before: PolicyInput, after: PolicyInput): ReachChan
 function diffBetween(old: Compiled, now: Compiled, from: Crowd, to: Crowd): ReachChange[] {
   const pairs = pairsOf(from, to);
   if (pairs === 0) return [];
-  const texts = addressPairs(...endsOf(from, to)).map((ends) =>
-    [old, now].map((one) => formatReach(reachBetween(one, ...ends))),
-  );
-  return distinct(texts).map(([before, after]) => ({
-    from: from.name,
-    to: to.name,
-    before: before!,
-    after: after!,
+  const changed = addressPairs(...endsOf(from, to)).flatMap((ends) => {
+    const [before, after] = [reachBetween(old, ...ends), reachBetween(now, ...ends)];
+    return isSame(before, after) ? [] : [{ family: ipFamily(ends[0]), before, after }];
+  });
+  // Families in which the same changes, once.
+  const alike = Map.groupBy(changed, ({ before, after }) => `${formatReach(before)}\n${formatReach(after)}`);
+  return [...alike.values()].map((some) => ({
+    from: from.party,
+    to: to.party,
+    families: some.map(({ family }) => family),
+    before: some[0]!.before,
+    after: some[0]!.after,
     pairs,
   }));
 }
@@ -51,20 +64,19 @@ function diffBetween(old: Compiled, now: Compiled, from: Crowd, to: Crowd): Reac
 function diffOutside(old: Compiled, now: Compiled, crowd: Crowd, direction: Direction): ReachChange[] {
   const isPod = (ip: Ip) => old.population.identityAt(ip) !== undefined;
   return crowd.pods[0]!.podIPs.flatMap((own) => {
+    const family = ipFamily(own);
     const rulings = [old, now].map(({ byIp }) => byIp.get(own)?.[direction]);
-    return placesOf(rulings, ipFamily(own), isPod).flatMap(({ who, ip }): ReachChange[] => {
-      const [before, after] = [old, now].map((one) => formatReach(sideOf(one, direction, own, ip)));
-      if (before === after) return [];
-      const [from, to] = direction === 'ingress' ? [who, crowd.name] : [crowd.name, who];
-      return [{ from, to, before: before!, after: after!, pairs: crowd.pods.length }];
+    return placesOf(rulings, family, isPod).flatMap(({ who, ip }): ReachChange[] => {
+      const [before, after] = [sideOf(old, direction, own, ip), sideOf(now, direction, own, ip)];
+      if (isSame(before, after)) return [];
+      const [from, to] = direction === 'ingress' ? [who, crowd.party] : [crowd.party, who];
+      return [{ from, to, families: [family], before, after, pairs: crowd.pods.length }];
     });
   });
 }
 
-/** Families in which the same changes, once. */
-function distinct(texts: readonly (readonly string[])[]): (readonly string[])[] {
-  const changed = texts.filter(([before, after]) => before !== after);
-  return [...new Map(changed.map((pair) => [pair.join('\n'), pair])).values()];
+function isSame(a: Reach, b: Reach): boolean {
+  return formatReach(a) === formatReach(b);
 }
 
 /** Equal keys mean the same, since pods, namespaces and nodes are the same before and after. */

@@ -1,29 +1,25 @@
-/** Who is meant at one end of a connection: by address, or by the name of a pod, node or service. */
+/** What is meant at one end of a connection: by address, or by the name of a pod, node or service. */
 import { nearestName } from '../config/nearest.ts';
-import { type Ip, isIp, parseIp } from '../ip/ip.ts';
+import { type Ip, ipFamily, isIp, parseIp } from '../ip/ip.ts';
 import { nameOf } from './clause.ts';
-import type { PolicyInput } from './compile.ts';
 import { findPod } from './find-pod.ts';
-import type { PolicyService, Protocol } from './objects.ts';
+import type { PolicyPod, PolicyService, Protocol } from './objects.ts';
+import { type Place, type Places, placeOf } from './place.ts';
 import { hasNetwork } from './population.ts';
 
-/** At most one of the names is there. */
 export type End = {
   ip: Ip;
-  /** `namespace/name`. */
-  pod?: string;
-  node?: string;
-  /** Where the pod runs, as far as that is known, or which node it is. */
-  on?: string;
-  /** Of a destination: where it is asked, behind a service too. */
-  port?: number | undefined;
+  place: Place;
+  /** Of a destination. */
+  port?: number;
 };
 
 /** Services are known where they were asked for: undefined, or why they could not be read. */
-export type Known = PolicyInput & { services?: readonly PolicyService[] | { problem: string } };
+export type Known = Places & { services?: readonly PolicyService[] | { problem: string } };
 
 /** Whether the text is no pod and no node: then services have to be known. */
-export function mayBeService({ pods, nodes }: PolicyInput, text: string): boolean {
+export function mayBeService(known: Places, text: string): boolean {
+  const { pods, nodes } = known;
   if (isIp(text)) {
     const ip = parseIp(text);
     return ![...pods.map(({ podIPs }) => podIPs), ...nodes.map(({ ips }) => ips)].some((ips) =>
@@ -33,23 +29,62 @@ export function mayBeService({ pods, nodes }: PolicyInput, text: string): boolea
   return !/^nodes?\//.test(text) && !pods.some((pod) => nameOf(pod) === qualify(text));
 }
 
-/** @throws Error with the cure. */
-export function findEnds({ pods, nodes }: PolicyInput, text: string): End[] {
-  if (isIp(text)) return [endAt({ pods, nodes }, parseIp(text))];
-  const node = /^nodes?\/(.+)$/.exec(text)?.[1];
-  if (node !== undefined) {
-    const found = nodes.find(({ name }) => name === node);
-    const nearest = nearestName(
-      node,
-      nodes.map(({ name }) => name),
-    );
-    if (found === undefined)
-      throw new Error(`there is no node ${node}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`);
-    return found.ips.map((ip) => ({ ip, node, on: node }));
+/**
+ * One end of each family that it has.
+ * @param from the node on which packets to it are routed first; where it is a source, any.
+ * @throws Error with the cure.
+ */
+export function findEnds(known: Places, text: string, from: string | undefined): End[] {
+  if (isIp(text)) {
+    const ip = parseIp(text);
+    return [{ ip, place: placeOf(known, ip, from) }];
   }
-  const pod = findPod(pods, text);
-  if (pod.podIPs.length === 0) throw new Error(`pod ${nameOf(pod)} has no address yet; wait until it runs`);
-  return pod.podIPs.map((ip) => ({ ip, pod: nameOf(pod), ...placeOf(pod) }));
+  const node = /^nodes?\/(.+)$/.exec(text)?.[1];
+  if (node !== undefined) return endsOfNode(known, node);
+  // What is attached here is there, whether or not the cluster has told of it yet.
+  const attached = endsOfAttached(known.local, qualify(text));
+  return attached.length > 0 ? attached : endsOfPod(known, findPod(known.pods, text));
+}
+
+function endsOfAttached({ node, attached }: Places['local'], name: string): End[] {
+  const own = attached.filter(({ pod }) => pod !== undefined && nameOf(pod) === name);
+  return onePerFamily(own.flatMap(({ ips }) => ips)).map((ip) => ({
+    ip,
+    place: { at: 'pod', pod: name, node },
+  }));
+}
+
+function endsOfNode({ nodes }: Places, name: string): End[] {
+  const found = nodes.find((node) => node.name === name);
+  const nearest = nearestName(
+    name,
+    nodes.map((node) => node.name),
+  );
+  if (found === undefined)
+    throw new Error(`there is no node ${name}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`);
+  const place = { at: 'node', node: name } as const;
+  return onePerFamily([...found.internalIps, ...found.ips]).map((ip) => ({ ip, place }));
+}
+
+/** One in the network of its node is the node, to every policy and every packet. */
+function endsOfPod({ local, nodes }: Places, pod: PolicyPod): End[] {
+  const name = nameOf(pod);
+  const node = pod.nodeName === '' ? undefined : pod.nodeName;
+  if (pod.hostNetwork) {
+    const home = nodes.find((one) => one.name === node);
+    const ips = home === undefined ? pod.podIPs : [...home.internalIps, ...home.ips];
+    if (node === undefined || ips.length === 0)
+      throw new Error(`pod ${name} is in the network of a node, and of none yet; wait until it runs`);
+    return onePerFamily(ips).map((ip) => ({ ip, place: { at: 'node', node, pod: name } }));
+  }
+  if (!hasNetwork(pod)) throw new Error(`pod ${name} has ended (${pod.phase}), and its address is free`);
+  if (pod.podIPs.length === 0) throw new Error(`pod ${name} has no address yet; wait until it runs`);
+  if (node === local.node)
+    throw new Error(`pod ${name} is of node ${node}, and not attached there now; wait until it runs`);
+  return pod.podIPs.map((ip) => ({
+    ip,
+    place: { at: 'pod', pod: name, ...(node === undefined ? {} : { node }) },
+  }));
 }
 
 /** The service that is meant: `svc/shop/web`, the name where no pod has it, or one of its addresses. */
@@ -73,29 +108,30 @@ export function findService(known: Known, text: string): PolicyService | undefin
 
 /** @param port of the service; where absent its only one. @throws Error with the cure. */
 export function findBackends(
-  { pods }: Known,
+  known: Known,
   service: PolicyService,
   protocol: Protocol,
   port: number | undefined,
 ): { port: number; ends: (End & { port: number })[] } {
   const name = `service ${nameOf(service)}`;
   const [first, ...others] = service.ports;
-  const known = service.ports.map((one) => `${one.protocol} ${one.port}`).join(', ') || 'none';
-  if (port === undefined && others.length > 0) throw new Error(`port: ${name} has ${known}; name one`);
+  const listed = service.ports.map((one) => `${one.protocol} ${one.port}`).join(', ') || 'none';
+  if (port === undefined && others.length > 0) throw new Error(`port: ${name} has ${listed}; name one`);
   const meant =
     port === undefined ? first : service.ports.find((one) => one.port === port && one.protocol === protocol);
   if (meant === undefined)
     throw new Error(
-      `port: ${name} has no port ${protocol} ${port ?? ''}; it has ${known}`.replace(' ;', ';'),
+      `port: ${name} has no port ${protocol} ${port ?? ''}; it has ${listed}`.replace(' ;', ';'),
     );
   const { selector, namespace } = service;
   if (selector === undefined)
     throw new Error(`${name} has no selector: ask about one of its endpoints, whose address policies see`);
-  const behind = pods.filter(
+  const behind = known.pods.filter(
     (pod) =>
       pod.namespace === namespace &&
       pod.phase !== 'Succeeded' &&
       pod.phase !== 'Failed' &&
+      pod.podIPs.length > 0 &&
       Object.entries(selector).every(
         ([key, value]) => Object.hasOwn(pod.labels, key) && pod.labels[key] === value,
       ),
@@ -107,7 +143,7 @@ export function findBackends(
         ? targetPort
         : pod.ports.find((one) => one.name === targetPort && one.protocol === meant.protocol)?.port;
     if (own === undefined) return [];
-    return pod.podIPs.map((ip) => ({ ip, pod: nameOf(pod), port: own, ...placeOf(pod) }));
+    return pod.podIPs.map((ip) => ({ ip, place: placeOfBackend(pod), port: own }));
   });
   if (ends.length === 0)
     throw new Error(
@@ -116,15 +152,14 @@ export function findBackends(
   return { port: meant.port, ends };
 }
 
-function endAt({ pods, nodes }: Pick<PolicyInput, 'pods' | 'nodes'>, ip: Ip): End {
-  const pod = pods.find((one) => hasNetwork(one) && one.podIPs.includes(ip));
-  if (pod !== undefined) return { ip, pod: nameOf(pod), ...placeOf(pod) };
-  const node = nodes.find(({ ips }) => ips.includes(ip))?.name;
-  return node === undefined ? { ip } : { ip, node, on: node };
+function placeOfBackend(pod: PolicyPod): Place {
+  const node = pod.nodeName === undefined || pod.nodeName === '' ? {} : { node: pod.nodeName };
+  if (pod.hostNetwork) return { at: 'node', node: node.node ?? '', pod: nameOf(pod) };
+  return { at: 'pod', pod: nameOf(pod), ...node };
 }
 
-function placeOf({ nodeName }: { nodeName?: string }): { on?: string } {
-  return nodeName === undefined || nodeName === '' ? {} : { on: nodeName };
+function onePerFamily(ips: readonly Ip[]): Ip[] {
+  return ([4, 6] as const).flatMap((family) => ips.find((ip) => ipFamily(ip) === family) ?? []);
 }
 
 function qualify(name: string): string {

@@ -2,6 +2,7 @@
 import type { Ip } from '../ip/ip.ts';
 import { type Clause, nameOf, rangesAt } from './clause.ts';
 import type { Compiled, CompiledPod } from './compile.ts';
+import type { Reason } from './flow-record.ts';
 import type { Direction, PolicyPod, Protocol } from './objects.ts';
 import { type BoundClause, type Decision, decide, means, propose, type Ruling } from './ruling.ts';
 
@@ -16,8 +17,7 @@ export type Flow = {
 
 export type SideVerdict = {
   allowed: boolean;
-  /** One sentence. */
-  because: string;
+  reason: Reason;
   /** Who decided: none where nobody has to say anything. */
   policies: readonly string[];
   /** What staged policies would make of it, where that is something else. */
@@ -30,23 +30,23 @@ export function evaluate(compiled: Compiled, flow: Flow): FlowVerdict {
   const { source, destination } = flow;
   // A pod that talks to itself meets no policy: nothing leaves it.
   if (source === destination) {
-    const itself = { allowed: true, because: 'a pod always reaches itself', policies: [] };
-    return { allowed: true, egress: itself, ingress: itself };
+    return { allowed: true, egress: ITSELF, ingress: ITSELF };
   }
-  const egress = judge(compiled, 'egress', source, destination, flow);
-  const ingress = judge(compiled, 'ingress', destination, source, flow);
+  const egress = evaluateSide(compiled, 'egress', flow);
+  const ingress = evaluateSide(compiled, 'ingress', flow);
   return { allowed: egress.allowed && ingress.allowed, egress, ingress };
 }
 
-function judge(compiled: Compiled, direction: Direction, own: Ip, other: Ip, flow: Flow): SideVerdict {
+export const ITSELF: SideVerdict = { allowed: true, reason: { code: 'itself' }, policies: [] };
+
+/** What the policies of one end alone say. */
+export function evaluateSide(compiled: Compiled, direction: Direction, flow: Flow): SideVerdict {
+  const { source, destination } = flow;
+  const [own, other] = direction === 'egress' ? [source, destination] : [destination, source];
   const side = compiled.byIp.get(own);
   const ruling = side?.[direction];
   if (side === undefined || ruling === undefined)
-    return {
-      allowed: true,
-      because: `no policy isolates the ${direction === 'egress' ? 'source' : 'destination'} for ${direction}`,
-      policies: [],
-    };
+    return { allowed: true, reason: { code: 'not-isolated', direction }, policies: [] };
   const identity = compiled.population.identityAt(other);
   const reached = direction === 'ingress' ? { ports: ruling.ownPorts } : identity;
   const matching = ruling.clauses.filter(
@@ -76,17 +76,16 @@ function explain(
   { direction, isolatedBy }: Ruling,
   { allowed, clause, policies }: Decision,
 ): SideVerdict {
-  const name = `pod ${nameOf(pod)}`;
-  const reason = () => {
-    if (clause !== undefined) return describeClause(clause, allowed, name);
-    if (!allowed)
-      return `${name} is isolated for ${direction} by ${isolatedBy.join(', ')}, and none of their rules allows it`;
-    return `no rule for the ${direction} of ${name} matches`;
+  const name = nameOf(pod);
+  const reason = (): Reason => {
+    if (clause !== undefined) return reasonOf(clause, allowed, name);
+    return allowed
+      ? { code: 'no-rule', pod: name, direction }
+      : { code: 'isolated', pod: name, direction, policies: isolatedBy };
   };
-  return { allowed, because: reason(), policies };
+  return { allowed, reason: reason(), policies };
 }
 
-function describeClause({ tier, origin }: Clause, allowed: boolean, pod: string): string {
-  const who = tier === 'network' ? origin : `cluster policy ${origin} (tier ${tier})`;
-  return `${who} ${allowed ? 'allows' : 'denies'} it to ${pod}`;
+function reasonOf({ tier, origin }: Clause, allowed: boolean, pod: string): Reason {
+  return { code: 'rule', rule: origin, tier, action: allowed ? 'allow' : 'deny', pod };
 }

@@ -1,15 +1,19 @@
 /** What reaches a pod, and what it reaches. */
-import { type Ip, ipFamily } from '../ip/ip.ts';
+import { type Ip, type IpFamily, ipFamily } from '../ip/ip.ts';
 import { nameOf } from './clause.ts';
 import { type Compiled, compile, type PolicyInput } from './compile.ts';
-import { type Crowd, crowdsOf, describePods } from './crowd.ts';
+import { type Crowd, crowdsOf } from './crowd.ts';
 import { findPod } from './find-pod.ts';
-import type { Direction, PolicyPod } from './objects.ts';
+import type { Direction, PolicyNode, PolicyPod } from './objects.ts';
 import { placesOf } from './outside.ts';
+import { type Party, partyOf } from './party.ts';
 import { hasNetwork } from './population.ts';
-import { formatReach, reachBetween, sideOf } from './reach.ts';
+import { EVERYTHING, formatReach, type Reach, reachBetween, sideOf } from './reach.ts';
 
-export type MatrixLine = { who: string; reach: string };
+/** One for each family that both ends have. */
+export type FamilyReach = { family: IpFamily; reach: Reach };
+/** Several are of equal reach. */
+export type MatrixLine = { who: readonly Party[]; reaches: readonly FamilyReach[] };
 export type PodMatrix = { pod: string } & Record<Direction, MatrixLine[]>;
 
 /** @param name `namespace/name`, or a name in `default`. @throws Error with the cure. */
@@ -26,14 +30,13 @@ export function matrixOf(input: PolicyInput, name: string): PodMatrix {
       .map(({ pods }) => pods.filter((one) => one !== pod))
       .filter((pods) => pods.length > 0)
       .map((pods) => lineOf(compiled, direction, pod, pods)),
-    // What a node and its own pods send each other is not forwarded, so that probes always pass.
-    { who: 'its own node', reach: 'everything' },
+    ...lineOfNode(compiled, direction, pod, input.nodes),
     ...linesOutside(compiled, direction, pod),
   ];
   return { pod: nameOf(pod), ingress: linesOf('ingress'), egress: linesOf('egress') };
 }
 
-export type CrowdLine = { to: string; from: string; reach: string; pairs: number };
+export type CrowdLine = { to: Party; from: Party; reaches: readonly FamilyReach[]; pairs: number };
 
 /** Who reaches whom in the whole cluster: of pods that policies do not tell apart one line. */
 export function crowdMatrix(input: PolicyInput): CrowdLine[] {
@@ -44,8 +47,8 @@ export function crowdMatrix(input: PolicyInput): CrowdLine[] {
       const pairs = pairsOf(from, to);
       if (pairs === 0) return [];
       const [source, destination] = endsOf(from, to);
-      const reach = between(compiled, source, destination);
-      return [{ to: to.name, from: from.name, reach, pairs }];
+      const reaches = between(compiled, source, destination);
+      return [{ to: to.party, from: from.party, reaches, pairs }];
     }),
   );
 }
@@ -69,14 +72,17 @@ export function addressPairs(source: PolicyPod, destination: PolicyPod): (readon
 }
 
 /** One text where all families agree. */
-function between(compiled: Compiled, source: PolicyPod, destination: PolicyPod): string {
-  const reaches = addressPairs(source, destination).map(([ip, other]) => ({
+export function formatReaches(reaches: readonly FamilyReach[]): string {
+  const texts = reaches.map(({ family, reach }) => ({ family, text: formatReach(reach) }));
+  if (new Set(texts.map(({ text }) => text)).size === 1) return texts[0]!.text;
+  return texts.map(({ family, text }) => `IPv${family}: ${text}`).join(' | ') || 'no common family';
+}
+
+function between(compiled: Compiled, source: PolicyPod, destination: PolicyPod): FamilyReach[] {
+  return addressPairs(source, destination).map(([ip, other]) => ({
     family: ipFamily(ip),
-    text: formatReach(reachBetween(compiled, ip, other)),
+    reach: reachBetween(compiled, ip, other),
   }));
-  const texts = new Set(reaches.map(({ text }) => text));
-  if (texts.size === 1) return reaches[0]!.text;
-  return reaches.map(({ family, text }) => `IPv${family}: ${text}`).join(' | ') || 'no common family';
 }
 
 function lineOf(
@@ -87,20 +93,38 @@ function lineOf(
 ): MatrixLine {
   const other = others[0]!;
   const ends = direction === 'ingress' ? ([other, pod] as const) : ([pod, other] as const);
-  return { who: describePods(others), reach: between(compiled, ...ends) };
+  return { who: [partyOf(others)], reaches: between(compiled, ...ends) };
+}
+
+/** What a node sends to its own pods always passes, so that probes do; what they send to it, as policies have it. */
+function lineOfNode(
+  compiled: Compiled,
+  direction: Direction,
+  pod: PolicyPod,
+  nodes: readonly PolicyNode[],
+): MatrixLine[] {
+  const node = nodes.find(({ name }) => name === pod.nodeName);
+  const reaches = pod.podIPs.flatMap((own): FamilyReach[] => {
+    const family = ipFamily(own);
+    if (direction === 'ingress') return [{ family, reach: EVERYTHING }];
+    const ip = node?.ips.find((one) => ipFamily(one) === family);
+    return ip === undefined ? [] : [{ family, reach: sideOf(compiled, direction, own, ip) }];
+  });
+  return reaches.length === 0 ? [] : [{ who: [{ kind: 'own-node' }], reaches }];
 }
 
 /** Addresses of equal reach on one line. */
 function linesOutside(compiled: Compiled, direction: Direction, pod: PolicyPod): MatrixLine[] {
   const isPod = (ip: Ip) => compiled.population.identityAt(ip) !== undefined;
-  const lines = pod.podIPs.flatMap((own) =>
-    placesOf([compiled.byIp.get(own)?.[direction]], ipFamily(own), isPod).map(({ who, ip }) => ({
+  const lines = pod.podIPs.flatMap((own) => {
+    const family = ipFamily(own);
+    return placesOf([compiled.byIp.get(own)?.[direction]], family, isPod).map(({ who, ip }) => ({
       who,
-      reach: formatReach(sideOf(compiled, direction, own, ip)),
-    })),
-  );
-  return [...Map.groupBy(lines, ({ reach }) => reach)].map(([reach, alike]) => ({
-    who: alike.map(({ who }) => who).join(', '),
-    reach,
+      reaches: [{ family, reach: sideOf(compiled, direction, own, ip) }],
+    }));
+  });
+  return [...Map.groupBy(lines, ({ reaches }) => formatReaches(reaches)).values()].map((alike) => ({
+    who: alike.map(({ who }) => who),
+    reaches: [...new Map(alike.flatMap(({ reaches }) => reaches).map((one) => [one.family, one])).values()],
   }));
 }

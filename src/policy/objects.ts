@@ -23,6 +23,16 @@ export type PolicyPod = {
   ports: readonly { name: string; port: number; protocol: Protocol }[];
   /** Where it runs, where that is known. */
   nodeName?: string;
+  /** Ports of its node that lead to it; absent where there are none. */
+  hostPorts?: readonly HostPort[];
+};
+
+export type HostPort = {
+  protocol: Protocol;
+  hostPort: number;
+  containerPort: number;
+  /** Absent: every address of the node. */
+  hostIp?: Ip;
 };
 
 export type PolicyNamespace = { name: string; labels: Labels };

@@ -1,10 +1,11 @@
 /** Addresses that are no pod's, as far as policies tell some from others: one of each stands for all like it. */
 import { cidrNetwork, cidrSize, makeCidr } from '../ip/cidr.ts';
 import { familyBits, type Ip, type IpFamily, ipFromBigInt } from '../ip/ip.ts';
+import type { Party } from './party.ts';
 import type { Ruling } from './ruling.ts';
 import { formatSpan, type Span, segmentsOf } from './segments.ts';
 
-export type Place = { who: string; ip: Ip };
+export type Place = { who: Party; ip: Ip };
 
 /**
  * @param rulings whose ranges are to be told apart.
@@ -29,13 +30,15 @@ export function placesOf(
   };
   const named = segments.flatMap((segment): Place[] => {
     const ip = standIn(segment);
-    return ip === undefined ? [] : [{ who: describeSpan(segment, family), ip }];
+    return ip === undefined
+      ? []
+      : [{ who: { kind: 'addresses', family, range: describeSpan(segment, family) }, ip }];
   });
   const elsewhere = gapsOf(segments, family)
     .map(standIn)
     .find((ip) => ip !== undefined);
-  const what = named.length === 0 ? 'addresses of no pod' : 'other addresses';
-  return elsewhere === undefined ? named : [...named, { who: `${what}, IPv${family}`, ip: elsewhere }];
+  if (elsewhere === undefined) return named;
+  return [...named, { who: { kind: 'other-addresses', family, isAll: named.length === 0 }, ip: elsewhere }];
 }
 
 /** As a range in prefix notation where it is one. */

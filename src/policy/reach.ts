@@ -14,7 +14,7 @@ export type Reach = {
 };
 
 const LAST_PORT = 65_535;
-const EVERYTHING: Reach = {
+export const EVERYTHING: Reach = {
   ports: PROTOCOLS.map((protocol) => ({ protocol, first: 0, last: LAST_PORT })),
   others: true,
 };

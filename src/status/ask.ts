@@ -12,19 +12,23 @@ export async function askStatus(socketPath: string): Promise<AgentStatus> {
 }
 
 /** @returns the JSON that the agent answers. @throws as {@link askStatus}. */
-export function askAgent(socketPath: string, path: string): Promise<unknown> {
+export async function askAgent(socketPath: string, path: string): Promise<unknown> {
+  const text = await readAgent(socketPath, path);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw noAnswer(socketPath, error as Error);
+  }
+}
+
+/** @returns what the agent answers, as it is. @throws as {@link askStatus}. */
+export function readAgent(socketPath: string, path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error) => reject(noAnswer(socketPath, error));
     const question = request({ socketPath, path, timeout: PATIENCE_MS }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      response.on('end', () => {
-        try {
-          resolve(JSON.parse(text));
-        } catch (error) {
-          fail(error as Error);
-        }
-      });
+      response.on('error', fail).on('end', () => resolve(text));
     });
     question.on('timeout', () => question.destroy(new Error('no answer in time')));
     question.on('error', fail);

@@ -74,7 +74,9 @@ const DENIAL: Denial = {
   port: 80,
   direction: 'ingress',
   policies: ['shop/closed'],
-  because: 'pod shop/web is isolated',
+  family: 4,
+  verdict: 'denied',
+  reason: { code: 'isolated', pod: 'shop/web', direction: 'ingress', policies: ['shop/closed'] },
 };
 
 /** An API that gives an agent these rights and no more. */

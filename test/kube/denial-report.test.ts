@@ -40,7 +40,9 @@ const DENIAL: Denial = {
   port: 80,
   direction: 'ingress',
   policies: ['shop/closed'],
-  because: 'pod shop/web is isolated for ingress by shop/closed, and none of their rules allows it',
+  family: 4,
+  verdict: 'denied',
+  reason: { code: 'isolated', pod: 'shop/web', direction: 'ingress', policies: ['shop/closed'] },
 };
 
 /** @param refuse the status by which the API answers a request; undefined to take it. */

@@ -6,11 +6,13 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { labKubeconfig } from '../../src/lab/api-access.ts';
 import { clientOf } from '../../src/lab/client.ts';
 import { FAIRLEAD } from '../../src/lab/processes.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import type { CrowdLine } from '../../src/policy/matrix.ts';
 import { askAgent } from '../../src/status/ask.ts';
+import type { WhyResult } from '../../src/status/why.ts';
 import { openUdpClient, reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
 import { fairlead, startLab } from './fixture.ts';
@@ -101,7 +103,7 @@ test('diff: what would change, and that nothing does', async () => {
   assert.deepEqual([changed.status, changed.stderr], [0, '']);
   assert.match(
     changed.stdout,
-    /^TO +BEFORE +AFTER +FROM\ndefault\/pod-1 +TCP 8080 +nothing +default\/pod-2 and 2 like it\n$/,
+    /^TO +FAMILY +BEFORE +AFTER +FROM\ndefault\/pod-1 +IPv4 +TCP 8080 +nothing +default\/pod-2 and 2 like it\n$/,
   );
   assert.equal((await ask('diff', '-f', closed, '--exit-code')).status, 1);
   const gone = await ask('diff', '--without', 'default/server');
@@ -130,7 +132,7 @@ test('diff --flows: connections that are open would end; those denied lately wou
   const open = await flows('-f', closed);
   assert.match(
     open.stdout,
-    /TCP 8080 default\/pod-3 → default\/pod-1 +allowed +denied +pod default\/pod-1 is isolated for ingress by default\/server/,
+    /TCP 8080 default\/pod-3 → default\/pod-1 +IPv4 +allowed +denied +pod default\/pod-1 is isolated for ingress by default\/server/,
   );
   const knock = openUdpClient(pod('pod-3').namespace, address('pod-1'), 8080);
   try {
@@ -142,7 +144,10 @@ test('diff --flows: connections that are open would end; those denied lately wou
     knock.close();
   }
   const without = await flows('--without', 'default/server');
-  assert.match(without.stdout, /UDP 8080 .* +denied +allowed +no longer so: pod default\/pod-1 is isolated/);
+  assert.match(
+    without.stdout,
+    /UDP 8080 .* +IPv4 +denied +allowed +no longer so: pod default\/pod-1 is isolated/,
+  );
   const deaf = await ask('diff', '-f', closed, '--flows', '--socket', join(directory, 'nobody.sock'));
   assert.equal(deaf.status, 1);
   assert.match(deaf.stderr, /no agent answers at .*nobody\.sock/);
@@ -203,7 +208,7 @@ test('hostile input is answered with one sentence, and never with a stack', asyn
     [
       ['diff', '--kubeconfig', kubeconfig, '-f', closed, '--socket', '/x'],
       2,
-      /--socket is of whom --flows asks/,
+      /--socket, --node and --namespace are of whom --flows asks/,
     ],
     [['check', '--offline'], 2, /-f is missing/],
     [
@@ -340,7 +345,49 @@ test('why of a service names the pods behind it', async () => {
     '--socket',
     paths.apiSocket,
   );
-  assert.match(node.stdout, /^Allowed: node node-1 .*\n.*a node and its own pods always reach each other/);
+  assert.match(node.stdout, /^Allowed: node node-1 .*\n.*a node always reaches its own pods/);
+});
+
+test('where kubectl works agents are asked through the API, with the rights of whoever asks', async () => {
+  const remote = (...args: string[]) => fairlead(...args, '--kubeconfig', kubeconfig);
+  const both = await remote('why', 'pod-3', 'pod-1', '--port', '8080', '-o', 'json');
+  assert.equal(both.status, 0, both.stderr);
+  const result = JSON.parse(both.stdout) as WhyResult;
+  assert.deepEqual(
+    result.answers.map(({ family, verdict, policies }) => [family, verdict, policies]),
+    [[4, 'allowed', ['default/server']]],
+  );
+  // Each side where it is enforced.
+  assert.deepEqual(result.asOf.map(({ node }) => node).toSorted(), ['node-1', 'node-2']);
+  const denied = await remote('why', '203.0.113.10', 'pod-1', '--port', '8080', '--node', 'node-1');
+  assert.deepEqual([denied.status, denied.stderr], [1, '']);
+  assert.match(
+    denied.stdout,
+    /^Denied: .*\n.*\n {2}ingress DENIED .*default\/server.*\n {2}as of .*node-1 since/,
+  );
+  await until('a denial is known', async () => {
+    await reach(pod('pod-3').namespace, 'tcp', address('pod-1'), 8081);
+    return (await remote('drops', '--pod', 'pod-1')).stdout.includes('8081');
+  });
+  assert.match((await remote('drops', '--node', 'node-2')).stdout, /^No packet was denied lately\.$/m);
+  const flows = await remote('policy', 'diff', '--without', 'default/server', '--flows');
+  assert.match(flows.stdout, /TCP 8081 default\/pod-3 → default\/pod-1 +IPv4 +denied +allowed/);
+  const doctor = await remote('doctor', '--node', 'node-2');
+  assert.equal(doctor.status, 0, doctor.stdout + doctor.stderr);
+  assert.match(doctor.stdout, /path to node-1 [^]*Nothing is broken/);
+  assert.match(
+    (await remote('drops', '--node', 'node-3')).stderr,
+    /no pod of an agent runs on node "node-3"/,
+  );
+  const own = file('agent-account', labKubeconfig(plan, false, 'agentToken'));
+  for (const args of [
+    ['status', '--cluster'],
+    ['why', 'pod-3', 'pod-1', '--port', '80', '--node', 'node-1'],
+  ]) {
+    const refused = await fairlead(...args, '--kubeconfig', own);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /403 .*; use an account that may do that: .*--kubeconfig$/m);
+  }
 });
 
 test('policy.events: the pod is told, and with the key off it is not', async () => {

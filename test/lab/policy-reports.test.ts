@@ -139,7 +139,7 @@ test('a hammered pod: what the kernel does not report is counted', async () => {
   } finally {
     child.kill();
   }
-  const shown = text.split('\n').filter((line) => line.includes('"because"')).length;
+  const shown = text.split('\n').filter((line) => line.includes('"verdict"')).length;
   assert.ok(shown > 0);
   await remove(NETWORK, 'deny');
   await becomes(true, 'pod-3', 'pod-1');

@@ -8,8 +8,9 @@ import { type Compiled, compile, type PolicyInput } from '../../src/policy/compi
 import { crowdsOf } from '../../src/policy/crowd.ts';
 import { diffPolicies } from '../../src/policy/diff.ts';
 import { evaluate } from '../../src/policy/evaluate.ts';
-import { crowdMatrix, matrixOf } from '../../src/policy/matrix.ts';
+import { crowdMatrix, formatReaches, matrixOf } from '../../src/policy/matrix.ts';
 import type { PolicyPod } from '../../src/policy/objects.ts';
+import { formatParty, type Party } from '../../src/policy/party.ts';
 import { hasNetwork } from '../../src/policy/population.ts';
 import { formatReach, type Reach, reachBetween } from '../../src/policy/reach.ts';
 import { inputOf, worlds } from './worlds.ts';
@@ -190,11 +191,11 @@ test(`${CASES} random edits: what changes is told, and nothing else, as the eval
         live.filter((to) => from !== to && from.podIPs.some((ip, index) => differs(ip, to.podIPs[index]!))),
       ).length;
       const names = new Set(live.map(nameOf));
-      const isPod = (text: string) => names.has(text.split(' ')[0]!);
+      const isPod = (party: Party) => party.kind === 'pods' && names.has(party.pod);
       const told = new Map(
         changes
           .filter(({ from, to }) => isPod(from) && isPod(to))
-          .map((one) => [`${one.from} ${one.to}`, one.pairs]),
+          .map((one) => [`${formatParty(one.from)} ${formatParty(one.to)}`, one.pairs]),
       );
       assert.equal(
         [...told.values()].reduce((sum, count) => sum + count, 0),
@@ -239,11 +240,11 @@ test(`${CASES} random clusters: the matrix of one pod says of each other pod and
           return each[0] === each[1] ? each[0] : `IPv4: ${each[0]} | IPv6: ${each[1]}`;
         };
         assert.equal(
-          ingress[index]!.reach,
+          formatReaches(ingress[index]!.reaches),
           texts((ip, other) => [other, ip]),
         );
         assert.equal(
-          egress[index]!.reach,
+          formatReaches(egress[index]!.reaches),
           texts((ip, other) => [ip, other]),
         );
       });

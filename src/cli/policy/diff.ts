@@ -1,37 +1,40 @@
 /** `fairlead policy diff`. */
 
-import type { RecentFlow } from '../../agent/recent-flows.ts';
 import { readPolicyView } from '../../cluster/policy-view.ts';
 import { NOTHING_PROPOSED, readProposed, withProposed } from '../../cluster/proposed-policies.ts';
+import type { IpFamily } from '../../ip/ip.ts';
 import { readManifests } from '../../kube/manifests.ts';
 import { nameOf } from '../../policy/clause.ts';
 import { compile, type PolicyInput } from '../../policy/compile.ts';
 import { diffPolicies, type ReachChange } from '../../policy/diff.ts';
 import { changedFlows, type FlowChange } from '../../policy/flow-change.ts';
-import { hasNetwork } from '../../policy/population.ts';
-import { askAgent } from '../../status/ask.ts';
+import { type FlowRecord, formatReason } from '../../policy/flow-record.ts';
+import { formatParty } from '../../policy/party.ts';
+import { formatReach } from '../../policy/reach.ts';
+import { AGENT_HELP, AGENT_OPTIONS, findAgents, openAccess } from '../agent-access.ts';
+import { askEach } from '../ask-each.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
-import { DEFAULT_SOCKET } from '../status.ts';
 import { table } from '../table.ts';
 import { FILE_HELP, FILE_OPTION, filesOf } from './files.ts';
 import { gatherRows } from './rows.ts';
 
-type NamedFlow = FlowChange & { sourcePod?: string; destinationPod?: string };
-type Differences = { changes: ReachChange[]; flows?: NamedFlow[] };
+type Differences = { changes: ReachChange[]; flows?: FlowChange[] };
 
 export const policyDiffCommand: Command = {
   name: 'policy diff',
   synopsis:
-    '[-f FILE|DIRECTORY] [--without POLICIES] [--flows [--socket PATH]] [--exit-code] [--kubeconfig FILE] [-o json]',
+    '[-f FILE|DIRECTORY] [--without POLICIES] [--flows [--node NODE | --socket PATH]] [--exit-code] [--kubeconfig FILE] [-o json]',
   summary:
     'Which pods would reach which others, and at which ports, if policies were applied or removed: before and after, from the state of the cluster. Changes nothing.',
   options: {
     ...FILE_OPTION,
     without: { type: 'string' },
     flows: { type: 'boolean' },
-    socket: { type: 'string' },
+    socket: AGENT_OPTIONS.socket,
+    node: AGENT_OPTIONS.node,
+    namespace: AGENT_OPTIONS.namespace,
     'exit-code': { type: 'boolean' },
     ...CLUSTER_OPTIONS,
     ...OUTPUT_OPTION,
@@ -41,19 +44,21 @@ export const policyDiffCommand: Command = {
     without:
       'policies as if they were deleted: NAMESPACE/NAME, or NAME of a cluster policy; several with commas',
     flows:
-      'ask the agent of this node too: which of its connections, open or denied lately, would end otherwise',
-    socket: `the agent's socket (default ${DEFAULT_SOCKET})`,
+      'ask all agents too, by the API: which of their connections, open or denied lately, would end otherwise',
+    socket: AGENT_HELP.socket,
+    node: 'with --flows: ask the agent of this node alone',
+    namespace: AGENT_HELP.namespace,
     'exit-code': 'fail where anything changes',
     ...CLUSTER_HELP,
     ...OUTPUT_HELP,
   },
   positionals: [0, 0],
   run: async (_, options) => {
-    const { file, without, flows, socket } = options;
+    const { file, without, flows, socket, node, namespace } = options;
     if (file === undefined && without === undefined)
       throw usageError('policy diff needs -f FILE, or --without POLICIES');
-    if (socket !== undefined && flows !== true)
-      throw usageError('--socket is of whom --flows asks; write both');
+    if ((socket ?? node ?? namespace) !== undefined && flows !== true)
+      throw usageError('--socket, --node and --namespace are of whom --flows asks; write it too');
     const proposed = file === undefined ? NOTHING_PROPOSED : readProposed(readManifests(filesOf(file)));
     using client = openClusterClient(options);
     for (const { text } of proposed.problems) process.stderr.write(`fairlead: ${text}\n`);
@@ -62,7 +67,7 @@ export const policyDiffCommand: Command = {
     const differences: Differences = {
       changes: diffPolicies(input, after),
       ...(flows === true
-        ? { flows: await askFlows(typeof socket === 'string' ? socket : DEFAULT_SOCKET, input, after) }
+        ? { flows: changedFlows(compile(input), compile(after), await readFlows(options)) }
         : {}),
     };
     print(options, differences, format);
@@ -82,19 +87,12 @@ function gone({ policies, clusterPolicies }: PolicyInput, without: Options[strin
   return names;
 }
 
-async function askFlows(socket: string, before: PolicyInput, after: PolicyInput): Promise<NamedFlow[]> {
-  const { flows } = (await askAgent(socket, '/flows')) as { flows: RecentFlow[] };
-  const names = new Map(
-    before.pods.filter(hasNetwork).flatMap((pod) => pod.podIPs.map((ip) => [ip, nameOf(pod)])),
-  );
-  return changedFlows(compile(before), compile(after), flows).map((change) => {
-    const [sourcePod, destinationPod] = [names.get(change.source), names.get(change.destination)];
-    return {
-      ...change,
-      ...(sourcePod === undefined ? {} : { sourcePod }),
-      ...(destinationPod === undefined ? {} : { destinationPod }),
-    };
-  });
+/** Of that agent whose socket or node is named, else of all by the API. */
+async function readFlows(options: Options): Promise<FlowRecord[]> {
+  const { socket, kubeconfig: _, ...others } = options;
+  const agents = await findAgents(openAccess(typeof socket === 'string' ? { ...others, socket } : options));
+  const answers = await askEach(agents, (agent) => agent.ask('/flows') as Promise<{ flows: FlowRecord[] }>);
+  return answers.flatMap(({ answer }) => answer.flows);
 }
 
 function format({ changes, flows }: Differences): string {
@@ -108,25 +106,46 @@ function formatChanges(changes: readonly ReachChange[]): string {
   const [byTarget, bySource] = (['to', 'from'] as const).map((end) =>
     gatherRows(
       changes,
-      (line) => [line[end], line.before, line.after],
-      (line) => line[end === 'to' ? 'from' : 'to'],
+      (line) => [
+        formatParty(line[end]),
+        formatFamilies(line.families),
+        formatReach(line.before),
+        formatReach(line.after),
+      ],
+      (line) => formatParty(line[end === 'to' ? 'from' : 'to']),
     ),
   );
   return bySource!.length < byTarget!.length
-    ? table(['FROM', 'BEFORE', 'AFTER', 'TO'], bySource!)
-    : table(['TO', 'BEFORE', 'AFTER', 'FROM'], byTarget!);
+    ? table(['FROM', 'FAMILY', 'BEFORE', 'AFTER', 'TO'], bySource!)
+    : table(['TO', 'FAMILY', 'BEFORE', 'AFTER', 'FROM'], byTarget!);
 }
 
-function formatFlows(flows: readonly NamedFlow[]): string {
-  if (flows.length === 0) return 'No connection of that node would end otherwise.\n';
+function formatFamilies(families: readonly IpFamily[]): string {
+  return families.map((family) => `IPv${family}`).join(' and ');
+}
+
+function formatFlows(flows: readonly FlowChange[]): string {
+  if (flows.length === 0) return 'No connection would end otherwise.\n';
   return table(
-    ['SEEN LATELY', 'BEFORE', 'AFTER', 'BECAUSE'],
+    ['SEEN LATELY', 'FAMILY', 'BEFORE', 'AFTER', 'BECAUSE'],
     flows.map(
-      ({ protocol, source, sourcePod, destination, destinationPod, port, before, after, because }) => [
-        `${protocol}${port === undefined ? '' : ` ${port}`} ${sourcePod ?? source} → ${destinationPod ?? destination}`,
+      ({
+        family,
+        protocol,
+        source,
+        sourcePod,
+        destination,
+        destinationPod,
+        port,
         before,
-        after,
-        because,
+        verdict,
+        reason,
+      }) => [
+        `${protocol}${port === undefined ? '' : ` ${port}`} ${sourcePod ?? source} → ${destinationPod ?? destination}`,
+        `IPv${family}`,
+        before,
+        verdict,
+        `${verdict === 'allowed' ? 'no longer so: ' : ''}${formatReason(reason)}`,
       ],
     ),
   );

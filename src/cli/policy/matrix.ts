@@ -5,10 +5,12 @@ import type { PolicyInput } from '../../policy/compile.ts';
 import {
   type CrowdLine,
   crowdMatrix,
+  formatReaches,
   type MatrixLine,
   matrixOf,
   type PodMatrix,
 } from '../../policy/matrix.ts';
+import { formatParty } from '../../policy/party.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
@@ -47,13 +49,14 @@ function formatCrowds(lines: readonly CrowdLine[]): string {
     ['TO', 'GETS THROUGH', 'FROM'],
     gatherRows(
       lines,
-      ({ to, reach }) => [to, reach],
-      ({ from }) => from,
+      ({ to, reaches }) => [formatParty(to), formatReaches(reaches)],
+      ({ from }) => formatParty(from),
     ),
   );
 }
 
 function formatPod({ pod, ingress, egress }: PodMatrix): string {
-  const rows = (lines: readonly MatrixLine[]) => lines.map(({ who, reach }) => [who, reach]);
+  const rows = (lines: readonly MatrixLine[]) =>
+    lines.map(({ who, reaches }) => [who.map(formatParty).join(', '), formatReaches(reaches)]);
   return `${table([`TO ${pod} FROM`, 'GETS THROUGH'], rows(ingress))}\n${table([`FROM ${pod} TO`, 'GETS THROUGH'], rows(egress))}`;
 }

@@ -13,6 +13,9 @@ export type Protocol = (typeof PROTOCOLS)[number];
 /** A container's port that has a name; others allow nothing and forbid nothing. */
 export type NamedPort = { name: string; port: number; protocol: Protocol };
 
+/** A port of the node that leads to a container's. */
+export type HostPort = { protocol: Protocol; hostPort: number; containerPort: number; hostIp?: Ip };
+
 export type Pod = KubeObject & {
   namespace: string;
   labels: Labels;
@@ -24,6 +27,8 @@ export type Pod = KubeObject & {
   hostNetwork: boolean;
   phase: PodPhase;
   ports: readonly NamedPort[];
+  /** Absent where it has none, as almost all. */
+  hostPorts?: readonly HostPort[];
 };
 
 export const POD_KIND: Kind<Pod> = { name: 'pod', path: '/api/v1/pods', trim: trimPod };
@@ -44,6 +49,7 @@ export function trimPod(value: unknown): Trimmed<Pod> {
   const spec = fieldsAt(value as Fields, 'spec');
   const status = fieldsAt(value as Fields, 'status');
   const problems: string[] = [];
+  const hostPorts = readHostPorts(spec);
   return {
     object: {
       namespace,
@@ -56,6 +62,7 @@ export function trimPod(value: unknown): Trimmed<Pod> {
       hostNetwork: spec['hostNetwork'] === true,
       phase: readPhase(status, problems),
       ports: readPorts(spec, problems),
+      ...(hostPorts.length === 0 ? {} : { hostPorts }),
     },
     ...(problems.length === 0 ? {} : { problem: problems.join('; ') }),
   };
@@ -82,22 +89,48 @@ function readPhase(status: Fields, problems: string[]): PodPhase {
   return known ?? 'Unknown';
 }
 
-function readPorts(spec: Fields, problems: string[]): readonly NamedPort[] {
+function listPorts(spec: Fields): unknown[] {
   // An init container that is restarted always is a sidecar: it serves as long as the others.
   const sidecars = listAt(spec, 'initContainers').filter(
     (container) => isFields(container) && container['restartPolicy'] === 'Always',
   );
-  const ports: NamedPort[] = [];
-  for (const container of [...listAt(spec, 'containers'), ...sidecars]) {
-    for (const item of isFields(container) ? listAt(container, 'ports') : []) {
+  return [...listAt(spec, 'containers'), ...sidecars].flatMap((container) =>
+    isFields(container) ? listAt(container, 'ports') : [],
+  );
+}
+
+/** Of a pod in the network of its node they say nothing new. One that does not fit was refused by the API. */
+function readHostPorts(spec: Fields): HostPort[] {
+  if (spec['hostNetwork'] === true) return [];
+  return listPorts(spec)
+    .slice(0, MOST_PORTS)
+    .flatMap((item): HostPort[] => {
       const fields = isFields(item) ? item : {};
-      const name = textAt(fields, 'name') ?? '';
-      if (name === '') continue;
-      const port = readPort(fields, name);
-      if (port === undefined || ports.length >= MOST_PORTS)
-        problems.push(`spec.containers: port ${show(item)} is left out until it is mended`);
-      else ports.push(port);
-    }
+      const port = fields['hostPort'] === undefined ? undefined : readPort(fields, '');
+      const hostPort = fields['hostPort'];
+      if (port === undefined || typeof hostPort !== 'number' || hostPort === 0) return [];
+      const hostIp = textAt(fields, 'hostIP') ?? '';
+      return [
+        {
+          protocol: port.protocol,
+          hostPort,
+          containerPort: port.port,
+          ...(isIp(hostIp) ? { hostIp: parseIp(hostIp) } : {}),
+        },
+      ];
+    });
+}
+
+function readPorts(spec: Fields, problems: string[]): readonly NamedPort[] {
+  const ports: NamedPort[] = [];
+  for (const item of listPorts(spec)) {
+    const fields = isFields(item) ? item : {};
+    const name = textAt(fields, 'name') ?? '';
+    if (name === '') continue;
+    const port = readPort(fields, name);
+    if (port === undefined || ports.length >= MOST_PORTS)
+      problems.push(`spec.containers: port ${show(item)} is left out until it is mended`);
+    else ports.push(port);
   }
   return ports.length === 0 ? NO_PORTS : internPorts(ports);
 }

@@ -132,7 +132,7 @@ function watch(
   response.on('close', () => opened[Symbol.dispose]());
 }
 
-function authenticate(request: IncomingMessage, accounts: readonly Account[]): Account | undefined {
+export function authenticate(request: IncomingMessage, accounts: readonly Account[]): Account | undefined {
   const said = Buffer.from(request.headers.authorization ?? '');
   const account = accounts.find(({ token }) => {
     const wanted = Buffer.from(`Bearer ${token}`);

@@ -1,5 +1,6 @@
 /** Asks every cell of a truth table with real packets, and why those are wrong that are. */
-import type { Explanation } from '../../policy/why.ts';
+import type { WhyAnswer } from '../../agent/why.ts';
+import { formatReason } from '../../policy/flow-record.ts';
 import { askAgent } from '../../status/ask.ts';
 import { concurrently } from '../concurrently.ts';
 import { probe, type Target, wasLetThrough } from '../prober.ts';
@@ -102,7 +103,9 @@ async function explain(plan: LabPlan, hosts: ReadonlyMap<string, Host>, cell: Ce
   });
   if (cell.protocol !== 'ICMP') query.set('port', String(cell.port));
   const socket = nodePaths(plan.options.name, plan.nodes[0]!.name).apiSocket;
-  const answer = (await askAgent(socket, `/why?${query.toString()}`)) as Explanation | { error: string };
+  const answer = (await askAgent(socket, `/why?${query.toString()}`)) as WhyAnswer | { error: string };
   if ('error' in answer) return answer.error;
-  return `egress: ${answer.egress.because}; ingress: ${answer.ingress.because}`;
+  const { answers } = answer;
+  const { egress, ingress } = answers.find(({ verdict }) => verdict !== 'allowed') ?? answers[0]!;
+  return `egress: ${formatReason(egress.reason)}; ingress: ${formatReason(ingress.reason)}`;
 }

@@ -1,0 +1,28 @@
+/** Asks the policies of both ends of a connection: those of the pods here as this node enforces them, others as it would. */
+import type { Ip } from '../ip/ip.ts';
+import type { Steps } from '../reconcile/steps.ts';
+import { openCompiler, type PolicyInput } from './compile.ts';
+import { evaluateSide } from './evaluate.ts';
+import { type Attached, openNodeCompiler } from './node.ts';
+import type { Judge } from './why.ts';
+
+/**
+ * @param attached whose pods are this node's: their addresses here count, and one that the state lacks is closed.
+ * @param concerned addresses whose policies will be asked.
+ */
+export function* openJudge(
+  state: PolicyInput,
+  attached: readonly Attached[],
+  concerned: ReadonlySet<Ip>,
+): Steps<Judge> {
+  const local = new Set(attached.flatMap(({ ips }) => ips));
+  const here = yield* openNodeCompiler().compile(state, attached);
+  const isElsewhere = [...concerned].some((ip) => !local.has(ip));
+  const elsewhere = isElsewhere
+    ? yield* openCompiler().compile(state, ({ podIPs }) => podIPs.some((ip) => concerned.has(ip)))
+    : here;
+  return (direction, leg, protocol) => {
+    const own = direction === 'egress' ? leg.source : leg.destination;
+    return evaluateSide(local.has(own) ? here : elsewhere, direction, { ...leg, protocol });
+  };
+}
