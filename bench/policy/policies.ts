@@ -90,6 +90,7 @@ export function tableOf(
       nodes: [],
     },
     here.map(({ namespace, name, podIPs }) => ({ pod: { namespace, name }, ips: podIPs })),
+    { name: 'node-1', ips: [] },
   );
   return atOnce(openRenderer().render(atOnce(compiling))).table;
 }

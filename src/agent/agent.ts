@@ -109,6 +109,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
           table,
           track: () => network.refreshFirewall(),
           conntrack,
+          node: () => ({ name, ips: kernel.addresses().map(({ ip }) => ip) }),
           log,
           tracked: inherited.tracked,
           stateDirectory,

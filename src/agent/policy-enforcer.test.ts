@@ -58,6 +58,7 @@ test('before an agent has read what is attached, what its predecessor enforced s
     table,
     track: async () => undefined,
     conntrack: CONNTRACK,
+    node: () => ({ name: 'node-1', ips: [] }),
     log: createLogger({ level: 'error', format: 'text' }),
     tracked: [],
     stateDirectory,

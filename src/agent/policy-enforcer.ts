@@ -9,10 +9,11 @@ import { describeError } from '../errors/errors.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
-import type { PodName } from '../pod/attachment.ts';
+import { hostLinkName, type PodName } from '../pod/attachment.ts';
+import { describeClashes } from '../policy/clash.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
 import { evaluate } from '../policy/evaluate.ts';
-import { openNodeCompiler } from '../policy/node.ts';
+import { type Here, openNodeCompiler } from '../policy/node.ts';
 import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
 import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
@@ -36,6 +37,8 @@ export type PolicyEnforcerOptions = {
   /** Called when other addresses than before need their connections tracked; resolves when they are. */
   track: () => Promise<void>;
   conntrack: Conntrack;
+  /** This node, with all addresses that it has now. */
+  node: () => Here;
   log: Logger;
   /** Addresses whose connections an earlier agent had tracked: its policies are in force until ours are. */
   tracked: readonly Ip[];
@@ -106,7 +109,11 @@ export class PolicyEnforcer {
   }
 
   get problems(): readonly string[] {
-    return [...this.#options.source.problems, ...(this.#blind === undefined ? [] : [this.#blind])];
+    return [
+      ...this.#options.source.problems,
+      ...(this.#blind === undefined ? [] : [this.#blind]),
+      ...describeClashes(this.#compiled.population),
+    ];
   }
 
   /** Denied packets; absent where the kernel does not report them. */
@@ -180,17 +187,19 @@ export class PolicyEnforcer {
   }
 
   async #enforce(): Promise<void> {
-    const { source, table, track, conntrack, log } = this.#options;
+    const { source, table, track, conntrack, log, node } = this.#options;
     const { state } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
     if (state === undefined || !table.isRead) return;
-    const live = [...table.live.values()];
-    const attached = JSON.stringify(
-      live.filter(({ pod }) => pod !== undefined).map(({ pod, ips }) => [pod, ips]),
-    );
+    const here = node();
+    const live = [...table.live.values()].map((one) => ({ ...one, link: hostLinkName(one) }));
+    const attached = JSON.stringify([
+      here,
+      live.filter(({ pod }) => pod !== undefined).map(({ pod, ips, link }) => [pod, ips, link]),
+    ]);
     // Whatever the kernel tells of, and every ADD, asks: most of the time it is so already.
     if (this.#inForce === state && this.#attached === attached && this.#keeper.isTrusted) return;
-    const compiled = await inTurns(this.#compiler.compile(state, live));
+    const compiled = await inTurns(this.#compiler.compile(state, live, here));
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
     // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
     const former = this.#tracked;

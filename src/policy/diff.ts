@@ -1,7 +1,7 @@
 /** Which pods would reach which others at which ports, and no longer, if policies were others. */
 import { type Ip, ipFamily } from '../ip/ip.ts';
 import { type Compiled, type CompiledPod, compile, type PolicyInput } from './compile.ts';
-import { type Crowd, crowdsOf } from './crowd.ts';
+import { type Crowd, crowdsOf, describePods } from './crowd.ts';
 import { addressPairs, endsOf, pairsOf } from './matrix.ts';
 import { DIRECTIONS, type Direction, type PolicyPod } from './objects.ts';
 import { placesOf } from './outside.ts';
@@ -50,13 +50,18 @@ function diffBetween(old: Compiled, now: Compiled, from: Crowd, to: Crowd): Reac
 
 function diffOutside(old: Compiled, now: Compiled, crowd: Crowd, direction: Direction): ReachChange[] {
   const isPod = (ip: Ip) => old.population.identityAt(ip) !== undefined;
-  return crowd.pods[0]!.podIPs.flatMap((own) => {
-    const rulings = [old, now].map(({ byIp }) => byIp.get(own)?.[direction]);
-    return placesOf(rulings, ipFamily(own), isPod).flatMap(({ who, ip }): ReachChange[] => {
+  return crowd.pods[0]!.podIPs.flatMap((first) => {
+    const family = ipFamily(first);
+    const rulings = [old, now].map(({ byIp }) => byIp.get(first)?.[direction]);
+    return placesOf(rulings, family, isPod).flatMap(({ who, ip }): ReachChange[] => {
+      // What a node sends to its own pods no policy changes.
+      const pods = crowd.pods.filter((pod) => direction === 'egress' || !old.isOwnNode(pod, ip));
+      const own = pods[0]?.podIPs.find((one) => ipFamily(one) === family);
+      if (own === undefined) return [];
       const [before, after] = [old, now].map((one) => formatReach(sideOf(one, direction, own, ip)));
       if (before === after) return [];
-      const [from, to] = direction === 'ingress' ? [who, crowd.name] : [crowd.name, who];
-      return [{ from, to, before: before!, after: after!, pairs: crowd.pods.length }];
+      const [from, to] = direction === 'ingress' ? [who, describePods(pods)] : [describePods(pods), who];
+      return [{ from, to, before: before!, after: after!, pairs: pods.length }];
     });
   });
 }

@@ -5,7 +5,7 @@ import { nameOf } from './clause.ts';
 import type { PolicyInput } from './compile.ts';
 import { findPod } from './find-pod.ts';
 import type { PolicyService, Protocol } from './objects.ts';
-import { hasNetwork } from './population.ts';
+import { compareClaims, hasNetwork } from './population.ts';
 
 /** At most one of the names is there. */
 export type End = {
@@ -117,7 +117,10 @@ export function findBackends(
 }
 
 function endAt({ pods, nodes }: Pick<PolicyInput, 'pods' | 'nodes'>, ip: Ip): End {
-  const pod = pods.find((one) => hasNetwork(one) && one.podIPs.includes(ip));
+  const pod = pods
+    .filter((one) => hasNetwork(one) && one.podIPs.includes(ip))
+    .toSorted(compareClaims)
+    .at(-1);
   if (pod !== undefined) return { ip, pod: nameOf(pod), ...placeOf(pod) };
   const node = nodes.find(({ ips }) => ips.includes(ip))?.name;
   return node === undefined ? { ip } : { ip, node, on: node };

@@ -47,6 +47,8 @@ function judge(compiled: Compiled, direction: Direction, own: Ip, other: Ip, flo
       because: `no policy isolates the ${direction === 'egress' ? 'source' : 'destination'} for ${direction}`,
       policies: [],
     };
+  if (direction === 'ingress' && compiled.isOwnNode(side.pod, other))
+    return { allowed: true, because: 'a node always reaches its own pods', policies: [] };
   const identity = compiled.population.identityAt(other);
   const reached = direction === 'ingress' ? { ports: ruling.ownPorts } : identity;
   const matching = ruling.clauses.filter(

@@ -26,8 +26,9 @@ export function matrixOf(input: PolicyInput, name: string): PodMatrix {
       .map(({ pods }) => pods.filter((one) => one !== pod))
       .filter((pods) => pods.length > 0)
       .map((pods) => lineOf(compiled, direction, pod, pods)),
-    // What a node and its own pods send each other is not forwarded, so that probes always pass.
-    { who: 'its own node', reach: 'everything' },
+    ...(direction === 'ingress'
+      ? [{ who: 'its own node', reach: 'everything' }]
+      : lineToNode(compiled, pod, input.nodes)),
     ...linesOutside(compiled, direction, pod),
   ];
   return { pod: nameOf(pod), ingress: linesOf('ingress'), egress: linesOf('egress') };
@@ -88,6 +89,21 @@ function lineOf(
   const other = others[0]!;
   const ends = direction === 'ingress' ? ([other, pod] as const) : ([pod, other] as const);
   return { who: describePods(others), reach: between(compiled, ...ends) };
+}
+
+/** What a pod sends to its node meets its policies, as what it sends anywhere. Addresses of equal reach on one line. */
+function lineToNode(compiled: Compiled, pod: PolicyPod, nodes: PolicyInput['nodes']): MatrixLine[] {
+  const ips = nodes.find(({ name }) => name === pod.nodeName)?.ips ?? [];
+  const lines = pod.podIPs.flatMap((own) =>
+    ips
+      .filter((ip) => ipFamily(ip) === ipFamily(own))
+      .map((ip) => ({ who: ip, reach: formatReach(sideOf(compiled, 'egress', own, ip)) })),
+  );
+  const alike = [...Map.groupBy(lines, ({ reach }) => reach)];
+  return alike.map(([reach, some]) => ({
+    who: alike.length === 1 ? 'its own node' : `its own node by ${some.map(({ who }) => who).join(', ')}`,
+    reach,
+  }));
 }
 
 /** Addresses of equal reach on one line. */

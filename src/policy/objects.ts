@@ -23,11 +23,23 @@ export type PolicyPod = {
   ports: readonly { name: string; port: number; protocol: Protocol }[];
   /** Where it runs, where that is known. */
   nodeName?: string;
+  /** Whether its addresses are those of an interface on this node: then they are its own, whatever objects say. */
+  attached?: boolean;
+  /** Whether its deletion was asked for. */
+  deleting?: boolean;
+  /** Milliseconds since 1970. */
+  created?: number;
 };
 
 export type PolicyNamespace = { name: string; labels: Labels };
 
-export type PolicyNode = { name: string; labels: Labels; ips: readonly Ip[] };
+export type PolicyNode = {
+  name: string;
+  labels: Labels;
+  ips: readonly Ip[];
+  /** Whether it is this one: its pods reach it by the addresses of their links, too. */
+  here?: boolean;
+};
 
 /** A Service (core/v1): no policy means it, since packets carry the address of a pod behind it when policies see them. */
 export type PolicyService = {

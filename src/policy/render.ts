@@ -5,7 +5,7 @@
  * that was let through passes by its state.
  */
 import { type IpFamily, ipFamily } from '../ip/ip.ts';
-import type { Chain, Element, NftSet, Table } from '../nftables/objects.ts';
+import type { Chain, Element, NftSet, Rule, Table } from '../nftables/objects.ts';
 import { atOnce, type Steps } from '../reconcile/steps.ts';
 import type { Compiled } from './compile.ts';
 import { DIRECTIONS, type Direction } from './objects.ts';
@@ -25,6 +25,11 @@ const FAMILIES = [4, 6] as const;
 const IP = { 4: 'ip', 6: 'ip6' } as const;
 const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
 const OWN = { ingress: 'daddr', egress: 'saddr' } as const;
+/** What pods send from addresses that only their link gives them. */
+const BY_LINK = 'egress-by-link';
+/** Without it a pod finds not even its gateway (RFC 4861: what came over a router has another hop limit). */
+const NEIGHBOR_DISCOVERY =
+  'ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept';
 
 export function renderTable(compiled: Pick<Compiled, 'pods'>): Table {
   return atOnce(openRenderer().render(compiled)).table;
@@ -66,12 +71,13 @@ function* dispatchPods(
       if (ruling === undefined) continue;
       const { chain } = rendered(ruling);
       yield;
-      for (const ip of compiled.pod.podIPs) {
-        const name = dispatchName(direction, ipFamily(ip));
+      const lead = (name: string, key: string) => {
         const own = elements.get(name) ?? [];
         elements.set(name, own);
-        own.push({ key: [ip], value: { verdict: 'jump', chain: chain.name } });
-      }
+        own.push({ key: [key], value: { verdict: 'jump', chain: chain.name } });
+      };
+      for (const ip of compiled.pod.podIPs) lead(dispatchName(direction, ipFamily(ip)), ip);
+      if (direction === 'egress') for (const link of compiled.links ?? []) lead(BY_LINK, link);
     }
   }
   const dispatch = DIRECTIONS.flatMap((direction) =>
@@ -80,7 +86,13 @@ function* dispatchPods(
       return { name, key: [ADDRESS[family]], value: 'verdict', elements: elements.get(name) ?? [] };
     }),
   );
-  return [...dispatch, ...FAMILIES.map((family) => itselfSet(pods, family))];
+  const byLink: NftSet = {
+    name: BY_LINK,
+    key: ['ifname'],
+    value: 'verdict',
+    elements: elements.get(BY_LINK) ?? [],
+  };
+  return [...dispatch, byLink, ...FAMILIES.map((family) => itselfSet(pods, family))];
 }
 
 function itselfSet(pods: Compiled['pods'], family: IpFamily): NftSet {
@@ -101,17 +113,26 @@ function assemble(rendered: readonly RenderedRuling[], dispatched: readonly NftS
     rendered.flatMap((one) => one.outcomes),
     ({ name }) => name,
   );
+  const answers: Rule = { match: 'ct state established,related accept' };
+  const lookups = (direction: Direction): Rule[] =>
+    FAMILIES.map((family) => ({
+      match: `${IP[family]} ${OWN[direction]} vmap @${dispatchName(direction, family)}`,
+    }));
   const forward: Chain = {
     name: 'forward',
     hook: { type: 'filter', hook: 'forward', priority: 'filter' },
+    // The sender's side first, as the packet meets it.
+    rules: [answers, ...lookups('egress'), ...lookups('ingress')],
+  };
+  // What pods send to their own node. What it sends to them no policy denies, so there is no chain for that.
+  const input: Chain = {
+    name: 'input',
+    hook: { type: 'filter', hook: 'input', priority: 'filter' },
     rules: [
-      { match: 'ct state established,related accept' },
-      // The sender's side first, as the packet meets it.
-      ...(['egress', 'ingress'] as const).flatMap((direction) =>
-        FAMILIES.map((family) => ({
-          match: `${IP[family]} ${OWN[direction]} vmap @${dispatchName(direction, family)}`,
-        })),
-      ),
+      answers,
+      { match: NEIGHBOR_DISCOVERY },
+      ...lookups('egress'),
+      { match: `ip6 saddr fe80::/10 iifname vmap @${BY_LINK}` },
     ],
   };
   return {
@@ -128,6 +149,7 @@ function assemble(rendered: readonly RenderedRuling[], dispatched: readonly NftS
         ...destinies.map(({ chain }) => chain),
         ...rendered.map(({ chain }) => chain),
         forward,
+        input,
       ],
     },
     outcomes: new Map(outcomes.map((outcome) => [outcome.name, outcome])),

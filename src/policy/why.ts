@@ -5,6 +5,7 @@ import { compile } from './compile.ts';
 import { type End, findBackends, findEnds, findService, type Known } from './ends.ts';
 import { evaluate, type FlowVerdict } from './evaluate.ts';
 import { PROTOCOLS, type Protocol } from './objects.ts';
+import { hasNetwork } from './population.ts';
 
 /** Each end is an address, or a pod as `namespace/name` (`default` where only a name is given), `node/…`, `svc/…`. */
 export type Question = { source: string; destination: string; protocol: string; port?: number };
@@ -67,28 +68,14 @@ function pairUp(from: readonly End[], to: readonly End[], { source, destination 
 
 function explainPairs(known: Known, pairs: readonly Pair[], protocol: Protocol | 'ICMP'): Explanation[] {
   const concerned = new Set(pairs.flatMap(({ source, destination }) => [source.ip, destination.ip]));
-  const compiled = compile(known, ({ podIPs }) => podIPs.some((ip) => concerned.has(ip)));
+  const compiled = compile(known, (pod) => hasNetwork(pod) && pod.podIPs.some((ip) => concerned.has(ip)));
   return pairs.map(({ source, destination }) => {
     const { port } = destination;
     const asked = { protocol, ...(port === undefined ? {} : { port }) };
-    const verdict = isNodeAndItsPod(source, destination)
-      ? ITS_OWN_POD
-      : evaluate(compiled, { source: source.ip, destination: destination.ip, ...asked });
+    const verdict = evaluate(compiled, { source: source.ip, destination: destination.ip, ...asked });
     return { ...verdict, ...asked, source, destination };
   });
 }
-
-/** Probes of a kubelet always pass: nothing is forwarded. */
-function isNodeAndItsPod(source: End, destination: End): boolean {
-  return (
-    source.on !== undefined &&
-    source.on === destination.on &&
-    (source.node === undefined) !== (destination.node === undefined)
-  );
-}
-
-const OWN_SIDE = { allowed: true, because: 'a node and its own pods always reach each other', policies: [] };
-const ITS_OWN_POD: FlowVerdict = { allowed: true, egress: OWN_SIDE, ingress: OWN_SIDE };
 
 export function formatExplanation({
   allowed,

@@ -88,13 +88,19 @@ test('an address that is nobody here is one outside of the cluster', () => {
   assert.deepEqual(source, { ip: '203.0.113.9' });
 });
 
-test('a node reaches its own pods, and those of other nodes as policies have it', () => {
+test('a node reaches its own pods; those of other nodes, and pods their own node, as policies have it', () => {
   assert.equal(why('node/node-1', 'shop/web-1', 22).allowed, true);
   assert.equal(why('192.168.1.2', 'shop/web-1', 22).allowed, true);
   assert.equal(why('node/node-1', 'shop/web-2', 22).allowed, false);
-  const text = formatExplanation(why('shop/web-1', 'node/node-1', 22));
-  assert.match(text, /^Allowed: shop\/web-1 \(10\.244\.0\.2\) → node node-1 \(192\.168\.1\.2\), TCP 22/);
-  assert.match(text, /a node and its own pods always reach each other/);
+  const text = formatExplanation(why('node/node-1', 'shop/web-1', 22));
+  assert.match(text, /^Allowed: node node-1 \(192\.168\.1\.2\) → shop\/web-1 \(10\.244\.0\.2\), TCP 22/);
+  assert.match(text, /a node always reaches its own pods/);
+  const { policy: closed } = parseNetworkPolicy('shop', 'closed', {
+    spec: { podSelector: {}, policyTypes: ['Egress'] },
+  });
+  const denied = why('shop/web-1', 'node/node-1', 22, 'tcp', { ...KNOWN, policies: [closed] });
+  assert.match(denied.egress.because, /isolated for egress by shop\/closed/);
+  assert.equal(why('shop/web-1', 'node/node-1', 22).allowed, true, 'no policy isolates its egress');
 });
 
 test('a service is the pods behind it, at their own port: of several, one that is denied is shown', () => {
