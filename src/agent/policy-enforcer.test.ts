@@ -8,8 +8,8 @@ import type { Conntrack } from '../conntrack/conntrack.ts';
 import { parseIp } from '../ip/ip.ts';
 import { createLogger } from '../log/logger.ts';
 import { createFakeNftables } from '../nftables/fake.ts';
+import { POLICY_TABLE } from '../nftables/policy/render.ts';
 import { parseNetworkPolicy } from '../policy/parse-network-policy.ts';
-import { POLICY_TABLE } from '../policy/render.ts';
 import { createAttachmentTable, readLinks } from './attachments.ts';
 import { PolicyEnforcer } from './policy-enforcer.ts';
 

@@ -9,6 +9,7 @@ import { describeError } from '../errors/errors.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
+import { openRenderer, POLICY_TABLE } from '../nftables/policy/render.ts';
 import { hostLinkName, type PodName } from '../pod/attachment.ts';
 import { describeClashes } from '../policy/clash.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
@@ -16,7 +17,7 @@ import { evaluate } from '../policy/evaluate.ts';
 import { type Here, openNodeCompiler } from '../policy/node.ts';
 import { PROTOCOLS } from '../policy/objects.ts';
 import type { Outcome } from '../policy/outcome.ts';
-import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
+import { openTabulator } from '../policy/table.ts';
 import { Runner } from '../reconcile/runner.ts';
 import type { Steps } from '../reconcile/steps.ts';
 import { inTurns } from '../reconcile/turns.ts';
@@ -59,6 +60,7 @@ export class PolicyEnforcer {
   readonly #keeper: TableKeeper;
   readonly #runner: Runner;
   readonly #compiler = openNodeCompiler();
+  readonly #tabulator = openTabulator();
   readonly #renderer = openRenderer();
   readonly #drops: DropLog | undefined;
   #outcomes: ReadonlyMap<string, Outcome> = new Map();
@@ -208,7 +210,8 @@ export class PolicyEnforcer {
       await track();
     }
     await this.#keeper.ensure(async () => {
-      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(compiled));
+      const policies = await inTurns(this.#tabulator.tabulate(compiled));
+      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(policies));
       this.#outcomes = outcomes;
       return compiled.pods.length === 0 ? undefined : wanted;
     });

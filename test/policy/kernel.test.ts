@@ -12,11 +12,12 @@ import { namespacePath, run } from '../../src/lab/namespaces.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
 import { openNftables } from '../../src/nftables/nft.ts';
+import { openRenderer, POLICY_TABLE } from '../../src/nftables/policy/render.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { evaluate, type FlowVerdict } from '../../src/policy/evaluate.ts';
 import { openNodeCompiler } from '../../src/policy/node.ts';
 import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { openRenderer, POLICY_TABLE } from '../../src/policy/render.ts';
+import { openTabulator } from '../../src/policy/table.ts';
 import { atOnce } from '../../src/reconcile/steps.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
@@ -99,7 +100,7 @@ function tallyOf(verdicts: readonly FlowVerdict[]): Tally {
 async function check(drawn: OracleWorld): Promise<void> {
   const world = { ...drawn, pods: drawn.pods.map((pod) => ({ ...pod, node: NODES[0].name })) };
   const compiled = compile(inputOf(world));
-  const { table, outcomes } = atOnce(openRenderer().render(compiled));
+  const { table, outcomes } = atOnce(openRenderer().render(atOnce(openTabulator().tabulate(compiled))));
   await nftables.replace(table);
   const before = await nftables.counts(POLICY_TABLE);
   // A port that is used again would belong to a connection that another world allowed.
@@ -167,7 +168,8 @@ test('addresses of links are no way around policies, and neighbors are found und
       attached,
       here,
     );
-    await nftables.replace(atOnce(openRenderer().render(atOnce(compiling))).table);
+    const policies = atOnce(openTabulator().tabulate(atOnce(compiling)));
+    await nftables.replace(atOnce(openRenderer().render(policies)).table);
   };
   const connect = `const socket = require('node:net').connect(8080, 'fe80::a%eth0');
     socket.on('connect', () => { console.log('open'); process.exit(); });

@@ -8,7 +8,7 @@ import { podsOf } from './selected.ts';
 import { isWithin } from './within.ts';
 
 const DNS_PORT = 53;
-const DNS_LABELS = ['kube-dns', 'node-local-dns'];
+const DNS_LABELS = new Set(['kube-dns', 'node-local-dns']);
 
 export function findMissingDns(policy: NetworkPolicy, around: Surroundings): Mistake[] {
   const { egress = [], namespace } = policy;
@@ -74,7 +74,7 @@ function allowsNodeDns({ peers, ports }: PolicyRule): boolean {
 
 function isNameServer(pod: PolicyPod): boolean {
   return (
-    DNS_LABELS.includes(pod.labels['k8s-app'] ?? '') ||
+    DNS_LABELS.has(pod.labels['k8s-app'] ?? '') ||
     pod.ports.some(({ protocol, port }) => protocol === 'UDP' && port === DNS_PORT)
   );
 }

@@ -4,14 +4,14 @@
  * the other end, by address or by range, and what becomes of the port, by number or by range. What belongs to a connection
  * that was let through passes by its state.
  */
-import { type IpFamily, ipFamily } from '../ip/ip.ts';
-import type { Chain, Element, NftSet, Rule, Table } from '../nftables/objects.ts';
-import { atOnce, type Steps } from '../reconcile/steps.ts';
-import type { Compiled } from './compile.ts';
-import { DIRECTIONS, type Direction } from './objects.ts';
-import { ITSELF, type Outcome, renderOutcome } from './outcome.ts';
-import { type Destiny, type RenderedRuling, renderRuling } from './render-ruling.ts';
-import type { Ruling } from './ruling.ts';
+import { type IpFamily, ipFamily } from '../../ip/ip.ts';
+import { DIRECTIONS, type Direction } from '../../policy/objects.ts';
+import type { Outcome } from '../../policy/outcome.ts';
+import type { PeerTable, PolicyTable, Subject } from '../../policy/table.ts';
+import type { Steps } from '../../reconcile/steps.ts';
+import type { Chain, Element, NftSet, Rule, Table } from '../objects.ts';
+import { ITSELF, renderOutcome } from './outcome.ts';
+import { type PortChain, type RenderedPeers, renderPeers } from './peers.ts';
 
 export const POLICY_TABLE = { family: 'inet', name: 'fairlead-policy' } as const;
 
@@ -31,26 +31,22 @@ const BY_LINK = 'egress-by-link';
 const NEIGHBOR_DISCOVERY =
   'ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept';
 
-export function renderTable(compiled: Pick<Compiled, 'pods'>): Table {
-  return atOnce(openRenderer().render(compiled)).table;
-}
+export type Renderer = { render(policies: PolicyTable): Steps<Rendered> };
 
-export type Renderer = { render(compiled: Pick<Compiled, 'pods'>): Steps<Rendered> };
-
-/** Rulings that were rendered the last time are not looked into again. */
+/** What was rendered the last time is not looked into again. */
 export function openRenderer(): Renderer {
-  let before = new Map<string, { ruling: Ruling; rendered: RenderedRuling }>();
+  let before = new Map<string, { peers: PeerTable; rendered: RenderedPeers }>();
   return {
-    *render({ pods }) {
+    *render({ subjects, peers }) {
       const now: typeof before = new Map();
-      const renderOnce = (ruling: Ruling): RenderedRuling => {
-        const done = now.get(ruling.key) ?? before.get(ruling.key);
-        const rendered = done?.ruling === ruling ? done.rendered : renderRuling(ruling, done?.rendered);
-        now.set(ruling.key, { ruling, rendered });
-        return rendered;
-      };
-      const dispatched = yield* dispatchPods(pods, renderOnce);
+      for (const one of peers) {
+        const done = before.get(one.key);
+        const rendered = done?.peers === one ? done.rendered : renderPeers(one, done?.rendered);
+        now.set(one.key, { peers: one, rendered });
+        yield;
+      }
       before = now;
+      const dispatched = yield* dispatch(subjects, ({ key }) => now.get(key)!.rendered);
       return assemble(
         [...now.values()].map(({ rendered }) => rendered),
         dispatched,
@@ -59,28 +55,28 @@ export function openRenderer(): Renderer {
   };
 }
 
-/** Maps from a pod's address to what is said about it, and sets of who talks to itself. */
-function* dispatchPods(
-  pods: Compiled['pods'],
-  rendered: (ruling: Ruling) => RenderedRuling,
+/** Maps from a pod's address to what is said about it, and sets of what talks to itself. */
+function* dispatch(
+  subjects: readonly Subject[],
+  rendered: (peers: PeerTable) => RenderedPeers,
 ): Steps<NftSet[]> {
   const elements = new Map<string, Element[]>();
-  for (const compiled of pods) {
+  for (const subject of subjects) {
     for (const direction of DIRECTIONS) {
-      const ruling = compiled[direction];
-      if (ruling === undefined) continue;
-      const { chain } = rendered(ruling);
+      const peers = subject[direction];
+      if (peers === undefined) continue;
+      const { chain } = rendered(peers);
       yield;
       const lead = (name: string, key: string) => {
         const own = elements.get(name) ?? [];
         elements.set(name, own);
         own.push({ key: [key], value: { verdict: 'jump', chain: chain.name } });
       };
-      for (const ip of compiled.pod.podIPs) lead(dispatchName(direction, ipFamily(ip)), ip);
-      if (direction === 'egress') for (const link of compiled.links ?? []) lead(BY_LINK, link);
+      for (const ip of subject.ips) lead(dispatchName(direction, ipFamily(ip)), ip);
+      if (direction === 'egress') for (const link of subject.links) lead(BY_LINK, link);
     }
   }
-  const dispatch = DIRECTIONS.flatMap((direction) =>
+  const byAddress = DIRECTIONS.flatMap((direction) =>
     FAMILIES.map((family): NftSet => {
       const name = dispatchName(direction, family);
       return { name, key: [ADDRESS[family]], value: 'verdict', elements: elements.get(name) ?? [] };
@@ -92,11 +88,11 @@ function* dispatchPods(
     value: 'verdict',
     elements: elements.get(BY_LINK) ?? [],
   };
-  return [...dispatch, byLink, ...FAMILIES.map((family) => itselfSet(pods, family))];
+  return [...byAddress, byLink, ...FAMILIES.map((family) => itselfSet(subjects, family))];
 }
 
-function itselfSet(pods: Compiled['pods'], family: IpFamily): NftSet {
-  const ips = pods.flatMap(({ pod }) => pod.podIPs.filter((ip) => ipFamily(ip) === family));
+function itselfSet(subjects: readonly Subject[], family: IpFamily): NftSet {
+  const ips = subjects.flatMap((subject) => subject.ips.filter((ip) => ipFamily(ip) === family));
   return {
     name: ITSELF[family],
     key: [ADDRESS[family], ADDRESS[family]],
@@ -104,9 +100,9 @@ function itselfSet(pods: Compiled['pods'], family: IpFamily): NftSet {
   };
 }
 
-function assemble(rendered: readonly RenderedRuling[], dispatched: readonly NftSet[]): Rendered {
-  const destinies = uniqueByName<Destiny>(
-    rendered.flatMap((one) => one.destinies),
+function assemble(rendered: readonly RenderedPeers[], dispatched: readonly NftSet[]): Rendered {
+  const portChains = uniqueByName<PortChain>(
+    rendered.flatMap((one) => one.portChains),
     ({ chain }) => chain.name,
   );
   const outcomes = uniqueByName(
@@ -140,13 +136,13 @@ function assemble(rendered: readonly RenderedRuling[], dispatched: readonly NftS
       ...POLICY_TABLE,
       counters: outcomes.map(({ name }) => name),
       sets: [
-        ...destinies.flatMap(({ sets }) => sets),
+        ...portChains.flatMap(({ sets }) => sets),
         ...rendered.flatMap(({ sets }) => sets),
         ...dispatched,
       ],
       chains: [
         ...outcomes.map(renderOutcome),
-        ...destinies.map(({ chain }) => chain),
+        ...portChains.map(({ chain }) => chain),
         ...rendered.map(({ chain }) => chain),
         forward,
         input,
