@@ -340,7 +340,7 @@ test('why of a service names the pods behind it', async () => {
     '--socket',
     paths.apiSocket,
   );
-  assert.match(node.stdout, /^Allowed: node node-1 .*\n.*a node always reaches its own pods/);
+  assert.match(node.stdout, /^Allowed: node node-1 .*\n.*\n.*a node always reaches its own pods/);
 });
 
 test('policy.events: the pod is told, and with the key off it is not', async () => {
