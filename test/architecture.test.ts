@@ -14,6 +14,7 @@ const PURE_FOLDERS = [
   'src/pod',
   'src/overlay',
   'src/policy',
+  'src/nftables/policy',
   'src/hostport',
   'src/errors',
   'src/lab/api/schema',

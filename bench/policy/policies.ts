@@ -1,10 +1,11 @@
 /** Policies by the thousand, read and compiled as an agent does, as the table of one node. */
 import { type Ip, ipFromBigInt, ipToBigInt, parseIp } from '../../src/ip/ip.ts';
 import type { Table } from '../../src/nftables/objects.ts';
+import { openRenderer } from '../../src/nftables/policy/render.ts';
 import { openNodeCompiler } from '../../src/policy/node.ts';
 import type { NetworkPolicy, PolicyPod } from '../../src/policy/objects.ts';
 import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { openRenderer } from '../../src/policy/render.ts';
+import { openTabulator } from '../../src/policy/table.ts';
 import { atOnce } from '../../src/reconcile/steps.ts';
 
 /** As the bench's packets have it; UDP and TCP. */
@@ -90,8 +91,9 @@ export function tableOf(
       nodes: [],
     },
     here.map(({ namespace, name, podIPs }) => ({ pod: { namespace, name }, ips: podIPs })),
+    { name: 'node-1', ips: [] },
   );
-  return atOnce(openRenderer().render(atOnce(compiling))).table;
+  return atOnce(openRenderer().render(atOnce(openTabulator().tabulate(atOnce(compiling))))).table;
 }
 
 function read(name: string, spec: object): NetworkPolicy {

@@ -14,7 +14,7 @@ static int usage(void)
 	fprintf(stderr, "usage: fairlead-probe serve --name NAME [--netns PATH] [--bind ADDRESS] [--ports tcp/80,udp/53]\n"
 			"       fairlead-probe client [--netns PATH]   (targets on standard input)\n"
 			"       fairlead-probe hold   (until standard input ends)\n"
-			"       fairlead-probe volley PATH=NODE_ADDRESS…   (connections on standard input)\n");
+			"       fairlead-probe volley PATH[=NODE_ADDRESS]…   (connections on standard input)\n");
 	return 2;
 }
 

@@ -35,7 +35,7 @@ int serve(const char *name, const char *bind_text, const char *ports);
 
 /*
  * volley.c: connections on standard input, one a line, "." fires them; one line of figures on standard output for each
- * volley. pods: PATH=ADDRESS, the namespace of each and an IPv4 address of its node.
+ * volley. pods: PATH=ADDRESS, the namespace of each and an IPv4 address of its node; PATH alone is a node.
  */
 int fire_volleys(char **pods, int pod_count);
 

@@ -7,7 +7,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/if_ether.h>
-#include <netinet/ip_icmp.h>
+#include <netinet/ip6.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -16,16 +16,21 @@
 #include <unistd.h>
 
 /*
- * The first packets of thousands of connections between pods, and what became of each, seen at both ends. All of it
- * happens on one processor, whose queue of packets keeps its order: when the node has answered who sent last, everything
- * that was sent before is as many hops further. After some such turns it has arrived, or never will, and nobody has to wait
- * for silence.
+ * The first packets of thousands of connections between pods, and their nodes, and what became of each, seen at both ends.
+ * All of it happens on one processor, whose queue of packets keeps its order: when the node has answered what was sent last,
+ * everything that was sent before is as many hops further. After some such turns it has arrived, or never will, and there is
+ * no need to wait for silence.
  */
-enum { MOST_PODS = 32, PATIENCE_MS = 5000, SENTINEL = 9, TURNS = 5, BUFFER = 16 << 20 };
+enum { MOST_PODS = 32, MOST_INLETS = 8, PATIENCE_MS = 5000, TURNS = 5, BUFFER = 64 << 20 };
 
+/*
+ * One end of connections: a pod, or a node. An interface is looked at before the filter of what is for the host itself: what
+ * a node let through is what its raw sockets got.
+ */
 struct pod {
 	struct in_addr node;
-	int raw4, raw6, capture;
+	bool is_node;
+	int raw4, raw6, capture, link, inlets[MOST_INLETS];
 	bool passed;
 };
 
@@ -33,7 +38,7 @@ struct volley {
 	struct pod pods[MOST_PODS];
 	int pod_count;
 	/* base: the tag of the first one. Those of the next volley are others: no packet belongs to an older connection. */
-	uint16_t turn, base;
+	uint16_t base;
 	struct shot *shots;
 	size_t count, unanswered;
 };
@@ -54,7 +59,22 @@ static int open_raw(int family)
 	return fd;
 }
 
-/* PATH=ADDRESS of its node, which answers it whatever a policy says */
+static const int PROTOCOLS[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
+
+static void open_inlets(struct pod *pod)
+{
+	int size = BUFFER;
+	for (int i = 0; i < MOST_INLETS; i++) {
+		bool v4 = i < MOST_INLETS / 2;
+		int number = i % (MOST_INLETS / 2);
+		int protocol = number < 3 ? PROTOCOLS[number] : v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+		pod->inlets[i] = socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+		if (pod->inlets[i] < 0 || setsockopt(pod->inlets[i], SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+			die("raw socket of a node");
+	}
+}
+
+/* PATH=ADDRESS of its node, or PATH alone for a node. */
 static struct pod open_pod(char *text)
 {
 	char *path = strsep(&text, "=");
@@ -62,18 +82,20 @@ static struct pod open_pod(char *text)
 	if (namespace < 0 || setns(namespace, CLONE_NEWNET) < 0)
 		die(path);
 	close(namespace);
-	struct pod pod = { .raw4 = open_raw(AF_INET),
+	struct pod pod = { .is_node = text == NULL,
+			   .raw4 = open_raw(AF_INET),
 			   .raw6 = open_raw(AF_INET6),
 			   .capture = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
-	if (text == NULL || inet_pton(AF_INET, text, &pod.node) != 1)
+	pod.link = pod.is_node ? 0 : (int)if_nametoindex("eth0");
+	if (!pod.is_node && inet_pton(AF_INET, text, &pod.node) != 1)
 		die("address of a node");
-	struct sockaddr_ll where = { .sll_family = AF_PACKET,
-				     .sll_protocol = htons(ETH_P_ALL),
-				     .sll_ifindex = (int)if_nametoindex("eth0") };
+	struct sockaddr_ll where = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = pod.link };
 	if (pod.capture < 0 || setsockopt(pod.capture, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0 ||
 	    setsockopt(pod.capture, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0 ||
 	    bind(pod.capture, (struct sockaddr *)&where, sizeof(where)) < 0)
 		die("packet socket");
+	if (pod.is_node)
+		open_inlets(&pod);
 	return pod;
 }
 
@@ -91,30 +113,32 @@ static void send_shot(const struct volley *volley, const struct shot *shot)
 		die("send");
 }
 
-/* Behind everything else, to the node, which always answers. */
-static void send_sentinel(struct volley *volley, struct pod *pod)
+/*
+ * Behind everything else, to the node: whether another has its address (RFC 5227). It answers that whatever a policy says,
+ * since ARP is no packet of IP.
+ */
+static void send_sentinel(struct pod *pod)
 {
-	struct shot shot = { .protocol = IPPROTO_ICMP, .tag = SENTINEL, .sequence = volley->turn };
-	*(struct sockaddr_in *)&shot.to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = pod->node };
-	*(struct sockaddr_in *)&shot.from = (struct sockaddr_in){ .sin_family = AF_INET };
-	shot.source_pod = (int)(pod - volley->pods);
+	struct ether_arp probe = { .arp_hrd = htons(ARPHRD_ETHER), .arp_pro = htons(ETH_P_IP), .arp_hln = ETH_ALEN,
+				   .arp_pln = sizeof(pod->node), .arp_op = htons(ARPOP_REQUEST) };
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP), .sll_ifindex = pod->link,
+				  .sll_halen = ETH_ALEN };
+	memset(to.sll_addr, 0xff, ETH_ALEN);
+	memcpy(probe.arp_tpa, &pod->node, sizeof(pod->node));
 	pod->passed = false;
-	send_shot(volley, &shot);
+	if (sendto(pod->capture, &probe, sizeof(probe), 0, (struct sockaddr *)&to, sizeof(to)) < 0)
+		die("send ARP");
 }
 
-static bool is_sentinel(const struct volley *volley, const struct pod *pod, const struct seen *seen)
+static bool is_sentinel(const struct pod *pod, const uint8_t *packet, size_t length, const struct sockaddr_ll *from)
 {
-	return seen->answer && seen->protocol == IPPROTO_ICMP && seen->tag == SENTINEL && seen->sequence == volley->turn &&
-	       seen->from.ss_family == AF_INET &&
-	       ((const struct sockaddr_in *)&seen->from)->sin_addr.s_addr == pod->node.s_addr;
+	const struct ether_arp *arp = (const struct ether_arp *)packet;
+	return from->sll_protocol == htons(ETH_P_ARP) && length >= sizeof(*arp) && arp->arp_op == htons(ARPOP_REPLY) &&
+	       memcmp(arp->arp_spa, &pod->node, sizeof(pod->node)) == 0;
 }
 
 static void note(struct volley *volley, struct pod *pod, const struct seen *seen)
 {
-	if (is_sentinel(volley, pod, seen)) {
-		pod->passed = true;
-		return;
-	}
 	size_t index = (size_t)seen->tag - volley->base;
 	if (seen->tag < volley->base || index >= volley->count)
 		return;
@@ -126,7 +150,7 @@ static void note(struct volley *volley, struct pod *pod, const struct seen *seen
 		shot->answered = true;
 		volley->unanswered -= shot->arrived;
 	}
-	if (!seen->answer && number == shot->destination_pod && same_address(&seen->from, &shot->from) &&
+	if (!seen->answer && !pod->is_node && number == shot->destination_pod && same_address(&seen->from, &shot->from) &&
 	    same_address(&seen->to, &shot->to) && !shot->arrived) {
 		shot->arrived = true;
 		volley->unanswered += !shot->answered;
@@ -137,10 +161,15 @@ static void drain(struct volley *volley, struct pod *pod)
 {
 	uint8_t packet[2048];
 	ssize_t length;
-	while ((length = recv(pod->capture, packet, sizeof(packet), 0)) > 0) {
+	struct sockaddr_ll from;
+	socklen_t known = sizeof(from);
+	while ((length = recvfrom(pod->capture, packet, sizeof(packet), 0, (struct sockaddr *)&from, &known)) > 0) {
 		struct seen seen;
-		if (read_seen(packet, (size_t)length, &seen))
+		if (is_sentinel(pod, packet, (size_t)length, &from))
+			pod->passed = true;
+		else if (read_seen(packet, (size_t)length, &seen))
 			note(volley, pod, &seen);
+		known = sizeof(from);
 	}
 	struct tpacket_stats stats = { 0 };
 	socklen_t size = sizeof(stats);
@@ -151,18 +180,54 @@ static void drain(struct volley *volley, struct pod *pod)
 	}
 }
 
+/* A node is not asked to answer: what it sends to its pods is never denied. */
+static void note_arrival(struct volley *volley, const struct pod *node, const struct seen *seen)
+{
+	size_t index = (size_t)seen->tag - volley->base;
+	if (seen->answer || seen->tag < volley->base || index >= volley->count)
+		return;
+	struct shot *shot = &volley->shots[index];
+	if (seen->protocol == shot->protocol && &volley->pods[shot->destination_pod] == node)
+		shot->arrived = shot->answered = true;
+}
+
+static void drain_inlets(struct volley *volley, struct pod *node)
+{
+	/* Those of IPv6 give no header (raw(7), ipv6(7)). */
+	struct { struct ip6_hdr header; uint8_t bytes[2048]; } packet;
+	for (int i = 0; i < MOST_INLETS; i++) {
+		bool v4 = i < MOST_INLETS / 2;
+		uint8_t *at = v4 ? (uint8_t *)&packet : packet.bytes;
+		size_t header = v4 ? 0 : sizeof(packet.header);
+		ssize_t length;
+		while ((length = recv(node->inlets[i], at, sizeof(packet.bytes), 0)) > 0) {
+			struct seen seen;
+			if (!v4)
+				packet.header = (struct ip6_hdr){
+					.ip6_flow = htonl(6u << 28),
+					.ip6_nxt = (uint8_t)(i % (MOST_INLETS / 2) < 3 ? PROTOCOLS[i % (MOST_INLETS / 2)] : IPPROTO_ICMPV6)
+				};
+			if (read_seen((const uint8_t *)&packet, header + (size_t)length, &seen))
+				note_arrival(volley, node, &seen);
+		}
+	}
+}
+
 static bool all_passed(const struct volley *volley)
 {
 	for (int i = 0; i < volley->pod_count; i++)
-		if (!volley->pods[i].passed)
+		if (!volley->pods[i].is_node && !volley->pods[i].passed)
 			return false;
 	return true;
 }
 
 static void drain_all(struct volley *volley)
 {
-	for (int i = 0; i < volley->pod_count; i++)
+	for (int i = 0; i < volley->pod_count; i++) {
 		drain(volley, &volley->pods[i]);
+		if (volley->pods[i].is_node)
+			drain_inlets(volley, &volley->pods[i]);
+	}
 }
 
 static bool wait_until(struct volley *volley, bool (*is_so)(const struct volley *))
@@ -187,9 +252,9 @@ static bool all_answered(const struct volley *volley)
 static void await(struct volley *volley)
 {
 	for (int turn = 0; turn < TURNS; turn++) {
-		volley->turn++;
 		for (int i = 0; i < volley->pod_count; i++)
-			send_sentinel(volley, &volley->pods[i]);
+			if (!volley->pods[i].is_node)
+				send_sentinel(&volley->pods[i]);
 		if (!wait_until(volley, all_passed)) {
 			fprintf(stderr, "fairlead-probe: the node does not answer its pods\n");
 			exit(EXIT_FAILURE);

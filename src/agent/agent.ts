@@ -8,9 +8,9 @@ import { readSpoofDrops } from '../drops/spoofed.ts';
 import { describeError } from '../errors/errors.ts';
 import { rememberErrors } from '../log/last-error.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
+import { POLICY_TABLE } from '../nftables/policy/render.ts';
 import { readInherited } from '../overlay/inherited.ts';
 import { TABLE } from '../overlay/node-table.ts';
-import { POLICY_TABLE } from '../policy/render.ts';
 import { targetsOf } from '../probe/target.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { versionOf } from '../version.ts';
@@ -112,6 +112,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
           table,
           track: () => network.refreshFirewall(),
           conntrack,
+          node: () => ({ name, ips: kernel.addresses().map(({ ip }) => ip) }),
           log,
           tracked: inherited.tracked,
           stateDirectory,

@@ -10,8 +10,8 @@ import type { Connection } from '../conntrack/list.ts';
 import { parseIp } from '../ip/ip.ts';
 import { createLogger } from '../log/logger.ts';
 import { createFakeNftables } from '../nftables/fake.ts';
+import { POLICY_TABLE } from '../nftables/policy/render.ts';
 import { parseNetworkPolicy } from '../policy/parse-network-policy.ts';
-import { POLICY_TABLE } from '../policy/render.ts';
 import { createAttachmentTable, readLinks } from './attachments.ts';
 import { PolicyEnforcer } from './policy-enforcer.ts';
 import { loadPolicyScope, mayBeSelected } from './policy-record.ts';
@@ -62,6 +62,7 @@ test('before an agent has read what is attached, what its predecessor enforced s
     nftables,
     table,
     track: async () => undefined,
+    node: () => ({ name: 'node-1', ips: [] }),
     conntrack: CONNTRACK,
     log: createLogger({ level: 'error', format: 'text' }),
     tracked: [],
@@ -96,6 +97,7 @@ test('a first policy that comes while the state directory is full lets no pod of
     nftables: createFakeNftables(),
     table,
     track: async () => undefined,
+    node: () => ({ name: 'node-1', ips: [] }),
     conntrack: CONNTRACK,
     log: createLogger({ level: 'error', format: 'text' }),
     tracked: [],
@@ -165,6 +167,7 @@ test('a pod is admitted while connections are still looked through; those that a
     nftables,
     table,
     track: async () => undefined,
+    node: () => ({ name: 'node-1', ips: [] }),
     conntrack,
     log: createLogger({ level: 'error', format: 'text' }),
     tracked: [],

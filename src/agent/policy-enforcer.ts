@@ -7,12 +7,14 @@ import { describeError } from '../errors/errors.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Nftables } from '../nftables/nft.ts';
-import type { PodName } from '../pod/attachment.ts';
+import { openRenderer, POLICY_TABLE } from '../nftables/policy/render.ts';
+import { hostLinkName, type PodName } from '../pod/attachment.ts';
 import { describeExcess } from '../policy/bounds.ts';
+import { describeClashes } from '../policy/clash.ts';
 import { type Compiled, compile, type PolicyInput } from '../policy/compile.ts';
-import { type Attached, openNodeCompiler } from '../policy/node.ts';
+import { type Attached, type Here, openNodeCompiler } from '../policy/node.ts';
 import type { Outcome } from '../policy/outcome.ts';
-import { openRenderer, POLICY_TABLE } from '../policy/render.ts';
+import { openTabulator } from '../policy/table.ts';
 import { Mutex } from '../reconcile/mutex.ts';
 import { Runner } from '../reconcile/runner.ts';
 import { inTurns } from '../reconcile/turns.ts';
@@ -35,6 +37,8 @@ export type PolicyEnforcerOptions = {
   /** Called when other addresses than before need their connections tracked; resolves when they are. */
   track: () => Promise<void>;
   conntrack: Conntrack;
+  /** This node, with all addresses that it has now. */
+  node: () => Here;
   log: Logger;
   /** Addresses whose connections an earlier agent had tracked: its policies are in force until ours are. */
   tracked: readonly Ip[];
@@ -49,7 +53,7 @@ export type PolicyEnforcerOptions = {
 
 /** The state that is in force, for which interfaces, and since when (RFC 3339). */
 export type InForce =
-  | { known: true; since: string; state: PolicyState; attached: readonly Attached[] }
+  | { known: true; since: string; state: PolicyState; attached: readonly Attached[]; here: Here }
   | { known: false; since: string; why: string };
 
 export type PolicyCount = { outcome: Outcome; packets: number };
@@ -61,6 +65,7 @@ export class PolicyEnforcer {
   readonly #keeper: TableKeeper;
   readonly #runner: Runner;
   readonly #compiler = openNodeCompiler();
+  readonly #tabulator = openTabulator();
   readonly #renderer = openRenderer();
   readonly #cutter: Runner;
   readonly #compiling = new Mutex();
@@ -134,7 +139,12 @@ export class PolicyEnforcer {
 
   get problems(): readonly string[] {
     const own = [this.#blind, this.#record.problem].filter((problem) => problem !== undefined);
-    return [...this.#options.source.problems, ...this.#excess, ...own];
+    return [
+      ...this.#options.source.problems,
+      ...this.#excess,
+      ...describeClashes(this.#compiled.population),
+      ...own,
+    ];
   }
 
   /** Denied packets; absent where the kernel does not report them. */
@@ -228,19 +238,21 @@ export class PolicyEnforcer {
   }
 
   async #enforce(): Promise<void> {
-    const { source, table, track } = this.#options;
+    const { source, table, track, node } = this.#options;
     const { state } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
     if (state === undefined || !table.now.known) return;
-    const live = [...table.now.live.values()];
-    const attached = JSON.stringify(
-      live.filter(({ pod }) => pod !== undefined).map(({ pod, ips }) => [pod, ips]),
-    );
+    const here = node();
+    const live = [...table.now.live.values()].map((one) => ({ ...one, link: hostLinkName(one) }));
+    const attached = JSON.stringify([
+      here,
+      live.filter(({ pod }) => pod !== undefined).map(({ pod, ips, link }) => [pod, ips, link]),
+    ]);
     // Whatever the kernel tells of, and every ADD, asks: most of the time it is so already.
     if (this.#inForce === state && this.#attached === attached && this.#keeper.isTrusted) return;
     // What was compiled before is of no use while this runs.
     const compiled = await this.#compiling.run(async () => {
-      this.#latest = await inTurns(this.#compiler.compile(state, live));
+      this.#latest = await inTurns(this.#compiler.compile(state, live, here));
       return this.#latest;
     });
     const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
@@ -251,7 +263,8 @@ export class PolicyEnforcer {
       await track();
     }
     await this.#keeper.ensure(async () => {
-      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(compiled));
+      const policies = await inTurns(this.#tabulator.tabulate(compiled));
+      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(policies));
       this.#outcomes = outcomes;
       return compiled.pods.length === 0 ? undefined : wanted;
     });
@@ -263,7 +276,7 @@ export class PolicyEnforcer {
     if (hasMore(former, tracked)) await track();
     this.#cutter.trigger('policy');
     this.#attached = attached;
-    this.#force = { known: true, since: this.#time(), state, attached: live };
+    this.#force = { known: true, since: this.#time(), state, attached: live, here };
     if (this.#inForce === state) return;
     this.#inForce = state;
     this.#remember(scopeOf(state));

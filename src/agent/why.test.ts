@@ -84,7 +84,7 @@ function agentOf(
   const force: InForce =
     inForce === undefined
       ? { known: false, since: SINCE, why: 'the agent has just started' }
-      : { known: true, since: SINCE, state: inForce, attached };
+      : { known: true, since: SINCE, state: inForce, attached, here: { name, ips: [] } };
   return {
     node: name,
     source: source as unknown as PolicySource,

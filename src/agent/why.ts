@@ -9,7 +9,7 @@ import type { Path } from '../overlay/path.ts';
 import { hostLinkName } from '../pod/attachment.ts';
 import { type Known as KnownEnds, mayBeService } from '../policy/ends.ts';
 import { openJudge } from '../policy/judge.ts';
-import type { Attached } from '../policy/node.ts';
+import type { Attached, Here } from '../policy/node.ts';
 import { type LocalView, nodeOf } from '../policy/place.ts';
 import {
   type Answer,
@@ -69,14 +69,17 @@ export async function explainWhy(known: WhyKnown, question: Question): Promise<W
   const { now } = table;
   if (!now.known) throw new Error(`node ${known.node}: ${describeUnknown(now)}`);
   const live = [...now.live.values()];
-  const { state, since, attached } = inForce;
+  const { state, since, attached, here } = inForce;
   const places = await placesFor(known, live, question, state);
-  const current = await explain(places, question, state, attached);
+  const current = await explain(places, question, state, attached, here);
   const latest = source.state;
   const later =
     latest === undefined || latest === state
       ? undefined
-      : await explain({ ...places, pods: latest.pods }, question, latest, live);
+      : await explain({ ...places, pods: latest.pods }, question, latest, live, {
+          name: known.node,
+          ips: known.kernel.addresses().map(({ ip }) => ip),
+        });
   return {
     ...current,
     answers: current.answers.map((answer) => withRoute(answer, routeOf(known, live, answer))),
@@ -141,9 +144,10 @@ async function explain(
   question: Question,
   state: PolicyState,
   attached: readonly Attached[],
+  node: Here,
 ): Promise<Explanation> {
   const asked = traceFlow(places, question);
-  return answerFlow(asked, await inTurns(openJudge(state, attached, concernedBy(asked))));
+  return answerFlow(asked, await inTurns(openJudge(state, attached, node, concernedBy(asked))));
 }
 
 /** An API that does not answer leaves all other questions answered. */

@@ -8,6 +8,7 @@ import type { Kernel, Operation } from '../netlink/kernel.ts';
 import type { Link } from '../netlink/objects.ts';
 import { describeOperation } from '../netlink/operation.ts';
 import type { Nftables, TableName } from '../nftables/nft.ts';
+import { POLICY_TABLE } from '../nftables/policy/render.ts';
 import { TABLE } from '../overlay/node-table.ts';
 import {
   ATTACHMENT_GROUP,
@@ -16,7 +17,6 @@ import {
   parseRecord,
   SHAPER_GROUP,
 } from '../pod/attachment.ts';
-import { POLICY_TABLE } from '../policy/render.ts';
 import { applyOperations } from '../reconcile/apply.ts';
 import { diffStates } from '../reconcile/diff.ts';
 import { readOwnState } from '../reconcile/own.ts';

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseIp } from '../ip/ip.ts';
+import { openRenderer } from '../nftables/policy/render.ts';
 import { atOnce } from '../reconcile/steps.ts';
 import { describeExcess } from './bounds.ts';
-import { compile } from './compile.ts';
+import { type Compiled, compile } from './compile.ts';
 import type { PolicyPod } from './objects.ts';
 import { parseNetworkPolicy } from './parse-network-policy.ts';
-import { openRenderer } from './render.ts';
+import { openTabulator } from './table.ts';
 
 const pod = (namespace: string, ip: string): PolicyPod => ({
   namespace,
@@ -56,11 +57,15 @@ test('staged ones that would be too much are left out, and close nothing', () =>
   assert.match(describeExcess([shop!]).join(), /staged ones are not evaluated there/);
 });
 
+function* renderAll(from: Compiled) {
+  return yield* openRenderer().render(yield* openTabulator().tabulate(from));
+}
+
 test('what is within the bound is rendered in many steps', () => {
-  const steps = openRenderer().render(compiled(large('one')));
+  const steps = renderAll(compiled(large('one')));
   let count = 0;
   while (steps.next().done !== true) count++;
   assert.ok(count > 16_000, `${count} steps`);
-  const { table } = atOnce(openRenderer().render(compiled(large('one'))));
+  const { table } = atOnce(renderAll(compiled(large('one'))));
   assert.ok(table.sets.some(({ elements }) => elements.length > 0));
 });

@@ -27,19 +27,25 @@ export type PolicyInput = {
   nodes: readonly PolicyNode[];
 };
 
-/** A direction in which nobody says anything about the pod is absent. */
-export type CompiledPod = { pod: PolicyPod } & Partial<Record<Direction, Ruling>>;
+/** A direction without any policy for the pod is absent. */
+export type CompiledPod = {
+  pod: PolicyPod;
+  /** Host ends of its interfaces, where those are known. */
+  links?: readonly string[];
+} & Partial<Record<Direction, Ruling>>;
 
 export type Compiled = {
   /** Those of the wanted pods that some policy selects. */
   pods: readonly CompiledPod[];
   byIp: ReadonlyMap<Ip, CompiledPod>;
   population: Population;
+  /** Whether the address is one of the node that runs the pod: what it sends to its pods is never denied. */
+  isOwnNode(pod: PolicyPod, ip: Ip): boolean;
 };
 
 export type Compiler = {
   /**
-   * @param isOurs which pods are compiled: those of this node, or all of them to explain any.
+   * @param isOurs which pods are compiled: those of this node, or to explain any all that have addresses of their own.
    * @returns what is valid until the next call.
    */
   compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Steps<Compiled>;
@@ -53,7 +59,7 @@ export function openCompiler(): Compiler {
   const census = openCensus();
   let before = new Map<string, Ruling>();
   return {
-    *compile(input, isOurs = () => true) {
+    *compile(input, isOurs = hasNetwork) {
       const population = yield* census.take(input.pods, input.namespaces);
       const bind = openBinder(population, input.nodes);
       const rulings = new Map<string, Ruling>();
@@ -70,12 +76,13 @@ export function openCompiler(): Compiler {
       };
       const byNamespace = Map.groupBy(input.policies, ({ namespace }) => namespace);
       const tiers = sortByPriority(input.clusterPolicies);
-      const said = new Map<Identity, Partial<Record<Direction, Ruling>>>();
+      const said = new Map<Identity | PolicyPod, Partial<Record<Direction, Ruling>>>();
       const pods: CompiledPod[] = [];
       for (const pod of input.pods) {
-        if (!isOurs(pod) || !hasNetwork(pod)) continue;
+        if (pod.hostNetwork || !isOurs(pod)) continue;
         yield;
-        const identity = population.identityOf(pod)!;
+        // One that has ended is no peer of others, and isolated as long as it is there.
+        const identity = population.identityOf(pod) ?? pod;
         let directions = said.get(identity);
         if (directions === undefined) {
           const network = (byNamespace.get(pod.namespace) ?? []).filter(({ pods: selector }) =>
@@ -96,13 +103,28 @@ export function openCompiler(): Compiler {
         if (Object.keys(directions).length > 0) pods.push({ pod, ...directions });
       }
       before = rulings;
-      return { pods, byIp: indexByIp(pods), population };
+      return { pods, byIp: indexByIp(pods, population), population, isOwnNode: openNodes(input.nodes) };
     },
   };
 }
 
-export function indexByIp(pods: readonly CompiledPod[]): Map<Ip, CompiledPod> {
-  return new Map(pods.flatMap((compiled) => compiled.pod.podIPs.map((ip) => [ip, compiled] as const)));
+/** Of several pods with one address the one that counts as its owner, where that is among them. */
+export function indexByIp(pods: readonly CompiledPod[], population: Population): Map<Ip, CompiledPod> {
+  const byIp = new Map<Ip, CompiledPod>();
+  for (const compiled of pods)
+    for (const ip of compiled.pod.podIPs)
+      if (!byIp.has(ip) || population.ownerOf(ip) === compiled.pod) byIp.set(ip, compiled);
+  return byIp;
+}
+
+/** Looked up by name once anything is asked: there may be thousands, of which policies concern one. */
+function openNodes(nodes: readonly PolicyNode[]): Compiled['isOwnNode'] {
+  let byName: ReadonlyMap<string, PolicyNode> | undefined;
+  return ({ nodeName }, ip) => {
+    if (nodeName === undefined) return false;
+    byName ??= new Map(nodes.map((node) => [node.name, node]));
+    return byName.get(nodeName)?.ips.includes(ip) ?? false;
+  };
 }
 
 /** Of equal priority the one whose name comes first: the same on every node. */

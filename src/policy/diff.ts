@@ -5,7 +5,7 @@ import { type Crowd, crowdsOf } from './crowd.ts';
 import { addressPairs, endsOf, pairsOf } from './matrix.ts';
 import { DIRECTIONS, type Direction, type PolicyPod } from './objects.ts';
 import { placesOf } from './outside.ts';
-import type { Party } from './party.ts';
+import { type Party, partyOf } from './party.ts';
 import { formatReach, type Reach, reachBetween, sideOf } from './reach.ts';
 
 export type ReachChange = {
@@ -63,14 +63,19 @@ function diffBetween(old: Compiled, now: Compiled, from: Crowd, to: Crowd): Reac
 
 function diffOutside(old: Compiled, now: Compiled, crowd: Crowd, direction: Direction): ReachChange[] {
   const isPod = (ip: Ip) => old.population.identityAt(ip) !== undefined;
-  return crowd.pods[0]!.podIPs.flatMap((own) => {
-    const family = ipFamily(own);
-    const rulings = [old, now].map(({ byIp }) => byIp.get(own)?.[direction]);
+  return crowd.pods[0]!.podIPs.flatMap((first) => {
+    const family = ipFamily(first);
+    const rulings = [old, now].map(({ byIp }) => byIp.get(first)?.[direction]);
     return placesOf(rulings, family, isPod).flatMap(({ who, ip }): ReachChange[] => {
+      // What a node sends to its own pods no policy changes.
+      const pods = crowd.pods.filter((pod) => direction === 'egress' || !old.isOwnNode(pod, ip));
+      const own = pods[0]?.podIPs.find((one) => ipFamily(one) === family);
+      if (own === undefined) return [];
       const [before, after] = [sideOf(old, direction, own, ip), sideOf(now, direction, own, ip)];
       if (isSame(before, after)) return [];
-      const [from, to] = direction === 'ingress' ? [who, crowd.party] : [crowd.party, who];
-      return [{ from, to, families: [family], before, after, pairs: crowd.pods.length }];
+      const party = partyOf(pods);
+      const [from, to] = direction === 'ingress' ? [who, party] : [party, who];
+      return [{ from, to, families: [family], before, after, pairs: pods.length }];
     });
   });
 }

@@ -47,6 +47,8 @@ export function evaluateSide(compiled: Compiled, direction: Direction, flow: Flo
   const ruling = side?.[direction];
   if (side === undefined || ruling === undefined)
     return { allowed: true, reason: { code: 'not-isolated', direction }, policies: [] };
+  if (direction === 'ingress' && compiled.isOwnNode(side.pod, other))
+    return { allowed: true, reason: { code: 'own-node' }, policies: [] };
   const identity = compiled.population.identityAt(other);
   const reached = direction === 'ingress' ? { ports: ruling.ownPorts } : identity;
   const matching = ruling.clauses.filter(

@@ -3,20 +3,22 @@ import type { Ip } from '../ip/ip.ts';
 import type { Steps } from '../reconcile/steps.ts';
 import { openCompiler, type PolicyInput } from './compile.ts';
 import { evaluateSide } from './evaluate.ts';
-import { type Attached, openNodeCompiler } from './node.ts';
+import { type Attached, type Here, openNodeCompiler } from './node.ts';
 import type { Judge } from './why.ts';
 
 /**
  * @param attached whose pods are this node's: their addresses here count, and one that the state lacks is closed.
+ * @param node with all addresses that its kernel has: what it sends to its own pods passes.
  * @param concerned addresses whose policies will be asked.
  */
 export function* openJudge(
   state: PolicyInput,
   attached: readonly Attached[],
+  node: Here,
   concerned: ReadonlySet<Ip>,
 ): Steps<Judge> {
   const local = new Set(attached.flatMap(({ ips }) => ips));
-  const here = yield* openNodeCompiler().compile(state, attached);
+  const here = yield* openNodeCompiler().compile(state, attached, node);
   const isElsewhere = [...concerned].some((ip) => !local.has(ip));
   const elsewhere = isElsewhere
     ? yield* openCompiler().compile(state, ({ podIPs }) => podIPs.some((ip) => concerned.has(ip)))

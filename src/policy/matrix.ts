@@ -103,14 +103,29 @@ function lineOfNode(
   pod: PolicyPod,
   nodes: readonly PolicyNode[],
 ): MatrixLine[] {
-  const node = nodes.find(({ name }) => name === pod.nodeName);
-  const reaches = pod.podIPs.flatMap((own): FamilyReach[] => {
+  if (direction === 'ingress') {
+    const always = pod.podIPs.map((own): FamilyReach => ({ family: ipFamily(own), reach: EVERYTHING }));
+    return always.length === 0 ? [] : [{ who: [{ kind: 'own-node' }], reaches: always }];
+  }
+  const ips = nodes.find(({ name }) => name === pod.nodeName)?.ips ?? [];
+  const lines = pod.podIPs.flatMap((own) => {
     const family = ipFamily(own);
-    if (direction === 'ingress') return [{ family, reach: EVERYTHING }];
-    const ip = node?.ips.find((one) => ipFamily(one) === family);
-    return ip === undefined ? [] : [{ family, reach: sideOf(compiled, direction, own, ip) }];
+    const reached = ips
+      .filter((ip) => ipFamily(ip) === family)
+      .map((ip) => ({ ip, reach: sideOf(compiled, direction, own, ip) }));
+    const alike = [...Map.groupBy(reached, ({ reach }) => JSON.stringify(reach)).values()];
+    return alike.map((some) => ({
+      addresses: alike.length === 1 ? undefined : some.map(({ ip }) => ip),
+      reach: { family, reach: some[0]!.reach },
+    }));
   });
-  return reaches.length === 0 ? [] : [{ who: [{ kind: 'own-node' }], reaches }];
+  const whole = lines.filter(({ addresses }) => addresses === undefined).map(({ reach }) => reach);
+  return [
+    ...(whole.length === 0 ? [] : [{ who: [{ kind: 'own-node' as const }], reaches: whole }]),
+    ...lines.flatMap(({ addresses, reach }) =>
+      addresses === undefined ? [] : [{ who: [{ kind: 'own-node' as const, addresses }], reaches: [reach] }],
+    ),
+  ];
 }
 
 /** Addresses of equal reach on one line. */

@@ -25,6 +25,12 @@ export type PolicyPod = {
   nodeName?: string;
   /** Ports of its node that lead to it; absent where there are none. */
   hostPorts?: readonly HostPort[];
+  /** Whether its addresses are those of an interface on this node: then they are its own, whatever objects say. */
+  attached?: boolean;
+  /** Whether its deletion was asked for. */
+  deleting?: boolean;
+  /** Milliseconds since 1970. */
+  created?: number;
 };
 
 export type HostPort = {
@@ -37,7 +43,13 @@ export type HostPort = {
 
 export type PolicyNamespace = { name: string; labels: Labels };
 
-export type PolicyNode = { name: string; labels: Labels; ips: readonly Ip[] };
+export type PolicyNode = {
+  name: string;
+  labels: Labels;
+  ips: readonly Ip[];
+  /** Whether it is this one: its pods reach it by the addresses of their links, too. */
+  here?: boolean;
+};
 
 /** A Service (core/v1): no policy means it, since packets carry the address of a pod behind it when policies see them. */
 export type PolicyService = {

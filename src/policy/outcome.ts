@@ -1,5 +1,4 @@
-/** How a packet that begins a connection can end up, as a chain of the kernel that counts it and reports denials. */
-import type { Chain, Rule } from '../nftables/objects.ts';
+/** How a packet that begins a connection can end up: allowed or denied, by whom, and what staged policies make of it. */
 import type { Clause } from './clause.ts';
 import type { Direction } from './objects.ts';
 import { type Decision, decide, digestText, propose, type Ruling } from './ruling.ts';
@@ -7,22 +6,14 @@ import { type Decision, decide, digestText, propose, type Ruling } from './rulin
 type Verdict = Pick<Decision, 'allowed' | 'policies'>;
 
 export type Outcome = Verdict & {
-  /** Of its chain, and of the counter of its packets. */
+  /** Unique; its packets are counted, and denials reported, by it. */
   name: string;
   direction: Direction;
   /** What staged policies would have made of it, where that is something else. */
   proposed?: Verdict;
 };
 
-/** Of nfnetlink_log; denials are sent there, whether or not somebody listens. */
-export const LOG_GROUP = 10_244;
-/** Begins what the kernel says of a denial; the name of the outcome follows. */
-export const LOG_PREFIX = 'fairlead ';
-/** A pod that is hammered shall not cost the node its processor: beyond this, denials are counted and not reported. */
-const LOG_LIMIT = 'limit rate 20/second burst 50 packets';
-/** Bytes of a packet: enough for addresses and ports. */
-export const SNAP_LENGTH = 128;
-/** Where more policies than these have a say they are counted together, or each would cost a chain. */
+/** Where more policies than these have a say they are counted together, or each combination would be an outcome of its own. */
 const MOST_POLICIES = 32;
 
 /**
@@ -58,22 +49,6 @@ export function openOutcomes(ruling: Ruling): (matching: readonly Clause[]) => O
     }
     return outcome;
   };
-}
-
-/** Sets of each pod's address with itself: one that reaches itself by a service leaves its namespace for that. */
-export const ITSELF = { 4: 'itself4', 6: 'itself6' } as const;
-const TO_ITSELF: readonly Rule[] = [
-  { match: `ip saddr . ip daddr @${ITSELF[4]} accept` },
-  { match: `ip6 saddr . ip6 daddr @${ITSELF[6]} accept` },
-];
-
-/** The packet returns to where the other side's policies are asked, or ends here. */
-export function renderOutcome({ name, allowed, proposed }: Outcome): Chain {
-  const report: Rule = {
-    match: `${LOG_LIMIT} log prefix "${LOG_PREFIX}${name}" group ${LOG_GROUP} snaplen ${SNAP_LENGTH}`,
-  };
-  const counted: Rule = { match: `counter name "${name}" ${allowed ? 'return' : 'drop'}` };
-  return { name, rules: allowed && proposed === undefined ? [counted] : [...TO_ITSELF, report, counted] };
 }
 
 function wordOf({ allowed }: Verdict): string {

@@ -1,5 +1,5 @@
 /** Who is at one end of a line of a matrix or a diff: data, of which texts are made. */
-import type { IpFamily } from '../ip/ip.ts';
+import type { Ip, IpFamily } from '../ip/ip.ts';
 import { nameOf } from './clause.ts';
 import type { PolicyPod } from './objects.ts';
 
@@ -10,7 +10,8 @@ export type Party =
   | { kind: 'addresses'; family: IpFamily; range: string }
   /** All of the family that no pod has, but for those that other lines name. */
   | { kind: 'other-addresses'; family: IpFamily; isAll: boolean }
-  | { kind: 'own-node' };
+  /** `addresses` where policies tell them apart. */
+  | { kind: 'own-node'; addresses?: readonly Ip[] };
 
 export function partyOf(pods: readonly PolicyPod[]): Party {
   const namespaces = new Set(pods.map(({ namespace }) => namespace)).size;
@@ -30,6 +31,6 @@ export function formatParty(party: Party): string {
     case 'other-addresses':
       return `${party.isAll ? 'addresses of no pod' : 'other addresses'}, IPv${party.family}`;
     case 'own-node':
-      return 'its own node';
+      return party.addresses === undefined ? 'its own node' : `its own node by ${party.addresses.join(', ')}`;
   }
 }

@@ -5,7 +5,7 @@ import { familyBits, type Ip, ipFamily, ipFromBigInt, ipToBigInt } from '../ip/i
 import { gatewayOf } from '../ipam/allocate.ts';
 import { nameOf } from './clause.ts';
 import type { PolicyNode, PolicyPod } from './objects.ts';
-import { hasNetwork } from './population.ts';
+import { compareClaims, hasNetwork } from './population.ts';
 
 export type Place =
   /** The pod's name is absent where its runtime told none. */
@@ -78,7 +78,10 @@ export function placeOf(places: Places, ip: Ip, from: string | undefined): Place
   if (ip === EVERYONE || (from === local.node && local.addresses.some((own) => broadcastOf(own) === ip)))
     return { at: 'broadcast' };
   // What runs here is attached here: the cluster may be told of an end only later.
-  const pod = pods.find((one) => one.nodeName !== local.node && hasNetwork(one) && one.podIPs.includes(ip));
+  const pod = pods
+    .filter((one) => one.nodeName !== local.node && hasNetwork(one) && one.podIPs.includes(ip))
+    .toSorted(compareClaims)
+    .at(-1);
   if (pod !== undefined)
     return {
       at: 'pod',

@@ -5,6 +5,7 @@
  */
 import type { Ip } from '../ip/ip.ts';
 import { atOnce, type Steps } from '../reconcile/steps.ts';
+import { nameOf } from './clause.ts';
 import { openIndex } from './label-index.ts';
 import type { Labels, PodPeer, PolicyNamespace, PolicyPod } from './objects.ts';
 import { meets } from './selector.ts';
@@ -22,6 +23,10 @@ export type Selection = { key: string; identities: ReadonlySet<Identity> };
 export type Population = {
   identityOf(pod: PolicyPod): Identity | undefined;
   identityAt(ip: Ip): Identity | undefined;
+  /** Whose an address is: of several pods the one that is attached here, else not being deleted, else the newer one. */
+  ownerOf(ip: Ip): PolicyPod | undefined;
+  /** Addresses that several pods claim, the one that counts last. */
+  clashes(): readonly { ip: Ip; pods: readonly PolicyPod[] }[];
   /** Labels of a namespace that nobody described are none. */
   namespaceLabels(namespace: string): Labels;
   /** Those that have ports with names. */
@@ -42,8 +47,9 @@ type Members = { selection: Selection; groups: Set<Group>; holds: (group: Group)
 export function openCensus(): Census {
   const groupOfPod = new Map<PolicyPod, Group>();
   const groups = new Map<string, Group>();
-  /** Whose an address is; while two pods have it, the one whose name comes last: the same on every node. */
+  /** Who claims an address, and last whose it is: the same on every node but for what is attached there. */
   const owners = new Map<Ip, PolicyPod[]>();
+  const clashing = new Set<Ip>();
   const selections = new Map<string, Members>();
   const index = openIndex<Group>();
   let asked = new Set<string>();
@@ -74,7 +80,8 @@ export function openCensus(): Census {
         continue;
       }
       doubt(before.at(-1));
-      owners.set(ip, [...before, pod].toSorted(compareNames));
+      owners.set(ip, [...before, pod].toSorted(compareClaims));
+      clashing.add(ip);
     }
   };
   const leave = (pod: PolicyPod, group: Group) => {
@@ -85,6 +92,7 @@ export function openCensus(): Census {
       const left = owners.get(ip)!.filter((owner) => owner !== pod);
       if (left.length === 0) owners.delete(ip);
       else owners.set(ip, left);
+      if (left.length < 2) clashing.delete(ip);
       doubt(ownerOf(ip));
     }
   };
@@ -148,6 +156,8 @@ export function openCensus(): Census {
       const owner = ownerOf(ip);
       return owner === undefined ? undefined : groupOfPod.get(owner)!.identity;
     },
+    ownerOf,
+    clashes: () => [...clashing].map((ip) => ({ ip, pods: owners.get(ip)! })),
     namespaceLabels: (namespace) => labelsOf.get(namespace) ?? NO_LABELS,
     withNamedPorts: () => select('named ports', ({ identity }) => identity.ports.length > 0),
     select: ({ namespaces, pods }, ownNamespace) =>
@@ -209,7 +219,12 @@ function textOf(value: object): string {
   return text;
 }
 
-function compareNames(a: PolicyPod, b: PolicyPod): number {
-  const [first, second] = [`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`];
-  return first < second ? -1 : first > second ? 1 : 0;
+/** Of two pods with one address: the one that counts comes last. */
+export function compareClaims(a: PolicyPod, b: PolicyPod): number {
+  const strength = ({ attached = false, deleting = false, created = 0 }: PolicyPod) =>
+    [Number(attached), Number(!deleting), created] as const;
+  const [first, second] = [strength(a), strength(b)];
+  const differing = first.findIndex((one, index) => one !== second[index]);
+  if (differing >= 0) return first[differing]! - second[differing]!;
+  return nameOf(a) < nameOf(b) ? -1 : nameOf(a) > nameOf(b) ? 1 : 0;
 }

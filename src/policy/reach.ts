@@ -30,8 +30,10 @@ export function reachBetween(compiled: Compiled, source: Ip, destination: Ip): R
 
 /** What one side alone lets through. */
 export function sideOf(compiled: Compiled, direction: Direction, own: Ip, other: Ip): Reach {
-  const ruling = compiled.byIp.get(own)?.[direction];
-  if (ruling === undefined) return EVERYTHING;
+  const side = compiled.byIp.get(own);
+  const ruling = side?.[direction];
+  if (side === undefined || ruling === undefined) return EVERYTHING;
+  if (direction === 'ingress' && compiled.isOwnNode(side.pod, other)) return EVERYTHING;
   const identity = compiled.population.identityAt(other);
   const reached = direction === 'ingress' ? { ports: ruling.ownPorts } : identity;
   const matches = ruling.clauses

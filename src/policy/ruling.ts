@@ -1,6 +1,6 @@
 /** What all policies together say about one pod and direction, and how a decision follows from it. */
 import { createHash, hash } from 'node:crypto';
-import { cidrContains, hostCidr } from '../ip/cidr.ts';
+import { cidrContains, hostCidr, parseCidr } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { Steps } from '../reconcile/steps.ts';
 import { type Clause, isBlock } from './clause.ts';
@@ -77,6 +77,9 @@ export function means({ who }: BoundClause, other: Identity | undefined, ip: Ip)
   );
 }
 
+/** Addresses of links (RFC 4291): of those that a pod reaches all are its own node's. */
+export const LINK_LOCAL = parseCidr('fe80::/10');
+
 /** Finds out whom clauses mean. */
 export function openBinder(population: Population, nodes: readonly PolicyNode[]) {
   const blocksOfNodes = new Map<Selector, readonly BlockPeer[]>();
@@ -85,7 +88,8 @@ export function openBinder(population: Population, nodes: readonly PolicyNode[])
     if (blocks === undefined) {
       blocks = nodes
         .filter(({ labels }) => meets(labels, selector))
-        .flatMap(({ ips }) => ips.map((ip) => ({ kind: 'block', cidr: hostCidr(ip), except: [] }) as const));
+        .flatMap(({ ips, here }) => [...ips.map(hostCidr), ...(here === true ? [LINK_LOCAL] : [])])
+        .map((cidr) => ({ kind: 'block', cidr, except: [] }) as const);
       blocksOfNodes.set(selector, blocks);
     }
     return blocks;

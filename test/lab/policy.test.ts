@@ -88,6 +88,32 @@ test('default deny, an exception by label, and what a node may always do', async
   await becomes(true, 'pod-4', 'pod-1');
 });
 
+test('egress to the own node follows the rules, and what the node asks for is answered', async () => {
+  const toNode = async (ip: string, port = 8080) =>
+    (await reach(space('pod-1'), 'tcp', ip, port)) !== undefined;
+  const [own, another] = [String(node.address), String(other.address)];
+  assert.deepEqual([await toNode(own), await toNode(another)], [true, true]);
+  // A connection of the node's that was there before, over which the pod has yet to answer.
+  const talk = await openTalk(node.namespace, address('pod-1'));
+  assert.equal(await talk.says(), true);
+  await create('inside', { podSelector: { matchLabels: { app: 'pod-1' } }, policyTypes: ['Egress'] });
+  await until('the own node is closed', async () => !(await toNode(own)));
+  assert.equal(await toNode(another), false);
+  assert.equal(await meets('node-1', 'pod-1'), true);
+  assert.equal(await talk.says(), true);
+  talk.end();
+  await create('out', {
+    podSelector: { matchLabels: { app: 'pod-1' } },
+    policyTypes: ['Egress'],
+    egress: [{ to: [{ ipBlock: { cidr: `${own}/32` } }], ports: [{ port: 8080 }] }],
+  });
+  await until('the own node is open', () => toNode(own));
+  assert.equal(await toNode(own, 8082), false);
+  await remove('inside');
+  await remove('out');
+  await until('all is open', () => toNode(another));
+});
+
 test('why: the policy and the rule on each side, and the path', async () => {
   await create('deny', { podSelector: { matchLabels: { app: 'pod-1' } }, policyTypes: ['Ingress'] });
   await create('allow', {

@@ -16,7 +16,7 @@ test(`${CASES} random clusters: evaluator and oracle agree on every flow`, (t) =
     fc.assert(
       fc.property(worlds(7), (world) => {
         const compiled = compile(inputOf(world));
-        const outside = ['203.0.113.9', '192.168.1.2', '2001:db8::9'];
+        const outside = ['203.0.113.9', '192.168.1.2', '2001:db8::9', 'fd00:172:17::1'];
         const addresses = [...world.pods.flatMap(({ ips }) => ips), ...outside];
         for (const source of addresses) {
           for (const destination of addresses) {

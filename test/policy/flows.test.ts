@@ -61,7 +61,11 @@ test('connections are flows with the names of their pods, without what a node as
     { protocol: 'tcp', source: node!, target: web!, targetPort: 80 },
     { protocol: 'other', source: web!, target: node!, targetPort: 0 },
   ];
-  const conntrack = { list: () => Promise.resolve(open) } as unknown as Conntrack;
+  const conntrack = {
+    walk: async function* () {
+      yield open;
+    },
+  } as unknown as Conntrack;
   const flows = await recentFlows(conntrack, [], {
     podAt: (ip) => (ip === web ? 'shop/web' : undefined),
     own: new Set([node!]),

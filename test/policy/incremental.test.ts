@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import { parseIp } from '../../src/ip/ip.ts';
 import { elementChanges } from '../../src/nftables/diff.ts';
 import type { Table } from '../../src/nftables/objects.ts';
-import { compile, openCompiler } from '../../src/policy/compile.ts';
+import { openRenderer } from '../../src/nftables/policy/render.ts';
+import { type Compiled, compile, openCompiler } from '../../src/policy/compile.ts';
 import type { PolicyPod } from '../../src/policy/objects.ts';
 import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { openRenderer, renderTable } from '../../src/policy/render.ts';
+import { openTabulator } from '../../src/policy/table.ts';
 import { atOnce } from '../../src/reconcile/steps.ts';
 import { casesOf, inBatches } from './seeds.ts';
 import { histories } from './worlds.ts';
@@ -20,10 +21,10 @@ test(`${CASES} random histories: incremental equals full`, (t) =>
     fc.assert(
       fc.property(histories(6), (history) => {
         const compiler = openCompiler();
-        const renderer = openRenderer();
+        const render = openRendering();
         for (const input of history) {
-          const { table } = atOnce(renderer.render(atOnce(compiler.compile(input))));
-          assert.deepEqual(sorted(table), sorted(renderTable(compile(input))));
+          const table = render(atOnce(compiler.compile(input)));
+          assert.deepEqual(sorted(table), sorted(openRendering()(compile(input))));
         }
       }),
       parameters,
@@ -47,7 +48,7 @@ test('what no change has touched is the same object', () => {
 
 test('a pod that comes among others like it is one element more', () => {
   const compiler = openCompiler();
-  const renderer = openRenderer();
+  const rendering = openRendering();
   const pod = (name: string, ip: string): PolicyPod => ({
     namespace: 'default',
     name,
@@ -62,16 +63,14 @@ test('a pod that comes among others like it is one element more', () => {
   });
   const web = pod('web-1', '10.244.0.2');
   const render = (...pods: PolicyPod[]) =>
-    atOnce(
-      renderer.render(
-        atOnce(
-          compiler.compile(
-            { pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] },
-            (one) => one === web,
-          ),
+    rendering(
+      atOnce(
+        compiler.compile(
+          { pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] },
+          (one) => one === web,
         ),
       ),
-    ).table;
+    );
   const one = pod('client-1', '10.244.0.3');
   const before = render(web, one);
   const changes = elementChanges(before, render(web, one, pod('client-2', '10.244.1.3')));
@@ -80,6 +79,11 @@ test('a pod that comes among others like it is one element more', () => {
     [['add', ['10.244.1.3']]],
   );
 });
+
+function openRendering(): (compiled: Compiled) => Table {
+  const [tabulator, renderer] = [openTabulator(), openRenderer()];
+  return (compiled) => atOnce(renderer.render(atOnce(tabulator.tabulate(compiled)))).table;
+}
 
 /** The order of elements and chains is nobody's business. */
 function sorted(table: Table): unknown {

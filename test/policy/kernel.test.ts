@@ -12,39 +12,41 @@ import { namespacePath, run } from '../../src/lab/namespaces.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import { NetworkNamespace } from '../../src/netlink/namespace.ts';
 import { openNftables } from '../../src/nftables/nft.ts';
+import { openRenderer, POLICY_TABLE } from '../../src/nftables/policy/render.ts';
 import { compile } from '../../src/policy/compile.ts';
 import { evaluate, type FlowVerdict } from '../../src/policy/evaluate.ts';
-import { openRenderer, POLICY_TABLE } from '../../src/policy/render.ts';
+import { openNodeCompiler } from '../../src/policy/node.ts';
+import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
+import { openTabulator } from '../../src/policy/table.ts';
 import { atOnce } from '../../src/reconcile/steps.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { type OracleWorld, oracleAllows } from './oracle.ts';
 import { casesOf, inBatches } from './seeds.ts';
 import { type Fate, openVolleys, type Shot } from './volley.ts';
-import { inputOf, PORTS, worlds } from './worlds.ts';
+import { inputOf, NODES, PORTS, worlds } from './worlds.ts';
 
 const CASES = casesOf('FAIRLEAD_POLICY_KERNEL_CASES', 300);
 const PODS = 6;
 
 const plan = await startLab({ nodes: 1, pods: PODS, family: 'dual' });
 const node = plan.nodes[0]!;
+const nodeSpace = `--net=${namespacePath(node.namespace)}`;
 const namespace = NetworkNamespace.open(namespacePath(node.namespace));
 const nftables = openNftables(namespace);
 const conntrack = openConntrack(namespace);
 const spaces = readPods(plan.options.name).map((pod) => pod.namespace);
 appendFileSync(nodePaths(plan.options.name, node.name).configuration, 'conntrack: always\n');
 await until('connections between pods are tracked', async () => {
-  const table = await run('nsenter', [
-    `--net=${namespacePath(node.namespace)}`,
-    'nft',
-    'list',
-    'table',
-    'inet',
-    'fairlead',
-  ]);
+  const table = await run('nsenter', [nodeSpace, 'nft', 'list', 'table', 'inet', 'fairlead']);
   return !/between pods/.test(table);
 });
-const volleys = openVolleys(spaces.map((space) => ({ namespace: space, node: '192.168.1.2' })));
+for (const range of ['172.17.0.1/32', 'fd00:172:17::1/128'])
+  await run('nsenter', [nodeSpace, 'ip', 'addr', 'add', range, 'dev', 'lo']);
+const volleys = openVolleys([
+  ...spaces.map((space) => ({ namespace: space, node: '192.168.1.2' })),
+  { namespace: node.namespace },
+]);
 after(() => {
   volleys[Symbol.dispose]();
   nftables[Symbol.dispose]();
@@ -52,23 +54,26 @@ after(() => {
   namespace[Symbol.dispose]();
 });
 
+/** Between all pods, from each to all addresses of its node, and from its node to each. */
 function shotsOf({ pods }: OracleWorld): Shot[] {
-  return pods.flatMap((source, from) =>
-    pods.flatMap((destination, to) =>
+  const ends = [...pods.map(({ ips }) => ips), NODES[0].ips];
+  const isOf = (family: number, ip: string) => ip.includes(':') === (family === 1);
+  return ends.flatMap((sources, from) =>
+    ends.flatMap((destinations, to) =>
       from === to
         ? []
-        : source.ips.flatMap((ip, family) =>
-            (['TCP', 'UDP', 'SCTP', 'ICMP'] as const).flatMap((protocol) =>
-              (protocol === 'ICMP' ? [0] : PORTS).map((port) => ({
-                from,
-                to,
-                source: ip,
-                destination: destination.ips[family]!,
-                protocol,
-                port,
-              })),
-            ),
-          ),
+        : [0, 1].flatMap((family) => {
+            const source = sources.find((ip) => isOf(family, ip))!;
+            return destinations
+              .filter((ip) => isOf(family, ip))
+              .flatMap((destination) =>
+                (['TCP', 'UDP', 'SCTP', 'ICMP'] as const).flatMap((protocol) =>
+                  (protocol === 'ICMP' ? [0] : PORTS).map(
+                    (port): Shot => ({ from, to, source, destination, protocol, port }),
+                  ),
+                ),
+              );
+          }),
     ),
   );
 }
@@ -92,9 +97,10 @@ function tallyOf(verdicts: readonly FlowVerdict[]): Tally {
   return tally;
 }
 
-async function check(world: OracleWorld): Promise<void> {
+async function check(drawn: OracleWorld): Promise<void> {
+  const world = { ...drawn, pods: drawn.pods.map((pod) => ({ ...pod, node: NODES[0].name })) };
   const compiled = compile(inputOf(world));
-  const { table, outcomes } = atOnce(openRenderer().render(compiled));
+  const { table, outcomes } = atOnce(openRenderer().render(atOnce(openTabulator().tabulate(compiled))));
   await nftables.replace(table);
   const before = await nftables.counts(POLICY_TABLE);
   // A port that is used again would belong to a connection that another world allowed.
@@ -134,3 +140,52 @@ test(`${CASES} random clusters on real packets: the kernel, the evaluator and th
   inBatches(t, CASES, (parameters) =>
     fc.assert(fc.asyncProperty(worlds(PODS), check), { ...parameters, endOnFailure: true }),
   ));
+
+test('addresses of links are no way around policies, and neighbors are found under all of them', async () => {
+  const [pod] = readPods(plan.options.name);
+  const podSpace = `--net=${namespacePath(pod!.namespace)}`;
+  const route = await run('nsenter', [nodeSpace, 'ip', '-j', 'route', 'get', String(pod!.ips![0])]);
+  const [{ dev }] = JSON.parse(route) as [{ dev: string }];
+  // Neither end has an entry for the other.
+  const ends = [
+    [nodeSpace, dev, 'fe80::a'],
+    [podSpace, 'eth0', 'fe80::b'],
+  ] as const;
+  for (const [space, link, ip] of ends)
+    await run('nsenter', [space, 'ip', 'addr', 'add', `${ip}/64`, 'dev', link, 'nodad']);
+  const here = { name: node.name, ips: [] };
+  const attached = [
+    { pod: { namespace: 'a', name: 'p' }, ips: pod!.ips!.map((ip) => parseIp(ip)), link: dev },
+  ];
+  const enforce = async (egress: object[]) => {
+    const { policy } = parseNetworkPolicy('a', 'p', {
+      spec: { podSelector: {}, policyTypes: ['Egress'], egress },
+    });
+    const input = { pods: [], namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] };
+    const known = { namespace: 'a', name: 'p', labels: {}, podIPs: [], hostNetwork: false, phase: 'Running' };
+    const compiling = openNodeCompiler().compile(
+      { ...input, pods: [{ ...known, ports: [] }] },
+      attached,
+      here,
+    );
+    const policies = atOnce(openTabulator().tabulate(atOnce(compiling)));
+    await nftables.replace(atOnce(openRenderer().render(policies)).table);
+  };
+  const connect = `const socket = require('node:net').connect(8080, 'fe80::a%eth0');
+    socket.on('connect', () => { console.log('open'); process.exit(); });
+    socket.on('error', (error) => { console.log(error.code); process.exit(); });`;
+  const ask = (script: string) => run('nsenter', [podSpace, process.execPath, '-e', script]);
+  await enforce([]);
+  const waiting = ask(`${connect} setTimeout(() => process.exit(), 5_000).unref();`);
+  await until('the neighbor is found', async () =>
+    /lladdr/.test(await run('nsenter', [podSpace, 'ip', 'neigh', 'show', 'fe80::a', 'dev', 'eth0'])),
+  );
+  await until('the connection is denied', async () =>
+    [...(await nftables.counts(POLICY_TABLE))].some(
+      ([name, { packets }]) => name.includes('deny') && packets > 0,
+    ),
+  );
+  await enforce([{}]);
+  assert.equal((await ask(connect)).trim(), 'open');
+  await waiting;
+});

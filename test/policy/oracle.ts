@@ -28,6 +28,8 @@ export type OraclePod = {
   labels: Record<string, string>;
   ips: string[];
   hostNetwork: boolean;
+  /** The name of the one it runs on. */
+  node: string;
   finished: boolean;
   ports: { name: string; port: number; protocol: string }[];
 };
@@ -95,6 +97,9 @@ function sideAllows(
 ): boolean {
   const pod = podAt(world, own);
   if (pod === undefined) return true;
+  // "Traffic to and from the node where a Pod is running is always allowed" is kept for what the node sends alone.
+  if (direction === 'ingress' && world.nodes.find(({ name }) => name === pod.node)?.ips.includes(other))
+    return true;
   const tier = (name: 'Admin' | 'Baseline') =>
     tierDecides(world, name, direction, pod, other, destination, protocol, port);
   const admin = tier('Admin');

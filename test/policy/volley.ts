@@ -8,7 +8,7 @@ import { namespacePath } from '../../src/lab/namespaces.ts';
 import { PROBE } from '../../src/lab/processes.ts';
 
 export type Shot = {
-  /** Which of the pods. */
+  /** Which of the ends. */
   from: number;
   to: number;
   source: string;
@@ -28,10 +28,12 @@ export type Volleys = {
 
 const FATES: Readonly<Record<string, Fate>> = { 0: 'lost', 1: 'arrived', 2: 'answered' };
 
-/** @param pods `node`: an IPv4 address of its node, which answers it whatever policies say. */
-export function openVolleys(pods: readonly { namespace: string; node: string }[]): Volleys {
-  const ends = pods.map(({ namespace, node }) => `${namespacePath(namespace)}=${node}`);
-  const child = spawn(PROBE, ['volley', ...ends], {
+/** @param ends pods with an IPv4 address of their node, which answers ARP whatever policies say; or nodes, without. */
+export function openVolleys(ends: readonly { namespace: string; node?: string }[]): Volleys {
+  const paths = ends.map(
+    ({ namespace, node }) => `${namespacePath(namespace)}${node === undefined ? '' : `=${node}`}`,
+  );
+  const child = spawn(PROBE, ['volley', ...paths], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -135,7 +135,8 @@ type Asked = [
 function why(...[source, destination, port, more, world = WORLD]: Asked) {
   const question = { source, destination, protocol: 'tcp', ...(port === undefined ? {} : { port }), ...more };
   const asked = traceFlow(world, question);
-  return answerFlow(asked, atOnce(openJudge(world, world.local.attached, concernedBy(asked))));
+  const here = { name: world.local.node, ips: world.local.addresses.map(({ ip }) => ip) };
+  return answerFlow(asked, atOnce(openJudge(world, world.local.attached, here, concernedBy(asked))));
 }
 
 /** Of each family: `4 allowed`. */

@@ -14,8 +14,9 @@ const VALUES = ['x', 'y', 'z'] as const;
 export const PORTS = [80, 8080, 8081] as const;
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 
-const NODES = [
-  { name: 'node-1', ips: ['192.168.1.2', 'fd00:192:168::2'] },
+/** Of the first: its own, and those of another network on it. */
+export const NODES = [
+  { name: 'node-1', ips: ['192.168.1.2', 'fd00:192:168:1::2', '172.17.0.1', 'fd00:172:17::1'] },
   { name: 'node-2', ips: ['192.168.1.3', '203.0.113.9'] },
 ] as const;
 
@@ -47,6 +48,9 @@ const block = fc.constantFrom(
   { cidr: '0.0.0.0/0', except: ['10.244.0.0/29'] },
   { cidr: 'fd00:10:244::/64', except: ['fd00:10:244::4/126'] },
   { cidr: '::/0' },
+  { cidr: '192.168.1.0/24' },
+  { cidr: '0.0.0.0/0', except: ['172.17.0.0/16'] },
+  { cidr: 'fd00:192:168:1::/64' },
 );
 
 const peer = fc.oneof(
@@ -97,6 +101,8 @@ const networks = fc.uniqueArray(
     '::/0',
     'fd00:10:244::4/126',
     '203.0.113.0/24',
+    '192.168.1.2/32',
+    'fd00:172:17::/64',
   ),
   { minLength: 1, maxLength: 2 },
 );
@@ -150,6 +156,7 @@ const pod = fc.record({
     { weight: 8, arbitrary: fc.constant(false) },
     { weight: 1, arbitrary: fc.constant(true) },
   ),
+  node: fc.constantFrom(...NODES.map(({ name }) => name)),
   finished: fc.oneof(
     { weight: 8, arbitrary: fc.constant(false) },
     { weight: 1, arbitrary: fc.constant(true) },
@@ -243,9 +250,10 @@ export function inputOf({
   };
 }
 
-function toPod({ ips, finished, ports, ...rest }: OraclePod): PolicyInput['pods'][number] {
+function toPod({ ips, finished, ports, node, ...rest }: OraclePod): PolicyInput['pods'][number] {
   return {
     ...rest,
+    nodeName: node,
     podIPs: ips.map((ip) => parseIp(ip)),
     phase: finished ? 'Succeeded' : 'Running',
     ports: ports as { name: string; port: number; protocol: Protocol }[],

@@ -56,7 +56,12 @@ test('of a pod: labels, addresses of both families, the named ports of container
     { name, containerPort, protocol },
   ];
   const trimmed = trimPod({
-    metadata: { ...metadata, labels: { app: 'web', constructor: 'x' }, managedFields: ['much'] },
+    metadata: {
+      ...metadata,
+      labels: { app: 'web', constructor: 'x' },
+      managedFields: ['much'],
+      deletionTimestamp: '2026-01-02T00:00:00Z',
+    },
     spec: {
       nodeName: 'node-1',
       containers: [
@@ -92,6 +97,8 @@ test('of a pod: labels, addresses of both families, the named ports of container
       { name: 'http', port: 8080, protocol: 'TCP' },
       { name: 'dns', port: 53, protocol: 'UDP' },
     ],
+    deleting: true,
+    created: Date.parse('2026-01-01T00:00:00Z'),
   });
   assert.match(trimmed.problem ?? '', /port \{"name":"bad".*left out.*port \{"name":"odd"/);
 });

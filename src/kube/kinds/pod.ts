@@ -29,6 +29,10 @@ export type Pod = KubeObject & {
   ports: readonly NamedPort[];
   /** Absent where it has none, as almost all. */
   hostPorts?: readonly HostPort[];
+  /** Absent is no. */
+  deleting?: true;
+  /** Milliseconds since 1970; of two pods with one address the newer one counts. */
+  created?: number;
 };
 
 export const POD_KIND: Kind<Pod> = { name: 'pod', path: '/api/v1/pods', trim: trimPod };
@@ -63,9 +67,17 @@ export function trimPod(value: unknown): Trimmed<Pod> {
       phase: readPhase(status, problems),
       ports: readPorts(spec, problems),
       ...(hostPorts.length === 0 ? {} : { hostPorts }),
+      ...(textAt(metadata, 'deletionTimestamp') === undefined ? {} : { deleting: true as const }),
+      ...readCreation(metadata),
     },
     ...(problems.length === 0 ? {} : { problem: problems.join('; ') }),
   };
+}
+
+/** What is no time counts as older than any. */
+function readCreation(metadata: Fields): Pick<Pod, 'created'> {
+  const created = Date.parse(textAt(metadata, 'creationTimestamp') ?? '');
+  return Number.isNaN(created) ? {} : { created };
 }
 
 function readAddresses(status: Fields, problems: string[]): readonly Ip[] {

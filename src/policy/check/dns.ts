@@ -8,13 +8,40 @@ import { podsOf } from './selected.ts';
 import { isWithin } from './within.ts';
 
 const DNS_PORT = 53;
+const DNS_LABELS = new Set(['kube-dns', 'node-local-dns']);
 
 export function findMissingDns(policy: NetworkPolicy, around: Surroundings): Mistake[] {
   const { egress = [], namespace } = policy;
-  const servers = around.pods.filter(isNameServer);
-  const allows = (rules: readonly PolicyRule[]) =>
-    rules.some((rule) => allowsDns(rule, namespace, servers, around));
-  if (egress.length === 0 || allows(egress)) return [];
+  if (egress.length === 0) return [];
+  const servers = around.pods.filter((pod) => hasNetwork(pod) && isNameServer(pod));
+  const isAllowed = isAllowedBy(policy, around, (rule) => allowsDns(rule, namespace, servers, around));
+  if (!isAllowed)
+    return [
+      {
+        mistake: 'no-dns',
+        text: 'isolates egress and allows no DNS (port 53): names are not resolved; allow UDP and TCP 53 to the pods of the name server, here or in a policy for all pods of the namespace',
+      },
+    ];
+  // What listens at an address of the node is no pod to a policy, and asking it is egress.
+  const onNode = around.pods.find((pod) => pod.hostNetwork && isNameServer(pod));
+  if (onNode === undefined || isAllowedBy(policy, around, allowsNodeDns)) return [];
+  return [
+    {
+      mistake: 'no-dns',
+      text: `isolates egress and allows DNS (port 53) to pods alone, while ${onNode.namespace}/${onNode.name} answers it in the network of the node: where pods ask that one, allow UDP and TCP 53 to its address by an ipBlock (169.254.20.10/32 by default)`,
+    },
+  ];
+}
+
+/** By the policy, or another one that counts for all its pods. */
+function isAllowedBy(
+  policy: NetworkPolicy,
+  around: Surroundings,
+  allowsRule: (rule: PolicyRule) => boolean,
+): boolean {
+  const { egress = [], namespace } = policy;
+  const allows = (rules: readonly PolicyRule[]) => rules.some(allowsRule);
+  if (allows(egress)) return true;
   const own = podsOf(policy, namespace, around);
   const others = around.policies.filter(
     (other) =>
@@ -33,20 +60,22 @@ export function findMissingDns(policy: NetworkPolicy, around: Surroundings): Mis
       isWithin(policy.pods, subject.pods) &&
       allows(rules.filter(({ action }) => action === 'accept')),
   );
-  if (others.length + overriding.length > 0) return [];
-  return [
-    {
-      mistake: 'no-dns',
-      text: 'isolates egress and allows no DNS (port 53): names are not resolved; allow UDP and TCP 53 to the pods of the name server, here or in a policy for all pods of the namespace',
-    },
-  ];
+  return others.length + overriding.length > 0;
+}
+
+/** Which address it listens at is not known: any range may have been meant for it. */
+function allowsNodeDns({ peers, ports }: PolicyRule): boolean {
+  const named = ports?.some(
+    ({ protocol, port, endPort }) =>
+      protocol === 'UDP' && (typeof port !== 'number' || (port <= DNS_PORT && DNS_PORT <= (endPort ?? port))),
+  );
+  return named !== false && (peers === undefined || peers.some(({ kind }) => kind !== 'pods'));
 }
 
 function isNameServer(pod: PolicyPod): boolean {
   return (
-    hasNetwork(pod) &&
-    (pod.labels['k8s-app'] === 'kube-dns' ||
-      pod.ports.some(({ protocol, port }) => protocol === 'UDP' && port === DNS_PORT))
+    DNS_LABELS.has(pod.labels['k8s-app'] ?? '') ||
+    pod.ports.some(({ protocol, port }) => protocol === 'UDP' && port === DNS_PORT)
   );
 }
 
