@@ -190,8 +190,9 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
     nextIndex,
     readiness: () => network.readiness,
     writeSysctls: (settings, of) => {
+      // What is not as it must be is a problem of the next resync.
       for (const problem of writeSysctls(settings, configuration.paths.sysctlDirectory, of))
-        log.warn(problem);
+        log.debug(problem);
     },
     admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
     hostPorts: createHostPorts({
