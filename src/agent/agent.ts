@@ -193,12 +193,9 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     nextIndex,
     readiness: () => network.readiness,
     writeSysctls: (settings, of) => {
-      for (const problem of writeSysctls(
-        settings,
-        edges.openSysctls(configuration.paths.sysctlDirectory),
-        of,
-      ))
-        log.warn(problem);
+      const sysctls = edges.openSysctls(configuration.paths.sysctlDirectory);
+      // What is not as it must be is a problem of the next resync.
+      for (const problem of writeSysctls(settings, sysctls, of)) log.debug(problem);
     },
     admit: ({ pod }) => enforcer?.admit(pod) ?? Promise.resolve(),
     completeKept: (key, complete) => pending.completeOf(key, complete),

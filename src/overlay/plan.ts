@@ -128,8 +128,8 @@ function planSelf(
   { self, podNetwork, underlays, loopbackIndex }: OverlayInput,
   inhabited: ReadonlySet<Cidr>,
 ): NetworkState {
-  const ofSelf = inhabitedRanges(podNetwork, [self], underlays).map(({ range }) => range);
-  const uninhabited = podNetwork.filter((range) => !inhabited.has(range) && !ofSelf.includes(range));
+  const ofSelf = new Set(inhabitedRanges(podNetwork, [self], underlays).map(({ range }) => range));
+  const uninhabited = podNetwork.filter((range) => !inhabited.has(range) && !ofSelf.has(range));
   return {
     ...EMPTY_STATE,
     // Scope link: never chosen as the source of a packet that leaves the node. IPv6 takes its scope from the address.
