@@ -31,6 +31,7 @@ import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { keepNetworkList, type NetworkListKeeper } from './network-list.ts';
+import { nodeNameOf } from './node-name.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
 import { completePendingDeletions } from './pending-deletions.ts';
@@ -59,7 +60,7 @@ export type RunningAgent = {
 export async function startAgent(configurationFile: string): Promise<RunningAgent> {
   let configuration = readConfigurationFile(configurationFile);
   const logSettings = { ...configuration.log };
-  const name = configuration.node.name || process.env['NODE_NAME'] || hostname();
+  const name = nodeNameOf(configuration.node.name, process.env['NODE_NAME'], hostname());
   const errors = rememberErrors(createLogger(logSettings).child({ node: name }));
   const { log } = errors;
   const { socketDirectory, stateDirectory } = configuration.paths;

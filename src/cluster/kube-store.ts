@@ -9,7 +9,7 @@ import type { ClusterNode } from './node.ts';
 import type { ClusterState, ClusterStore } from './store.ts';
 
 export type KubeStore = ClusterStore & {
-  /** As it is known now. */
+  /** As it is known now, with the version of its latest update. */
   node(name: string): KubeNode | undefined;
   /** All of them as they are known now. */
   nodes(): Iterable<KubeNode>;
@@ -90,7 +90,10 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
       }
     },
     nodes: () => reflector.objects.values(),
-    node: (name) => reflector.objects.get(name),
+    node: (name) => {
+      const node = reflector.objects.get(name);
+      return node && { ...node, resourceVersion: reflector.versionOf(node) };
+    },
     listNodes: async () => [...(await readKind(client, NODE_KIND, controller.signal)).objects],
     close: () => {
       controller.abort();

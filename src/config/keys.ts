@@ -170,7 +170,7 @@ export const KEYS: readonly Key[] = [
     pattern: '^$|^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$',
     patternHint: 'use lower-case letters, digits, dots and dashes, as in the name of a Kubernetes node',
     default: '',
-    doc: 'Name of this node in the cluster. Empty: the environment variable NODE_NAME, else the name of the host.',
+    doc: 'Name of this node in the cluster. Empty: the environment variable NODE_NAME, else the name of the host in lower case, as a kubelet takes it.',
     reload: { restart: IDENTITY },
   },
   {
