@@ -157,21 +157,28 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
   });
   stack.defer(() => runner.stop());
   stack.use(store.watch(() => runner.trigger('cluster', 0)));
-  stack.use(
+  const onUnheard = (problem: string) => log.error(problem);
+  const kernelWatch = stack.use(
     watchKernel({
       own: kernel.portIds,
+      onProblem: onUnheard,
       onEvent: (event) => {
         if (network.notice(event)) runner.trigger(event.kind, KERNEL_EVENT_MS);
       },
     }),
   );
-  stack.use(
-    watchRulesets(nftables.pids, (tables) => {
-      // Whether others translate addresses counts too.
-      network.distrustFirewall();
-      if (tables === undefined || tables.has(POLICY_TABLE.name)) enforcer?.distrust();
-      runner.trigger('nftables');
-    }),
+  const rulesetWatch = stack.use(
+    watchRulesets(
+      nftables.pids,
+      (tables) => {
+        // Whether others translate addresses counts too.
+        network.distrustFirewall();
+        if (tables === undefined || tables.has(POLICY_TABLE.name)) enforcer?.distrust();
+        runner.trigger('nftables');
+      },
+      undefined,
+      onUnheard,
+    ),
   );
   let legacyNat = network.legacyNat;
   const look = setInterval(() => {
@@ -235,6 +242,7 @@ export async function startAgent(configurationFile: string): Promise<RunningAgen
         ...(enforcer?.problems ?? []),
         ...(reporter?.problem === undefined ? [] : [reporter.problem]),
         ...(list?.problems ?? []),
+        ...[kernelWatch.problem, rulesetWatch.problem].filter((problem) => problem !== undefined),
       ],
       prober,
       lastError: errors.last,

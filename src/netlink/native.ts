@@ -21,8 +21,11 @@ export type Native = {
   transact(fd: number, messages: Buffer): Transaction;
   /** The same on a thread of the pool. */
   transactAsync(fd: number, messages: Buffer): Promise<Transaction>;
-  /** Calls back with each datagram, or null when some were lost. Keep the returned function: it stops the watch. */
-  watch(fd: number, callback: (datagram: Buffer | null) => void): () => void;
+  /**
+   * Calls back with each datagram, or null when some were lost; with null and the name of an errno when the watch has
+   * ended by itself, for the last time. Keep the returned function: it stops the watch.
+   */
+  watch(fd: number, callback: (datagram: Buffer | null, ended?: string) => void): () => void;
   /** SO_PEERCRED of a connected unix socket. */
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
   /** Opens a socket for ICMP echoes; EPERM or EACCES without CAP_NET_RAW and outside of net.ipv4.ping_group_range. */
@@ -30,7 +33,7 @@ export type Native = {
   /** @param address 4 or 16 bytes. @param token 32 bits, which the answer brings back. */
   sendEcho(fd: number, address: Buffer, token: number): void;
   /** Answers that have arrived since, with the time between sending and arrival, however late this is called. */
-  receiveEchoes(fd: number): { token: number; seconds: number }[];
+  receiveEchoes(fd: number): { token: number; seconds: number; from: Buffer }[];
 };
 
 /** `interrupted`: what was dumped changed meanwhile, so the dump may lack objects or hold one twice. */

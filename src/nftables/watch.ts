@@ -1,5 +1,6 @@
 /** Notifications that a ruleset of this namespace changed, and by whom (NFNLGRP_NFTABLES, linux/netfilter/nf_tables.h). */
 import { Attributes } from '../netlink/attribute.ts';
+import { type KeptWatch, keepWatching } from '../netlink/kept-watch.ts';
 import { readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
@@ -14,22 +15,23 @@ const NFTA_GEN_PROC_PID = 2;
 const TABLE = 1;
 const NFGENMSG_LENGTH = 4;
 
-export type RulesetWatch = { [Symbol.dispose](): void };
+export type RulesetWatch = KeptWatch;
 
 /**
  * @param own process ids whose transactions are no news.
  * @param onChange called after a transaction of anybody else with the names of the tables that it changed, of whichever
  * family; without them when notifications were lost.
  * @param namespace the process' own where absent.
+ * @param onProblem called when nothing is heard for a while.
  */
 export function watchRulesets(
   own: ReadonlySet<number>,
   onChange: (tables?: ReadonlySet<string>) => void,
   namespace?: NetworkNamespace,
+  onProblem?: (problem: string) => void,
 ): RulesetWatch {
-  const socket = new NetlinkSocket(NETLINK_NETFILTER, namespace, [NFNLGRP_NFTABLES]);
   let changed = new Set<string>();
-  const stop = socket.watch((datagram) => {
+  const onDatagram = (datagram: Buffer | null) => {
     if (datagram === null) return onChange();
     for (const { type, payload } of readMessages(datagram)) {
       if (type >> 8 !== NFNL_SUBSYS_NFTABLES) continue;
@@ -42,11 +44,11 @@ export function watchRulesets(
       if (pid === undefined || !own.has(pid)) onChange(changed);
       changed = new Set();
     }
-  });
-  return {
-    [Symbol.dispose]: () => {
-      stop();
-      socket[Symbol.dispose]();
-    },
   };
+  return keepWatching({
+    open: () => new NetlinkSocket(NETLINK_NETFILTER, namespace, [NFNLGRP_NFTABLES]),
+    what: 'nftables',
+    onProblem,
+    onDatagram,
+  });
 }
