@@ -64,7 +64,8 @@ void reply_free(struct reply *reply);
 struct watch;
 
 /*
- * Called on the watching thread: bytes NULL says that notifications were lost. True: taken, and the bytes are the
+ * Called on the watching thread: bytes NULL says that notifications were lost, or, with an errno as the length, that the
+ * watch has ended for it and this was the last call. True: taken, and the bytes are the
  * callee's. False: there is no room for it now, and the bytes stay the caller's.
  */
 typedef bool (*watch_callback)(void *context, uint8_t *bytes, size_t length);
@@ -80,6 +81,8 @@ struct sockaddr;
 struct echo_answer {
 	uint32_t token;
 	int64_t nanoseconds; /* from sending to its arrival at the socket, however late it is read */
+	uint8_t from[16];    /* who sent it */
+	size_t from_length;  /* 4 or 16 */
 };
 
 /* A socket that sends ICMP echoes and never blocks; a file descriptor or -errno. */

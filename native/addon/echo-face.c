@@ -54,7 +54,7 @@ napi_value receive_echoes(napi_env env, napi_callback_info info)
 	napi_create_array(env, &result);
 	/* Whoever floods us waits for the next call. */
 	for (uint32_t count = 0; count < 1024; count++) {
-		napi_value item;
+		napi_value item, from;
 		int outcome = echo_receive(fd, &answer);
 		if (outcome == 0)
 			break;
@@ -63,6 +63,8 @@ napi_value receive_echoes(napi_env env, napi_callback_info info)
 		napi_create_object(env, &item);
 		set_number(env, item, "token", answer.token);
 		set_number(env, item, "seconds", (double)answer.nanoseconds / 1e9);
+		napi_create_buffer_copy(env, answer.from_length, answer.from, NULL, &from);
+		napi_set_named_property(env, item, "from", from);
 		napi_set_element(env, result, count, item);
 	}
 	return result;

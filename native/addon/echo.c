@@ -109,6 +109,15 @@ static size_t header_length(int fd, const struct sockaddr_storage *from, const u
 	return raw && from->ss_family == AF_INET ? (size_t)(packet[0] & 0x0f) * 4 : 0;
 }
 
+static void put_sender(const struct sockaddr_storage *from, struct echo_answer *out)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
+	bool is_v4 = from->ss_family == AF_INET;
+	out->from_length = is_v4 ? sizeof(v4->sin_addr) : sizeof(v6->sin6_addr);
+	memcpy(out->from, is_v4 ? (const void *)&v4->sin_addr : (const void *)&v6->sin6_addr, out->from_length);
+}
+
 int echo_receive(int fd, struct echo_answer *out)
 {
 	for (;;) {
@@ -136,6 +145,7 @@ int echo_receive(int fd, struct echo_answer *out)
 			continue;
 		*out = (struct echo_answer){ .token = echo.payload.token,
 					     .nanoseconds = arrival_of(&message) - echo.payload.sent_ns };
+		put_sender(&from, out);
 		return 1;
 	}
 }

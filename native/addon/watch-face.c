@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What may wait for the event loop; beyond it notifications count as lost, and memory stays bounded. */
 enum { QUEUE = 1024 };
 
 struct notification {
 	uint8_t *bytes; /* NULL: some were lost */
-	size_t length;
+	size_t length;  /* without bytes: 0, or the errno that ended the watch */
 };
 
 struct subscription {
@@ -25,14 +26,22 @@ static void notify(napi_env env, napi_value callback, void *context, void *data)
 	if (env == NULL) {
 		free(notification->bytes);
 	} else {
-		napi_value undefined, argument;
+		napi_value undefined, arguments[2];
+		size_t count = 1;
 		bool thrown;
 		napi_get_undefined(env, &undefined);
-		if (notification->bytes == NULL)
-			napi_get_null(env, &argument);
-		else
-			argument = give_bytes(env, notification->bytes, notification->length);
-		napi_call_function(env, undefined, callback, 1, &argument, NULL);
+		if (notification->bytes != NULL) {
+			arguments[0] = give_bytes(env, notification->bytes, notification->length);
+		} else {
+			napi_get_null(env, &arguments[0]);
+			if (notification->length > 0) {
+				const char *name = strerrorname_np((int)notification->length);
+				napi_create_string_utf8(env, name == NULL ? "EUNKNOWN" : name, NAPI_AUTO_LENGTH,
+							&arguments[1]);
+				count = 2;
+			}
+		}
+		napi_call_function(env, undefined, callback, count, arguments, NULL);
 		/* Node.js would only print a warning about an exception here. */
 		if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown) {
 			napi_value exception;

@@ -22,10 +22,11 @@ struct watch {
 
 enum { DATAGRAM = 65536, STACK = 65536, RETRY_MS = 10 };
 
-enum outcome { CALM, LOST, BROKEN };
+/* Above these: the errno that ended the watch. */
+enum outcome { CALM = 0, LOST = -1 };
 
 /* Reads one datagram and passes it on. */
-static enum outcome read_one(struct watch *watch)
+static int read_one(struct watch *watch)
 {
 	struct sockaddr_nl sender = { 0 };
 	socklen_t sender_length = sizeof(sender);
@@ -49,7 +50,16 @@ static enum outcome read_one(struct watch *watch)
 	if (length >= 0 || error == EAGAIN || error == EINTR)
 		return CALM;
 	/* ENOBUFS: the socket's buffer ran over. The kernel says so once, and what is lost is lost. */
-	return error == ENOBUFS ? LOST : BROKEN;
+	return error == ENOBUFS ? LOST : error;
+}
+
+/* News that found no room is offered again until it is taken, or the watch is stopped. */
+static void end(struct watch *watch, int error)
+{
+	struct pollfd stop = { .fd = watch->stop_fd, .events = POLLIN };
+	while (!watch->callback(watch->context, NULL, (size_t)error))
+		if (poll(&stop, 1, RETRY_MS) > 0)
+			return;
 }
 
 static void *run(void *argument)
@@ -58,20 +68,25 @@ static void *run(void *argument)
 	struct pollfd fds[] = { { .fd = watch->fd, .events = POLLIN }, { .fd = watch->stop_fd, .events = POLLIN } };
 	bool lost = false;
 	for (;;) {
-		/* News of a loss that found no room is offered again until it is taken. */
-		if (poll(fds, 2, lost ? RETRY_MS : -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, lost ? RETRY_MS : -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			end(watch, errno);
 			return NULL;
+		}
 		if (fds[1].revents != 0)
 			return NULL;
 		if (lost)
 			lost = !watch->callback(watch->context, NULL, 0);
 		if (fds[0].revents == 0)
 			continue;
-		enum outcome outcome = read_one(watch);
-		if (outcome != CALM)
-			lost = !watch->callback(watch->context, NULL, 0);
-		if (outcome == BROKEN)
+		int outcome = read_one(watch);
+		if (outcome > 0) {
+			end(watch, outcome);
 			return NULL;
+		}
+		if (outcome == LOST)
+			lost = !watch->callback(watch->context, NULL, 0);
 	}
 }
 

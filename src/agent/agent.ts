@@ -25,6 +25,7 @@ import { createHostPorts } from './host-ports.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { keepNetworkList, type NetworkListKeeper } from './network-list.ts';
+import { nodeNameOf } from './node-name.ts';
 import { NodeNetwork } from './node-network.ts';
 import { loadNodeView } from './node-record.ts';
 import { openPendingDeletions } from './pending-deletions.ts';
@@ -60,7 +61,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   const { namespace, kernel, nftables, conntrack } = edges;
   let configuration = source.read();
   const logSettings = { ...configuration.log };
-  const name = configuration.node.name || process.env['NODE_NAME'] || hostname();
+  const name = nodeNameOf(configuration.node.name, process.env['NODE_NAME'], hostname());
   const errors = rememberErrors(createLogger(logSettings).child({ node: name }));
   const { log } = errors;
   const { socketDirectory, stateDirectory } = configuration.paths;
@@ -159,12 +160,13 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   });
   stack.defer(() => runner.stop());
   stack.use(store.watch(() => runner.trigger('cluster', 0)));
-  stack.use(
+  const onUnheard = (problem: string) => log.error(problem);
+  const kernelWatch = stack.use(
     edges.watchKernel((event) => {
       if (network.notice(event)) runner.trigger(event.kind, KERNEL_EVENT_MS);
-    }),
+    }, onUnheard),
   );
-  stack.use(
+  const rulesetWatch = stack.use(
     nftables.watch((tables) => {
       firewalls.invalidate();
       const isOurs = (one: string) => tables === undefined || tables.has(one);
@@ -173,7 +175,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
       // Whether others translate addresses counts too; some change their tables all the time.
       else network.othersChanged();
       runner.trigger('nftables', isOurs(TABLE.name) ? undefined : FOREIGN_TABLES_MS);
-    }),
+    }, onUnheard),
   );
   let legacyNat = network.legacyNat;
   const look = setInterval(() => {
@@ -249,6 +251,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
         ...(reporter?.problem === undefined ? [] : [reporter.problem]),
         ...(list?.problems ?? []),
         ...(await firewalls.problems()),
+        ...[kernelWatch.problem, rulesetWatch.problem].filter((problem) => problem !== undefined),
       ],
       prober,
       lastError: errors.last,

@@ -3,6 +3,7 @@ import type { Configuration } from '../config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
 import { type Conntrack, openConntrack } from '../conntrack/conntrack.ts';
 import type { Logger } from '../log/logger.ts';
+import type { KeptWatch } from '../netlink/kept-watch.ts';
 import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
 import { watchKernel } from '../netlink/monitor.ts';
 import { NetworkNamespace } from '../netlink/namespace.ts';
@@ -28,7 +29,7 @@ export type Edges = {
   kernel: Kernel;
   pods: PodEdges;
   /** Calls back for what others change in the node's namespace. */
-  watchKernel(onEvent: (event: KernelEvent) => void): Disposable;
+  watchKernel(onEvent: (event: KernelEvent) => void, onProblem?: (problem: string) => void): KeptWatch;
   nftables: Nftables;
   /** @param folder where settings are written. */
   openSysctls(folder: string): Sysctls;
@@ -60,7 +61,7 @@ export function openEdges(): Edges {
       openNamespace: (path) => NetworkNamespace.open(path),
       openKernel: (pod) => openKernel(pod),
     },
-    watchKernel: (onEvent) => watchKernel({ own: kernel.portIds, onEvent }),
+    watchKernel: (onEvent, onProblem) => watchKernel({ own: kernel.portIds, onEvent, onProblem }),
     nftables,
     openSysctls,
     conntrack,

@@ -47,7 +47,10 @@ export function createFakeEdges(configuration: () => Configuration): FakeEdges {
           },
           openKernel: ({ fd }) => openFakeKernel(host.machine.get(fd)!),
         },
-        watchKernel: (onEvent) => watchFakeKernel({ namespace: host, own: kernel.portIds, onEvent }),
+        watchKernel: (onEvent) => ({
+          problem: undefined,
+          ...watchFakeKernel({ namespace: host, own: kernel.portIds, onEvent }),
+        }),
         nftables,
         openSysctls: () => sysctls,
         conntrack: {

@@ -32,7 +32,7 @@ export function openStateFile<T>(
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
       writeAtomically(path, wanted, 0o600);
     } catch (error) {
-      problem = `${path} cannot be written: ${reasonOf(error)}; it is tried again, and until it is there an agent that starts while the cluster does not answer knows less than this one`;
+      problem = `${path} cannot be written: ${reasonOf(error)}; it is tried again, and until then the next agent and cleanup know less than this one`;
       onFailure();
       throw error;
     }

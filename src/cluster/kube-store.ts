@@ -8,11 +8,16 @@ import { Reflector, type ReflectorTimes } from '../kube/reflector.ts';
 import type { ClusterNode } from './node.ts';
 import type { ClusterState, ClusterStore } from './store.ts';
 
-export type KubeStore = ClusterStore & {
-  /** As it is known now. */
+export type KubeStore = Omit<ClusterStore, 'claimRanges'> & {
+  /** As it is known now, with the version of its latest update. */
   node(name: string): KubeNode | undefined;
   /** All of them as they are known now. */
   nodes(): Iterable<KubeNode>;
+  /**
+   * As {@link ClusterStore.claimRanges}, by one that decides for others.
+   * @param leads asked before every request, each of which takes `claimMs` at most; false: nothing more is claimed.
+   */
+  claimRanges(node: ClusterNode, ranges: readonly Cidr[], leads?: () => boolean): Promise<boolean>;
   /** All nodes as they are now, past every cache: what a decision for the whole cluster is made from. */
   listNodes(): Promise<KubeNode[]>;
 };
@@ -60,10 +65,11 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
       listeners.add(onChange);
       return { [Symbol.dispose]: () => void listeners.delete(onChange) };
     },
-    claimRanges: async (node, ranges) => {
+    claimRanges: async (node, ranges, leads = () => true) => {
+      if (!leads()) return false;
       let known = (await read(node.name)) ?? fail(node);
       for (let attempt = 1; ; attempt++) {
-        if (known.uid !== node.uid) return false;
+        if (known.uid !== node.uid || !leads()) return false;
         if (known.podCidrs.length > 0) return String(known.podCidrs) === String(ranges);
         if (isTaken(reflector.objects.values(), node, ranges)) return false;
         try {
@@ -85,12 +91,16 @@ export function openKubeStore(client: KubeClient, options: KubeStoreOptions): Ku
           return true;
         } catch (error) {
           if (!isStatus(error, 409) || attempt === MOST_ATTEMPTS) throw error;
+          if (!leads()) return false;
           known = (await read(node.name)) ?? fail(node);
         }
       }
     },
     nodes: () => reflector.objects.values(),
-    node: (name) => reflector.objects.get(name),
+    node: (name) => {
+      const node = reflector.objects.get(name);
+      return node && { ...node, resourceVersion: reflector.versionOf(node) };
+    },
     listNodes: async () => [...(await readKind(client, NODE_KIND, controller.signal)).objects],
     close: () => {
       controller.abort();

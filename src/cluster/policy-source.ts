@@ -9,7 +9,7 @@ import { SERVICE_KIND, type Service } from '../kube/kinds/service.ts';
 import { readKind } from '../kube/read-kind.ts';
 import { Reflector } from '../kube/reflector.ts';
 import type { PolicyInput } from '../policy/compile.ts';
-import { digestPolicies, digestVersions } from '../policy/digest.ts';
+import { digestPolicies, digestVersions, type Versioned } from '../policy/digest.ts';
 import type { ClusterPolicy } from '../policy/objects.ts';
 import type { KubeStore } from './kube-store.ts';
 
@@ -71,6 +71,13 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
         [...clusterPolicies.objects.values()],
         [...store.nodes()],
         digest,
+        {
+          pod: (pod) => ({ uid: pod.uid, resourceVersion: pods.versionOf(pod) }),
+          namespace: (namespace) => ({
+            uid: namespace.uid,
+            resourceVersion: namespaces.versionOf(namespace),
+          }),
+        },
       );
       return state;
     },
@@ -102,6 +109,7 @@ function stateOf(
   clusterPolicies: readonly ClusterPolicyObject[],
   nodes: readonly KubeNode[],
   digest: string,
+  latest: { pod: (pod: Pod) => Versioned; namespace: (namespace: Namespace) => Versioned },
 ): PolicyState {
   let podsDigest: string | undefined;
   return {
@@ -113,7 +121,10 @@ function stateOf(
     versions: {
       policies: digest,
       get pods() {
-        return (podsDigest ??= digestVersions([...pods, ...namespaces]));
+        return (podsDigest ??= digestVersions([
+          ...pods.map(latest.pod),
+          ...namespaces.map(latest.namespace),
+        ]));
       },
     },
   };

@@ -53,7 +53,7 @@ export function assignRanges(options: RangeAssignmentOptions): { [Symbol.dispose
       for (const { node, ranges } of plan.assignments) {
         if (leadership.remainingMs < leadership.graceMs && !(await leadership.take())) return soon(retryMs);
         try {
-          if (await store.claimRanges(node, ranges))
+          if (await store.claimRanges(node, ranges, () => leadership.remainingMs > 0))
             log.info('gave a node its range', { to: node.name, ranges });
           else soon(retryMs);
         } catch (error) {

@@ -1,6 +1,7 @@
 /** Every configuration key: the one source of the parser, the JSON schema and docs/configuration.md. */
 import { CAPABILITIES, LIST_VERSIONS } from '../install/network-list.ts';
 import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.ts';
+import { ABSOLUTE, FOLDER, OWN_FOLDER } from './folders.ts';
 
 export type KeyType =
   | { type: 'boolean' }
@@ -33,52 +34,6 @@ export type Key = KeyType & {
 
 const SOCKETS = 'the sockets are opened once, at the start';
 const SOURCE = 'the nodes are watched from the start';
-/** A path of the host, or nothing. */
-const FOLDER = {
-  pattern: '^$|^/.*[^/]$',
-  patternHint: 'write an absolute path, without a slash at the end',
-} as const;
-/** A name that is neither `.` nor `..`; Helm's checker of schemas knows no lookahead. */
-const NAME = '(?:[^/.][^/]*|\\.[^/.][^/]*|\\.\\.[^/]+)';
-const ABSOLUTE = {
-  pattern: `^(?:/${NAME})+$`,
-  patternHint: 'write an absolute path, without .. in it and without a slash at the end',
-} as const;
-/** Two names deep, as every folder of a program is, and none of those that many programs share. */
-const OWN_FOLDER = {
-  pattern: `^(?:/${NAME}){2,}$`,
-  // `/cni.sock` fits behind it into the 107 bytes of a socket's path.
-  maxLength: 98,
-  not: [
-    '/dev/shm',
-    '/etc/cni',
-    '/etc/cni/net.d',
-    '/opt/cni',
-    '/opt/cni/bin',
-    '/proc/sys',
-    '/run/lock',
-    '/run/netns',
-    '/run/user',
-    '/usr/bin',
-    '/usr/lib',
-    '/usr/local',
-    '/usr/sbin',
-    '/usr/share',
-    '/var/cache',
-    '/var/lib',
-    '/var/lib/cni',
-    '/var/lib/containerd',
-    '/var/lib/containers',
-    '/var/lib/kubelet',
-    '/var/lock',
-    '/var/log',
-    '/var/run',
-    '/var/spool',
-    '/var/tmp',
-  ],
-  patternHint:
-    'write the absolute path of a folder that is Fairlead’s alone, as /run/fairlead: at least two names deep and 98 characters at most, without .. in it and without a slash at the end',
-} as const;
 const IDENTITY = 'who the node is cannot change while it runs';
 
 export const KEYS: readonly Key[] = [
@@ -170,7 +125,7 @@ export const KEYS: readonly Key[] = [
     pattern: '^$|^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$',
     patternHint: 'use lower-case letters, digits, dots and dashes, as in the name of a Kubernetes node',
     default: '',
-    doc: 'Name of this node in the cluster. Empty: the environment variable NODE_NAME, else the name of the host.',
+    doc: 'Name of this node in the cluster. Empty: the environment variable NODE_NAME, else the name of the host in lower case, as a kubelet takes it.',
     reload: { restart: IDENTITY },
   },
   {

@@ -1,6 +1,7 @@
 /** Listens to what the kernel reports of denied packets, remembers the latest, and tells whoever follows. */
 import { describeError, FairleadError } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
+import { keepWatching } from '../netlink/kept-watch.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
@@ -33,13 +34,16 @@ const MOST_KEPT = 1000;
 
 /** @throws FairleadError FL_DROPS where the kernel does not report to us. */
 export function openDropLog(context: DropContext, log: Logger, namespace?: NetworkNamespace): DropLog {
-  const socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
-  try {
-    bind(socket);
-  } catch (error) {
-    socket[Symbol.dispose]();
-    throw error;
-  }
+  const open = () => {
+    const socket = new NetlinkSocket(NETLINK_NETFILTER, namespace);
+    try {
+      bind(socket);
+    } catch (error) {
+      socket[Symbol.dispose]();
+      throw error;
+    }
+    return socket;
+  };
   const latest: Denial[] = [];
   const followers = new Set<(denial: Denial) => void>();
   let reported = 0;
@@ -53,7 +57,7 @@ export function openDropLog(context: DropContext, log: Logger, namespace?: Netwo
     if (latest.length > MOST_KEPT) latest.shift();
     for (const follower of followers) follower(denial);
   };
-  const stop = socket.watch((datagram) => {
+  const onDatagram = (datagram: Buffer | null) => {
     if (datagram === null) return;
     try {
       for (const message of readMessages(datagram)) {
@@ -63,6 +67,12 @@ export function openDropLog(context: DropContext, log: Logger, namespace?: Netwo
     } catch (error) {
       log.warn('a report of a denied packet cannot be read', { reason: describeError(error) });
     }
+  };
+  const watch = keepWatching({
+    open,
+    what: 'denied packets',
+    onDatagram,
+    onProblem: (problem) => log.error(problem),
   });
   return {
     latest,
@@ -73,10 +83,7 @@ export function openDropLog(context: DropContext, log: Logger, namespace?: Netwo
       followers.add(onDenial);
       return { [Symbol.dispose]: () => void followers.delete(onDenial) };
     },
-    [Symbol.dispose]: () => {
-      stop();
-      socket[Symbol.dispose]();
-    },
+    [Symbol.dispose]: () => watch[Symbol.dispose](),
   };
 }
 

@@ -17,6 +17,8 @@ export class Collection<T extends KubeObject> {
   readonly #problems = new Map<string, string>();
   /** By key the object before the first change; undefined for none. */
   readonly #changed = new Map<string, T | undefined>();
+  /** Of objects that were updated since without a change of what is read. */
+  readonly #versions = new WeakMap<T, string>();
   /** Keys that the list in progress has named so far. */
   #listed: Set<string> | undefined;
   #problemsChanged = false;
@@ -28,6 +30,11 @@ export class Collection<T extends KubeObject> {
   /** By `namespace/name`, or by name where the kind lies in no namespace. */
   get objects(): ReadonlyMap<string, T> {
     return this.#objects;
+  }
+
+  /** Of its latest update; the object's own is that at which what is read of it changed last. */
+  versionOf(object: T): string {
+    return this.#versions.get(object) ?? object.resourceVersion;
   }
 
   get problems(): string[] {
@@ -105,10 +112,11 @@ export class Collection<T extends KubeObject> {
   #set(key: string, object: T | undefined): void {
     const before = this.#objects.get(key);
     // A list names all that is known already: those stay the objects that they are.
-    if (before?.uid === object?.uid && before?.resourceVersion === object?.resourceVersion) return;
+    const version = before && this.versionOf(before);
+    if (before?.uid === object?.uid && version === object?.resourceVersion) return;
     if (before !== undefined && object !== undefined && isSame(before, object)) {
-      // An update of what nobody reads: what was made of the object stays good, so it stays the object that it is.
-      before.resourceVersion = object.resourceVersion;
+      // What was made of the object stays good, so it stays the object that it is, whole: others hold it.
+      this.#versions.set(before, object.resourceVersion);
       return;
     }
     if (!this.#changed.has(key)) this.#changed.set(key, before);

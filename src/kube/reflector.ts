@@ -84,6 +84,11 @@ export class Reflector<T extends KubeObject> {
     return this.#collection.objects;
   }
 
+  /** Of the latest update of an object, for compare-and-swap: see {@link Collection.versionOf}. */
+  versionOf(object: T): string {
+    return this.#collection.versionOf(object);
+  }
+
   /** Whether all objects were listed once. */
   get complete(): boolean {
     return this.#complete;

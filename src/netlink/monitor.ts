@@ -1,5 +1,6 @@
 /** Notifications about what changed in a namespace, so that it need not be looked at all the time. */
 import { RTM_DELADDR, RTM_NEWADDR } from './address.ts';
+import { type KeptWatch, keepWatching } from './kept-watch.ts';
 import type { KernelEvent } from './kernel.ts';
 import { RTM_DELLINK, RTM_NEWLINK } from './link.ts';
 import { type Message, readMessages } from './message.ts';
@@ -34,26 +35,26 @@ export type WatchOptions = {
   /** Port ids whose changes are no news: those of our own kernels. */
   own: ReadonlySet<number>;
   onEvent: (event: KernelEvent) => void;
+  /** Called when nothing is heard for a while. */
+  onProblem?: ((problem: string) => void) | undefined;
 };
 
-export type KernelWatch = { [Symbol.dispose](): void };
+export type KernelWatch = KeptWatch;
 
 /** Watching alone keeps no process alive. */
-export function watchKernel({ namespace, own, onEvent }: WatchOptions): KernelWatch {
-  const socket = new NetlinkSocket(NETLINK_ROUTE, namespace, Object.values(GROUPS));
-  const stop = socket.watch((datagram) => {
-    if (datagram === null) return onEvent({ kind: 'overrun' });
-    for (const message of readMessages(datagram)) {
-      const event = own.has(message.portId) ? undefined : readEvent(message);
-      if (event !== undefined) onEvent(event);
-    }
-  });
-  return {
-    [Symbol.dispose]: () => {
-      stop();
-      socket[Symbol.dispose]();
+export function watchKernel({ namespace, own, onEvent, onProblem }: WatchOptions): KernelWatch {
+  return keepWatching({
+    open: () => new NetlinkSocket(NETLINK_ROUTE, namespace, Object.values(GROUPS)),
+    what: 'the links, addresses and routes of this node',
+    onProblem,
+    onDatagram: (datagram) => {
+      if (datagram === null) return onEvent({ kind: 'overrun' });
+      for (const message of readMessages(datagram)) {
+        const event = own.has(message.portId) ? undefined : readEvent(message);
+        if (event !== undefined) onEvent(event);
+      }
     },
-  };
+  });
 }
 
 function readEvent({ type, payload }: Message): KernelEvent | undefined {

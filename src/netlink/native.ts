@@ -28,8 +28,11 @@ export type Native = {
    * next piece of the dump of that sequence number. Each piece has `piece` bytes at least, or is the last one.
    */
   dumpAsync(fd: number, message: Buffer, piece: number, sequence: number): Promise<Transaction>;
-  /** Calls back with each datagram, or null when some were lost. Keep the returned function: it stops the watch. */
-  watch(fd: number, callback: (datagram: Buffer | null) => void): () => void;
+  /**
+   * Calls back with each datagram, or null when some were lost; with null and the name of an errno when the watch has
+   * ended by itself, for the last time. Keep the returned function: it stops the watch.
+   */
+  watch(fd: number, callback: (datagram: Buffer | null, ended?: string) => void): () => void;
   /** SO_PEERCRED of a connected unix socket. */
   peerCredentials(fd: number): { pid: number; uid: number; gid: number };
   /** Opens a socket for ICMP echoes; EPERM or EACCES without CAP_NET_RAW and outside of net.ipv4.ping_group_range. */
@@ -37,7 +40,7 @@ export type Native = {
   /** @param address 4 or 16 bytes. @param token 32 bits, which the answer brings back. */
   sendEcho(fd: number, address: Buffer, token: number): void;
   /** Answers that have arrived since, with the time between sending and arrival, however late this is called. */
-  receiveEchoes(fd: number): { token: number; seconds: number }[];
+  receiveEchoes(fd: number): { token: number; seconds: number; from: Buffer }[];
 };
 
 /**

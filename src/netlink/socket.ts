@@ -69,8 +69,11 @@ export class NetlinkSocket {
     }
   }
 
-  /** @returns a function that ends the watch; until then the socket must not be disposed. */
-  watch(callback: (datagram: Buffer | null) => void): () => void {
+  /**
+   * @param callback see {@link native}.
+   * @returns a function that ends the watch; until then the socket must not be disposed.
+   */
+  watch(callback: (datagram: Buffer | null, ended?: string) => void): () => void {
     return native.watch(this.#open(), callback);
   }
 

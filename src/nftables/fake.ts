@@ -60,6 +60,7 @@ export function createFakeNftables(pause: () => Promise<void> = async () => unde
     watch: (onChange) => {
       ledger = new TransactionLedger(generation, onChange);
       return {
+        problem: undefined,
         [Symbol.dispose]: () => {
           ledger = undefined;
         },

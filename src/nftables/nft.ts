@@ -1,6 +1,7 @@
 /** Whole tables through nft(8), in the namespace of this process. */
 import { spawn } from 'node:child_process';
 import { FairleadError } from '../errors/errors.ts';
+import type { KeptWatch } from '../netlink/kept-watch.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
@@ -18,7 +19,7 @@ export type Nftables = {
    * Watches rulesets of the namespace, once at a time. What this object itself changes is no news.
    * @param onChange as of {@link watchRulesets}.
    */
-  watch(onChange: (tables?: ReadonlySet<string>) => void): { [Symbol.dispose](): void };
+  watch(onChange: (tables?: ReadonlySet<string>) => void, onProblem?: (problem: string) => void): KeptWatch;
   /** Makes the kernel's table this one, whatever it is; packets meet the one or the other. */
   replace(table: Table): Promise<void>;
   /**
@@ -88,10 +89,13 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     }
   };
   return {
-    watch: (onChange) => {
-      const opened = watchRulesets(generation, onChange, namespace);
+    watch: (onChange, onProblem) => {
+      const opened = watchRulesets(generation, onChange, namespace, onProblem);
       watching = opened;
       return {
+        get problem() {
+          return opened.problem;
+        },
         [Symbol.dispose]: () => {
           watching = undefined;
           opened[Symbol.dispose]();

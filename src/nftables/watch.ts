@@ -1,5 +1,6 @@
 /** Notifications of the transactions that change a ruleset (NFNLGRP_NFTABLES, linux/netfilter/nf_tables.h), and its generation. */
 import { Attributes, Writer } from '../netlink/attribute.ts';
+import { type KeptWatch, keepWatching } from '../netlink/kept-watch.ts';
 import { NLM_F_ACK, readMessages, writeMessage } from '../netlink/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
@@ -18,23 +19,24 @@ const NFGENMSG_LENGTH = 4;
 const TYPE_OFFSET = 4;
 const PORT_OFFSET = 12;
 
-export type RulesetWatch = { readonly ledger: TransactionLedger; [Symbol.dispose](): void };
+export type RulesetWatch = KeptWatch & { readonly ledger: TransactionLedger };
 
 /**
  * @param generation asks for the one that is in force.
  * @param onChange called after a transaction of others with the names of the tables that it changed, of whichever family;
  * without them when those are not known.
  * @param namespace the process' own where absent.
+ * @param onProblem called when nothing is heard for a while.
  */
 export function watchRulesets(
   generation: () => number,
   onChange: (tables?: ReadonlySet<string>) => void,
   namespace?: NetworkNamespace,
+  onProblem?: (problem: string) => void,
 ): RulesetWatch {
-  const socket = new NetlinkSocket(NETLINK_NETFILTER, namespace, [NFNLGRP_NFTABLES]);
   const ledger = new TransactionLedger(generation(), onChange);
   let changed: Set<string> | undefined = new Set();
-  const stop = socket.watch((datagram) => {
+  const onDatagram = (datagram: Buffer | null) => {
     if (datagram === null) {
       changed = undefined;
       return ledger.lost(generation());
@@ -59,13 +61,19 @@ export function watchRulesets(
       });
       changed = new Set();
     }
+  };
+  const kept = keepWatching({
+    open: () => new NetlinkSocket(NETLINK_NETFILTER, namespace, [NFNLGRP_NFTABLES]),
+    what: 'nftables',
+    onProblem,
+    onDatagram,
   });
   return {
     ledger,
-    [Symbol.dispose]: () => {
-      stop();
-      socket[Symbol.dispose]();
+    get problem() {
+      return kept.problem;
     },
+    [Symbol.dispose]: () => kept[Symbol.dispose](),
   };
 }
 

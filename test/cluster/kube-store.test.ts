@@ -110,6 +110,29 @@ test('a range is claimed by compare-and-swap, once, and not from under another',
   await assert.rejects(store.claimRanges(b!, range('10.244.4.0/24')), /404/);
 });
 
+test('a claim for others stops when the lease has ended, whatever it was about to do', async () => {
+  using it = await cluster();
+  it.api.put(NODES, nodeObject('a'));
+  const { store } = it.open();
+  await until('the node is known', () => store.state.nodes.length === 1);
+  const [a] = store.state.nodes;
+  let leads = true;
+  let writes = 0;
+  it.api.intercept = (_, __, request) => {
+    if (request.method !== 'PATCH') return false;
+    writes++;
+    // Others write meanwhile, for as long as the lease lasts.
+    it.api.put(NODES, nodeObject('a'));
+    leads = writes < 2;
+    return false;
+  };
+  assert.equal(await store.claimRanges(a!, range('10.244.0.0/24'), () => leads), false);
+  assert.equal(writes, 2);
+  assert.equal(await store.claimRanges(a!, range('10.244.0.0/24'), () => leads), false);
+  assert.equal(writes, 2, 'nothing is written without it');
+  assert.deepEqual(it.api.rangesOf('a'), []);
+});
+
 test('a lease is taken over when its record has not changed before our own eyes, whatever the clocks say', () => {
   const lease = (resourceVersion: string, holder = 'other') => ({
     name: 'l',

@@ -69,15 +69,14 @@ test('an update of what nobody reads is no change, but its version is known', as
   using it = await reflect(three);
   await until('it watches', () => it.api.watching === 1 && it.calls.length === 1);
   const known = it.reflector.objects.get('a');
+  const held = structuredClone(known);
   const { metadata } = it.api.put(NODES, {
     ...nodeObject('a'),
     status: { ...nodeObject('a').status, images: ['x'] },
   });
-  await until(
-    'it came',
-    () => it.reflector.objects.get('a')?.resourceVersion === metadata['resourceVersion'],
-  );
+  await until('it came', () => it.reflector.versionOf(known!) === metadata['resourceVersion']);
   assert.equal(it.reflector.objects.get('a'), known, 'what was made of it stays good');
+  assert.deepEqual(known, held, 'and is what it was for all who hold it');
   it.api.put(NODES, nodeObject('d'));
   await until('the next change is told', () => it.calls.length === 2);
   assert.deepEqual([...it.calls[1]!.keys()], ['d']);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ import { native } from '../../src/netlink/native.ts';
 import { openKernel } from '../../src/netlink/rtnetlink.ts';
 import { NetlinkSocket } from '../../src/netlink/socket.ts';
 import { createNamespace } from '../namespace.ts';
+import { until } from '../until.ts';
 
 const NETLINK_ROUTE = 0;
 const NETLINK_NETFILTER = 12;
@@ -203,6 +204,16 @@ void test('arguments of the wrong type are a TypeError, not a crash', () => {
   assert.throws(() => call('openSocket', NETLINK_ROUTE, -1, Array(99).fill(1)), TypeError);
   assert.throws(() => call('openSocket', 9999, -1, []), { code: 'EPROTONOSUPPORT' });
   assert.throws(() => call('closeFd', 0x7fff_0000), { code: 'EBADF' });
+});
+
+void test('a watch that cannot go on says why, once, and can be stopped all the same', async () => {
+  const fd = openSync('/dev/zero', 'r');
+  const calls: unknown[][] = [];
+  const stop = native.watch(fd, (...told) => void calls.push(told));
+  await until('it has ended', () => calls.length > 0);
+  stop();
+  closeSync(fd);
+  assert.deepEqual(calls, [[null, 'ENOTSOCK']]);
 });
 
 function call(name: keyof typeof native, ...args: readonly unknown[]): unknown {

@@ -4,7 +4,7 @@ import { after, describe, test } from 'node:test';
 import { namespacePath, run } from '../../src/lab/namespaces.ts';
 import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
 import { networkConfiguration } from '../../src/lab/pods.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
+import { agentProcesses, FAIRLEAD } from '../../src/lab/processes.ts';
 import { callPlugin } from '../../src/lab/runtime.ts';
 import { nodePaths, readPods } from '../../src/lab/state.ts';
 import { askStatus } from '../../src/status/ask.ts';
@@ -102,6 +102,10 @@ describe('containerd', { skip: reason ?? false }, async () => {
     const pod = await sandbox();
     killAgent(node);
     await pod.end();
+    // As after a removal: what the runtime has ended stands in no cleanup's way, what it has not does.
+    const { configuration } = nodePaths(plan.options.name, node.name);
+    const script = '"$0" cleanup --config "$1" 2>&1 || true';
+    assert.match(await inNode('sh', '-c', script, FAIRLEAD, configuration), /1 pods are attached/);
     startAgent(plan, node);
     await awaitAgent(plan, node);
     assert.deepEqual(await attached(), []);
