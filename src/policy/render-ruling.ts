@@ -155,17 +155,21 @@ function* goalsOfPods(
 ): Steps<Record<IpFamily, Single[]>> {
   const singles: Record<IpFamily, Single[]> = { 4: [], 6: [] };
   for (const [identity, numbers] of meantBy(ruling)) {
+    yield;
+    // Of all addresses that lie in no range it is the same.
+    let alone: Goal | undefined;
     for (const ip of identity.ips) {
-      yield;
       const family = ipFamily(ip);
-      const around = segmentAt(segments[family], ip);
-      const surroundings = around === undefined ? anybody : yield* goals.of(around.numbers, undefined);
-      const both =
-        around === undefined
-          ? numbers
-          : [...new Set([...numbers, ...around.numbers])].toSorted((a, b) => a - b);
+      const around = segments[family].length === 0 ? undefined : segmentAt(segments[family], ip);
+      if (around === undefined) {
+        alone ??= yield* goals.of(numbers, identity);
+        if (!isSame(alone, anybody)) singles[family].push({ ip, goal: alone });
+        continue;
+      }
+      yield;
+      const both = [...new Set([...numbers, ...around.numbers])].toSorted((x, y) => x - y);
       const goal = yield* goals.of(both, identity);
-      if (!isSame(goal, surroundings)) singles[family].push({ ip, goal });
+      if (!isSame(goal, yield* goals.of(around.numbers, undefined))) singles[family].push({ ip, goal });
     }
   }
   return singles;
