@@ -265,8 +265,7 @@ async function timeAdds(home: string): Promise<number[]> {
   for (let time = 0; time < TIMES; time++) {
     const host = `fresh-${performance.now()}`;
     await createHosts([host]);
-    const pod = { namespace: localPod(time % LOCAL_PODS).namespace, name: `fresh-${time}` };
-    const one = call(home, host, host, pod);
+    const one = call(home, host, host);
     const began = performance.now();
     await callPluginOrFail({ command: 'ADD', ...one });
     times.push(performance.now() - began);

@@ -145,16 +145,21 @@ function* addressesOf(
 ): Steps<PeerTable['addresses']> {
   const addresses: { ip: Ip; verdicts: PortVerdicts }[] = [];
   for (const [identity, numbers] of meantBy(ruling)) {
+    yield;
+    // Of all addresses that lie in no range it is the same.
+    let alone: PortVerdicts | undefined;
     for (const ip of identity.ips) {
+      const own = segments[ipFamily(ip)];
+      const around = own.length === 0 ? undefined : segmentAt(own, ip);
+      if (around === undefined) {
+        alone ??= yield* verdictsOf(numbers, identity);
+        if (alone !== otherwise) addresses.push({ ip, verdicts: alone });
+        continue;
+      }
       yield;
-      const around = segmentAt(segments[ipFamily(ip)], ip);
-      const surroundings = around === undefined ? otherwise : yield* verdictsOf(around.numbers, undefined);
-      const both =
-        around === undefined
-          ? numbers
-          : [...new Set([...numbers, ...around.numbers])].toSorted((a, b) => a - b);
+      const both = [...new Set([...numbers, ...around.numbers])].toSorted((a, b) => a - b);
       const verdicts = yield* verdictsOf(both, identity);
-      if (verdicts !== surroundings) addresses.push({ ip, verdicts });
+      if (verdicts !== (yield* verdictsOf(around.numbers, undefined))) addresses.push({ ip, verdicts });
     }
   }
   return addresses;
