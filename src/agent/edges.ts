@@ -1,17 +1,17 @@
 /** The outside of an agent: what it acts on and hears from. The command line opens the real one, tests have fakes. */
-import type { Configuration } from '../config/configuration.ts';
-import { followConfigurationFile, readConfigurationFile } from '../config/file.ts';
-import { type Conntrack, openConntrack } from '../conntrack/conntrack.ts';
-import type { Logger } from '../log/logger.ts';
-import type { KeptWatch } from '../netlink/kept-watch.ts';
-import type { Kernel, KernelEvent } from '../netlink/kernel.ts';
-import { watchKernel } from '../netlink/monitor.ts';
-import { NetworkNamespace } from '../netlink/namespace.ts';
-import { openKernel } from '../netlink/rtnetlink.ts';
-import { type Nftables, openNftables } from '../nftables/nft.ts';
-import { type Prober, type ProberOptions, startProber } from '../probe/prober.ts';
-import { openSysctls, type Sysctls } from '../sysctl/sysctls.ts';
+import type { Configuration } from '../base/config/configuration.ts';
+import { followConfigurationFile, readConfigurationFile } from '../base/config/file.ts';
+import type { Logger } from '../base/log/logger.ts';
+import { type Conntrack, openConntrack } from '../edge/conntrack/conntrack.ts';
+import type { KeptWatch } from '../edge/netlink/kept-watch.ts';
+import type { Kernel, KernelEvent } from '../edge/netlink/kernel.ts';
+import { watchKernel } from '../edge/netlink/monitor.ts';
+import { NetworkNamespace } from '../edge/netlink/namespace.ts';
+import { openKernel } from '../edge/netlink/rtnetlink.ts';
+import { type Nftables, openNftables } from '../edge/nftables/nft.ts';
+import { openSysctls, type Sysctls } from '../edge/sysctl/sysctls.ts';
 import { type ClusterSource, openCluster } from './cluster-source.ts';
+import { type Prober, type ProberOptions, startProber } from './probes/prober.ts';
 
 /** What an agent needs to know of a network namespace: a descriptor of it, and whether it is another's. */
 export type Namespace = { readonly fd: number; readonly identity: string; [Symbol.dispose](): void };

@@ -1,11 +1,17 @@
 /** Edges in memory, for tests of a whole agent: a machine of fake namespaces, a fake nftables, a cluster of values. */
-import type { ClusterNode } from '../cluster/node.ts';
-import type { Configuration } from '../config/configuration.ts';
-import { FairleadError } from '../errors/errors.ts';
-import { createFakeNamespace, type FakeNamespace, openFakeKernel, watchFakeKernel } from '../netlink/fake.ts';
-import { createFakeSysctls } from '../netlink/fake-sysctls.ts';
-import type { Kernel } from '../netlink/kernel.ts';
-import { createFakeNftables, type FakeNftables } from '../nftables/fake.ts';
+
+import type { Configuration } from '../base/config/configuration.ts';
+import { FairleadError } from '../base/errors/errors.ts';
+import {
+  createFakeNamespace,
+  type FakeNamespace,
+  openFakeKernel,
+  watchFakeKernel,
+} from '../edge/netlink/fake/fake.ts';
+import { createFakeSysctls } from '../edge/netlink/fake/fake-sysctls.ts';
+import type { Kernel } from '../edge/netlink/kernel.ts';
+import { createFakeNftables, type FakeNftables } from '../edge/nftables/fake.ts';
+import type { ClusterNode } from '../plan/node/cluster-node.ts';
 import type { ConfigurationSource, Edges, Namespace } from './edges.ts';
 
 export type FakeEdges = {

@@ -4,12 +4,12 @@
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { readConfigurationFile } from '../base/config/file.ts';
+import { FairleadError } from '../base/errors/errors.ts';
 import { type AgentPod, findAgentPods } from '../cluster/agent-pods.ts';
-import { readConfigurationFile } from '../config/file.ts';
-import { FairleadError } from '../errors/errors.ts';
-import type { KubeClient } from '../kube/client.ts';
-import { execInPod } from '../kube/exec.ts';
-import { askAgent, followAgent } from '../status/ask.ts';
+import type { KubeClient } from '../edge/kubernetes/client.ts';
+import { execInPod } from '../edge/kubernetes/exec.ts';
+import { askAgent, followAgent } from '../tools/status/ask.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, hasClusterAccess, openClusterClient } from './cluster-access.ts';
 import { type Options, usageError } from './command.ts';
 

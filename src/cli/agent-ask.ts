@@ -1,5 +1,5 @@
 /** `fairlead agent ask`: what commands elsewhere run beside an agent. */
-import { followAgent, readAgent } from '../status/ask.ts';
+import { followAgent, readAgent } from '../tools/status/ask.ts';
 import { socketOf } from './agent-access.ts';
 import { type Command, EXIT } from './command.ts';
 

@@ -1,16 +1,16 @@
 /** `fairlead cleanup`. */
 import { join } from 'node:path';
-import { STATE_NAMES } from '../agent/state-file.ts';
-import { describeSetting, findTraces, type OwnFolder, removeTraces } from '../cleanup/cleanup.ts';
-import type { Configuration } from '../config/configuration.ts';
-import { readConfigurationFile } from '../config/file.ts';
-import { FairleadError } from '../errors/errors.ts';
-import { installedFiles } from '../install/install.ts';
-import { describeOperation } from '../netlink/operation.ts';
-import { openKernel } from '../netlink/rtnetlink.ts';
-import { openNftables } from '../nftables/nft.ts';
-import { askStatus } from '../status/ask.ts';
-import { openSysctls } from '../sysctl/sysctls.ts';
+import type { Configuration } from '../base/config/configuration.ts';
+import { readConfigurationFile } from '../base/config/file.ts';
+import { FairleadError } from '../base/errors/errors.ts';
+import { STATE_NAMES } from '../base/files/state-file.ts';
+import { describeOperation } from '../edge/netlink/codec/operation.ts';
+import { openKernel } from '../edge/netlink/rtnetlink.ts';
+import { openNftables } from '../edge/nftables/nft.ts';
+import { installedFiles } from '../edge/runtime/install.ts';
+import { openSysctls } from '../edge/sysctl/sysctls.ts';
+import { describeSetting, findTraces, type OwnFolder, removeTraces } from '../tools/cleanup/cleanup.ts';
+import { askStatus } from '../tools/status/ask.ts';
 import { type Command, EXIT, usageError } from './command.ts';
 
 export const cleanupCommand: Command = {

@@ -1,5 +1,5 @@
 /** `fairlead drops`. */
-import { type Denial, formatDenial } from '../drops/denial.ts';
+import { type Denial, formatDenial } from '../plan/flow/denial.ts';
 import {
   AGENT_HELP,
   AGENT_OPTIONS,

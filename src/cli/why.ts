@@ -1,10 +1,10 @@
 /** `fairlead why`. */
-import type { WhyAnswer } from '../agent/why.ts';
+import type { WhyAnswer } from '../agent/serve/why.ts';
+import { FairleadError } from '../base/errors/errors.ts';
 import { homeOf } from '../cluster/home.ts';
-import { FairleadError } from '../errors/errors.ts';
-import type { KubeClient } from '../kube/client.ts';
-import { nodeOf } from '../policy/place.ts';
-import { formatWhy, ingressNodeOf, resultOf, type WhyResult, withIngress } from '../status/why.ts';
+import type { KubeClient } from '../edge/kubernetes/client.ts';
+import { nodeOf } from '../plan/policy/answer/place.ts';
+import { formatWhy, ingressNodeOf, resultOf, type WhyResult, withIngress } from '../tools/status/why.ts';
 import {
   AGENT_HELP,
   AGENT_OPTIONS,

@@ -1,6 +1,7 @@
 /** The pods in which agents run, as their DaemonSet makes them: where commands ask them through the API. */
-import type { KubeClient } from '../kube/client.ts';
-import { fieldAt, fieldsAt, isFields, listAt, textAt } from '../kube/kinds/fields.ts';
+
+import { fieldAt, fieldsAt, isFields, listAt, textAt } from '../base/fields/fields.ts';
+import type { KubeClient } from '../edge/kubernetes/client.ts';
 
 export type AgentPod = {
   node: string;

@@ -1,11 +1,11 @@
 /** On which node one end of a connection is, as its name or address says: whose agent is to be asked. */
-import { isIp, parseIp } from '../ip/ip.ts';
-import { isStatus } from '../kube/api-error.ts';
-import type { KubeClient } from '../kube/client.ts';
-import { NODE_KIND } from '../kube/kinds/node.ts';
-import { POD_KIND, trimPod } from '../kube/kinds/pod.ts';
-import { readKind } from '../kube/read-kind.ts';
-import { nodeOf, placeOf } from '../policy/place.ts';
+import { isIp, parseIp } from '../base/ip/ip.ts';
+import { isStatus } from '../edge/kubernetes/api-error.ts';
+import type { KubeClient } from '../edge/kubernetes/client.ts';
+import { readKind } from '../edge/kubernetes/read-kind.ts';
+import { nodeOf, placeOf } from '../plan/policy/answer/place.ts';
+import { NODE_KIND } from './kinds/node.ts';
+import { POD_KIND, trimPod } from './kinds/pod.ts';
 
 /** @returns undefined for what is outside, a service, nothing that the cluster knows, or may be read. @throws ApiError */
 export async function homeOf(client: KubeClient, text: string): Promise<string | undefined> {

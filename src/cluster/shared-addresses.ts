@@ -1,6 +1,6 @@
 /** Addresses that several nodes claim: two records of one machine, or two machines with one address. */
-import type { Ip } from '../ip/ip.ts';
-import type { ClusterNode } from './node.ts';
+import type { Ip } from '../base/ip/ip.ts';
+import type { ClusterNode } from '../plan/node/cluster-node.ts';
 
 /** Sentences; the rest is counted. */
 const MOST_NAMED = 10;

@@ -2,22 +2,22 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type CniContext, handleCni } from '../../src/agent/attach/cni-handler.ts';
 import {
   type AttachmentTable,
   createAttachmentTable,
   noteUnread,
   readLinks,
-} from '../../src/agent/attachments.ts';
-import { type CniContext, handleCni } from '../../src/agent/cni-handler.ts';
-import { LinkRemoval } from '../../src/agent/link-removal.ts';
-import { writeSysctls } from '../../src/agent/sysctl.ts';
-import type { CniReply } from '../../src/cni/reply.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { createLogger } from '../../src/log/logger.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openKernel } from '../../src/netlink/rtnetlink.ts';
-import { openSysctls } from '../../src/sysctl/sysctls.ts';
+} from '../../src/agent/node/attachments.ts';
+import { LinkRemoval } from '../../src/agent/node/link-removal.ts';
+import { writeSysctls } from '../../src/agent/settings/sysctl.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { createLogger } from '../../src/base/log/logger.ts';
+import type { CniReply } from '../../src/edge/cni/result/reply.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
+import { openSysctls } from '../../src/edge/sysctl/sysctls.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 type Gate = { reached: Promise<void>; open: () => void; pass: () => Promise<void> };

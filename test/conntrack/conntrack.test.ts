@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { openConntrack } from '../../src/conntrack/conntrack.ts';
-import { type Ip, ipToBytes, parseIp } from '../../src/ip/ip.ts';
-import { Writer } from '../../src/netlink/attribute.ts';
-import { NLM_F_ACK, NLM_F_CREATE, writeMessage } from '../../src/netlink/message.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { NetlinkSocket } from '../../src/netlink/socket.ts';
+import { type Ip, ipToBytes, parseIp } from '../../src/base/ip/ip.ts';
+import { openConntrack } from '../../src/edge/conntrack/conntrack.ts';
+import { Writer } from '../../src/edge/netlink/codec/attribute.ts';
+import { NLM_F_ACK, NLM_F_CREATE, writeMessage } from '../../src/edge/netlink/codec/message.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { NetlinkSocket } from '../../src/edge/netlink/socket.ts';
 import { createNamespace } from '../namespace.ts';
 
 const NETLINK_NETFILTER = 12;

@@ -1,7 +1,7 @@
 /** Changes a table in each way that there is, then lets another program change its own; prints what it was told of. */
 import { execFileSync } from 'node:child_process';
-import { openNftables } from '../../src/nftables/nft.ts';
-import type { NftSet, Table } from '../../src/nftables/objects.ts';
+import { openNftables } from '../../src/edge/nftables/nft.ts';
+import type { NftSet, Table } from '../../src/edge/nftables/objects.ts';
 
 const set: NftSet = { name: 's', key: ['ipv4_addr'], elements: [] };
 const table: Table = { family: 'inet', name: 'ours', sets: [set], chains: [{ name: 'a', rules: [] }] };

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openNftables } from '../../src/nftables/nft.ts';
-import type { Table } from '../../src/nftables/objects.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openNftables } from '../../src/edge/nftables/nft.ts';
+import type { Table } from '../../src/edge/nftables/objects.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 

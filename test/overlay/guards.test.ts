@@ -1,20 +1,20 @@
 /** What pods and strangers may not send, with real packets through the node's own table and links set as planned. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { LinkSettler } from '../../src/agent/link-settler.ts';
-import { writeSysctls } from '../../src/agent/sysctl.ts';
-import type { ClusterNode } from '../../src/cluster/node.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { probe } from '../../src/lab/prober.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openKernel } from '../../src/netlink/rtnetlink.ts';
-import { openNftables } from '../../src/nftables/nft.ts';
-import { readInherited } from '../../src/overlay/inherited.ts';
-import { createNodeTablePlanner, TABLE } from '../../src/overlay/node-table.ts';
-import { createTunnelSets } from '../../src/overlay/tunnel-guard.ts';
-import { ATTACHMENT_GROUP } from '../../src/pod/attachment.ts';
-import { openSysctls } from '../../src/sysctl/sysctls.ts';
+import { probe } from '../../lab/prober.ts';
+import { LinkSettler } from '../../src/agent/settings/link-settler.ts';
+import { writeSysctls } from '../../src/agent/settings/sysctl.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { readInherited } from '../../src/datapath/nftables/inherited.ts';
+import { createNodeTablePlanner, TABLE } from '../../src/datapath/nftables/node-table.ts';
+import { createTunnelSets } from '../../src/datapath/nftables/tunnel-guard.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
+import { openNftables } from '../../src/edge/nftables/nft.ts';
+import { openSysctls } from '../../src/edge/sysctl/sysctls.ts';
+import type { ClusterNode } from '../../src/plan/node/cluster-node.ts';
+import { ATTACHMENT_GROUP } from '../../src/plan/pod/attachment.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 const [node, pod, peer] = [createNamespace('guard'), createNamespace('pod'), createNamespace('peer')];

@@ -1,15 +1,15 @@
 /** Flows and changes as data: what the node sends to its own pods is left out, and a change names its family. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { recentFlows } from '../../src/agent/recent-flows.ts';
-import type { Conntrack } from '../../src/conntrack/conntrack.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { diffPolicies } from '../../src/policy/diff.ts';
-import { matrixOf } from '../../src/policy/matrix.ts';
-import type { PolicyPod } from '../../src/policy/objects.ts';
-import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { formatParty } from '../../src/policy/party.ts';
-import { formatReach } from '../../src/policy/reach.ts';
+import { recentFlows } from '../../src/agent/serve/recent-flows.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import type { Conntrack } from '../../src/edge/conntrack/conntrack.ts';
+import { diffPolicies } from '../../src/plan/policy/answer/diff.ts';
+import { matrixOf } from '../../src/plan/policy/answer/matrix.ts';
+import { formatParty } from '../../src/plan/policy/answer/party.ts';
+import { formatReach } from '../../src/plan/policy/answer/reach.ts';
+import type { PolicyPod } from '../../src/plan/policy/parse/objects.ts';
+import { parseNetworkPolicy } from '../../src/plan/policy/parse/parse-network-policy.ts';
 
 const pod = (name: string, last: number): PolicyPod => ({
   namespace: 'shop',

@@ -1,19 +1,19 @@
 /** Why: what the ends of a question mean, which way packets take and what each side sees of them, and what is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { trimPod } from '../../src/kube/kinds/pod.ts';
-import { trimService } from '../../src/kube/kinds/service.ts';
-import type { PolicyInput } from '../../src/policy/compile.ts';
-import type { Known } from '../../src/policy/ends.ts';
-import { formatReason } from '../../src/policy/flow-record.ts';
-import { formatAnswer } from '../../src/policy/format-why.ts';
-import { openJudge } from '../../src/policy/judge.ts';
-import type { PolicyPod, PolicyService } from '../../src/policy/objects.ts';
-import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { answerFlow, concernedBy, type Question, traceFlow } from '../../src/policy/why.ts';
-import { atOnce } from '../../src/reconcile/steps.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { atOnce } from '../../src/base/run/slices.ts';
+import { trimPod } from '../../src/cluster/kinds/pod.ts';
+import { trimService } from '../../src/cluster/kinds/service.ts';
+import { formatReason } from '../../src/plan/flow/flow-record.ts';
+import type { Known } from '../../src/plan/policy/answer/ends.ts';
+import { openJudge } from '../../src/plan/policy/answer/judge.ts';
+import { answerFlow, concernedBy, type Question, traceFlow } from '../../src/plan/policy/answer/why.ts';
+import type { PolicyInput } from '../../src/plan/policy/compile/compile.ts';
+import { formatAnswer } from '../../src/plan/policy/compile/format-why.ts';
+import type { PolicyPod, PolicyService } from '../../src/plan/policy/parse/objects.ts';
+import { parseNetworkPolicy } from '../../src/plan/policy/parse/parse-network-policy.ts';
 
 function pod(name: string, ips: string, nodeName: string, more: Partial<PolicyPod> = {}): PolicyPod {
   return {

@@ -1,22 +1,22 @@
 /** `fairlead policy diff`. */
 
-import { readPolicyView } from '../../cluster/policy-view.ts';
-import { NOTHING_PROPOSED, readProposed, withProposed } from '../../cluster/proposed-policies.ts';
-import type { IpFamily } from '../../ip/ip.ts';
-import { readManifests } from '../../kube/manifests.ts';
-import { nameOf } from '../../policy/clause.ts';
-import { compile, type PolicyInput } from '../../policy/compile.ts';
-import { diffPolicies, type ReachChange } from '../../policy/diff.ts';
-import { changedFlows, type FlowChange } from '../../policy/flow-change.ts';
-import { type FlowRecord, formatReason } from '../../policy/flow-record.ts';
-import { formatParty } from '../../policy/party.ts';
-import { formatReach } from '../../policy/reach.ts';
+import type { IpFamily } from '../../base/ip/ip.ts';
+import { type FlowRecord, formatReason } from '../../plan/flow/flow-record.ts';
+import { diffPolicies, type ReachChange } from '../../plan/policy/answer/diff.ts';
+import { changedFlows, type FlowChange } from '../../plan/policy/answer/flow-change.ts';
+import { formatParty } from '../../plan/policy/answer/party.ts';
+import { formatReach } from '../../plan/policy/answer/reach.ts';
+import { nameOf } from '../../plan/policy/compile/clause.ts';
+import { compile, type PolicyInput } from '../../plan/policy/compile/compile.ts';
+import { readManifests } from '../../tools/manifests/manifests.ts';
+import { readPolicyView } from '../../tools/manifests/policy-view.ts';
+import { NOTHING_PROPOSED, readProposed, withProposed } from '../../tools/manifests/proposed-policies.ts';
+import { table } from '../../tools/status/table.ts';
 import { AGENT_HELP, AGENT_OPTIONS, findAgents, openAccess } from '../agent-access.ts';
 import { askEach } from '../ask-each.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
-import { table } from '../table.ts';
 import { FILE_HELP, FILE_OPTION, filesOf } from './files.ts';
 import { gatherRows } from './rows.ts';
 

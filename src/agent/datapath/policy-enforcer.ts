@@ -1,0 +1,293 @@
+/** Brings the cluster's policies into force for the pods of this node, before they start and ever after. */
+
+import { describeError } from '../../base/errors/errors.ts';
+import type { StateFile } from '../../base/files/state-file.ts';
+import type { Ip } from '../../base/ip/ip.ts';
+import type { Logger } from '../../base/log/logger.ts';
+import { Mutex } from '../../base/run/mutex.ts';
+import { Runner } from '../../base/run/runner.ts';
+import { inTurns } from '../../base/run/sliced.ts';
+import type { PolicySource, PolicyState } from '../../cluster/policy-source.ts';
+import { openRenderer, POLICY_TABLE } from '../../datapath/nftables/policy/render.ts';
+import { CniError } from '../../edge/cni/errors.ts';
+import type { Conntrack } from '../../edge/conntrack/conntrack.ts';
+import type { Nftables } from '../../edge/nftables/nft.ts';
+import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
+import { hostLinkName, type PodName } from '../../plan/pod/attachment.ts';
+import { describeExcess } from '../../plan/policy/compile/bounds.ts';
+import { describeClashes } from '../../plan/policy/compile/clash.ts';
+import { type Compiled, compile, type PolicyInput } from '../../plan/policy/compile/compile.ts';
+import { type Attached, type Here, openNodeCompiler } from '../../plan/policy/compile/node.ts';
+import type { Outcome } from '../../plan/policy/compile/outcome.ts';
+import { openTabulator } from '../../plan/policy/compile/table.ts';
+import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
+import type { AttachmentTable } from '../node/attachments.ts';
+import { changedAddresses, cutForbidden } from './connection-cutter.ts';
+import {
+  loadPolicyScope,
+  mayBeSelected,
+  openPolicyRecord,
+  type PolicyScope,
+  scopeOf,
+} from './policy-record.ts';
+
+export type PolicyEnforcerOptions = {
+  source: PolicySource;
+  nftables: Nftables;
+  table: AttachmentTable;
+  /** Called when other addresses than before need their connections tracked; resolves when they are. */
+  track: () => Promise<void>;
+  conntrack: Conntrack;
+  /** This node, with all addresses that it has now. */
+  node: () => Here;
+  log: Logger;
+  /** Addresses whose connections an earlier agent had tracked: its policies are in force until ours are. */
+  tracked: readonly Ip[];
+  /** Where it is kept which namespaces have policies. */
+  stateDirectory: string;
+  /** Called when what is in force is of a new state of the cluster. */
+  onForce?: (state: PolicyState) => void;
+  /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
+  patienceMs?: number;
+  now?: () => Date;
+};
+
+/** The state that is in force, for which interfaces, and since when (RFC 3339). */
+export type InForce =
+  | { known: true; since: string; state: PolicyState; attached: readonly Attached[]; here: Here }
+  | { known: false; since: string; why: string };
+
+export type PolicyCount = { outcome: Outcome; packets: number };
+
+const PATIENCE_MS = 2000;
+
+export class PolicyEnforcer {
+  readonly #options: PolicyEnforcerOptions;
+  readonly #keeper: TableKeeper;
+  readonly #runner: Runner;
+  readonly #compiler = openNodeCompiler();
+  readonly #tabulator = openTabulator();
+  readonly #renderer = openRenderer();
+  readonly #cutter: Runner;
+  readonly #compiling = new Mutex();
+  readonly #drops: DropLog | undefined;
+  #outcomes: ReadonlyMap<string, Outcome> = new Map();
+  #blind: string | undefined;
+  #excess: readonly string[] = [];
+  #inForce: PolicyState | undefined;
+  #scope: PolicyScope | undefined;
+  readonly #record: StateFile<PolicyScope>;
+  readonly #watching: { [Symbol.dispose](): void };
+  #compiled: Compiled = compile(NOTHING);
+  #tracked: readonly Ip[];
+  /** Compiled last, in force or about to be. */
+  #latest: Compiled = this.#compiled;
+  /** By which rulings connections were cut last. */
+  #judged: Compiled = this.#compiled;
+  /** Of which pods it is in force. */
+  #attached = '';
+  #force: InForce;
+  /** How many connections were cut because a policy forbids them now. */
+  #cut = 0;
+
+  constructor(options: PolicyEnforcerOptions) {
+    this.#options = options;
+    this.#tracked = options.tracked;
+    this.#force = { known: false, since: this.#time(), why: 'the agent has just started' };
+    this.#scope = loadPolicyScope(options.stateDirectory);
+    this.#record = openPolicyRecord(options.stateDirectory, options.log);
+    this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
+    this.#runner = new Runner({
+      task: () => this.#enforce(),
+      // Whoever tells of changes gathers them already.
+      delayMs: 0,
+      onError: (error, retryAfterMs) =>
+        options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
+    });
+    this.#cutter = new Runner({
+      task: () => this.#cutForbidden(),
+      delayMs: 0,
+      onError: (error, retryAfterMs) =>
+        options.log.error('connections that a policy forbids now may go on', {
+          reason: describeError(error),
+          retryAfterMs,
+        }),
+    });
+    this.#drops = this.#listen();
+    this.#watching = options.source.watch(() => this.#runner.trigger('policy'));
+    this.#runner.trigger('start');
+  }
+
+  /** Addresses of pods that some policy isolates: what they send and receive must be tracked. */
+  get tracked(): readonly Ip[] {
+    return this.#tracked;
+  }
+
+  get status() {
+    return {
+      isolated: this.#compiled.pods.length,
+      policies: this.#options.source.state?.policies.length ?? 0,
+      synced: this.#options.source.state !== undefined,
+      connectionsCut: this.#cut,
+      /** What is in force; absent until anything is. */
+      enforced: this.#inForce?.versions,
+    };
+  }
+
+  get inForce(): InForce {
+    return this.#force;
+  }
+
+  get problems(): readonly string[] {
+    const own = [this.#blind, this.#record.problem].filter((problem) => problem !== undefined);
+    return [
+      ...this.#options.source.problems,
+      ...this.#excess,
+      ...describeClashes(this.#compiled.population),
+      ...own,
+    ];
+  }
+
+  /** Denied packets; absent where the kernel does not report them. */
+  get drops(): DropLog | undefined {
+    return this.#drops;
+  }
+
+  /** Packets that began, or tried to begin, a connection, by how they ended up. */
+  async counts(): Promise<PolicyCount[]> {
+    const counts = await this.#options.nftables.counts(POLICY_TABLE);
+    return [...counts].flatMap(([name, { packets }]) => {
+      const outcome = this.#outcomes.get(name);
+      return outcome === undefined ? [] : [{ outcome, packets }];
+    });
+  }
+
+  /** Somebody changed a ruleset of this namespace, or a pod came or went. */
+  distrust(): void {
+    this.#keeper.distrust();
+    this.#runner.trigger('nftables');
+  }
+
+  podsChanged(): void {
+    this.#runner.trigger('pods');
+  }
+
+  /**
+   * Resolves when the policies are in force for all pods that are attached now.
+   * @param pod the one that asks.
+   * @throws CniError to try again, where no policy was read yet and some may select it.
+   */
+  async admit(pod: PodName | undefined): Promise<void> {
+    // No policy can mean an attachment that is of no pod.
+    if (pod === undefined) return;
+    const { source, patienceMs = PATIENCE_MS } = this.#options;
+    const deadline = performance.now() + patienceMs;
+    while (source.state === undefined && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    if (source.state === undefined && mayBeSelected(this.#scope, pod.namespace))
+      throw new CniError(
+        'TRY_AGAIN',
+        `which network policies select pods of namespace ${pod.namespace} is not known, since the API has not answered ` +
+          'since the agent started: look why it does not; until then such a pod could do what is forbidden, and does not start',
+      );
+    await this.#runner.runNow('pods');
+  }
+
+  async stop(): Promise<void> {
+    this.#watching[Symbol.dispose]();
+    this.#drops?.[Symbol.dispose]();
+    this.#record[Symbol.dispose]();
+    await this.#runner.stop();
+    await this.#cutter.stop();
+  }
+
+  /** Who cannot say what was denied enforces all the same. */
+  #listen(): DropLog | undefined {
+    const context: DropContext = {
+      outcome: (name) => this.#outcomes.get(name),
+      compiled: () => this.#compiled,
+      pods: () => this.#options.source.state?.pods ?? [],
+    };
+    try {
+      return openDropLog(context, this.#options.log);
+    } catch (error) {
+      this.#blind = describeError(error);
+      return undefined;
+    }
+  }
+
+  #remember(scope: PolicyScope): void {
+    this.#scope = scope;
+    this.#record.keep(scope);
+  }
+
+  /** Judges by the latest rulings, and counts as judged by those that are in force at its beginning: these are no newer. */
+  async #cutForbidden(): Promise<void> {
+    const { conntrack, log } = this.#options;
+    const inForce = this.#compiled;
+    const changed = changedAddresses(this.#judged, inForce);
+    if (changed.length > 0) {
+      const cut = await cutForbidden(changed, conntrack, (by) => this.#compiling.run(() => by(this.#latest)));
+      this.#cut += cut;
+      if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
+    }
+    this.#judged = inForce;
+  }
+
+  #time(): string {
+    return (this.#options.now?.() ?? new Date()).toISOString();
+  }
+
+  async #enforce(): Promise<void> {
+    const { source, table, track, node } = this.#options;
+    const { state } = source;
+    // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
+    if (state === undefined || !table.now.known) return;
+    const here = node();
+    const live = [...table.now.live.values()].map((one) => ({ ...one, link: hostLinkName(one) }));
+    const attached = JSON.stringify([
+      here,
+      live.filter(({ pod }) => pod !== undefined).map(({ pod, ips, link }) => [pod, ips, link]),
+    ]);
+    // Whatever the kernel tells of, and every ADD, asks: most of the time it is so already.
+    if (this.#inForce === state && this.#attached === attached && this.#keeper.isTrusted) return;
+    // What was compiled before is of no use while this runs.
+    const compiled = await this.#compiling.run(async () => {
+      this.#latest = await inTurns(this.#compiler.compile(state, live, here));
+      return this.#latest;
+    });
+    const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
+    // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
+    const former = this.#tracked;
+    if (hasMore(tracked, former)) {
+      this.#tracked = [...new Set([...former, ...tracked])];
+      await track();
+    }
+    await this.#keeper.ensure(async () => {
+      const policies = await inTurns(this.#tabulator.tabulate(compiled));
+      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(policies));
+      this.#outcomes = outcomes;
+      return compiled.pods.length === 0 ? undefined : wanted;
+    });
+    this.#compiled = compiled;
+    this.#excess = describeExcess(
+      compiled.pods.flatMap(({ ingress, egress }) => [ingress ?? [], egress ?? []].flat()),
+    );
+    this.#tracked = tracked;
+    if (hasMore(former, tracked)) await track();
+    this.#cutter.trigger('policy');
+    this.#attached = attached;
+    this.#force = { known: true, since: this.#time(), state, attached: live, here };
+    if (this.#inForce === state) return;
+    this.#inForce = state;
+    this.#remember(scopeOf(state));
+    this.#options.onForce?.(state);
+  }
+}
+
+const NOTHING: PolicyInput = { pods: [], namespaces: [], policies: [], clusterPolicies: [], nodes: [] };
+
+function hasMore(ips: readonly Ip[], than: readonly Ip[]): boolean {
+  const known = new Set(than);
+  return ips.some((ip) => !known.has(ip));
+}
