@@ -1,10 +1,10 @@
 /** What a lab consists of, from a few options: nodes, the networks between them, their ranges and pods. */
 
+import type { Backend } from '../src/base/config/backend.ts';
 import { FairleadError } from '../src/base/errors/errors.ts';
 import { type Cidr, makeCidr, nthIp, nthSubnet, parseCidr } from '../src/base/ip/cidr.ts';
 import { type Ip, type IpFamily, parseIp } from '../src/base/ip/ip.ts';
 import { type Mac, macFromSeed } from '../src/base/ip/mac.ts';
-import type { Backend } from '../src/plan/overlay/path.ts';
 
 export const LAB_FAMILIES = ['ipv4', 'ipv6', 'dual'] as const;
 export type LabFamily = (typeof LAB_FAMILIES)[number];

@@ -6,103 +6,102 @@ import { test } from 'node:test';
 import { ERROR_CODES } from '../src/base/errors/errors.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
+/**
+ * From the ground up: what stands on a storey imports from its own and from those below. One room a feature; nothing of
+ * the product imports from the lab.
+ */
+const STOREYS = [
+  'src/base',
+  'src/edge',
+  'src/plan',
+  'src/datapath',
+  'src/cluster',
+  'src/agent',
+  'src/tools',
+  'src/cli',
+  'lab',
+] as const;
 /** Folders whose code takes values and returns values; single files elsewhere are named one by one. */
 const PURE_FOLDERS = [
+  'src/base/errors',
+  'src/base/fields',
   'src/base/ip',
   'src/edge/cni',
-  'src/plan/ipam',
-  'src/plan/pod',
-  'src/plan/overlay',
-  'src/plan/policy/compile',
-  'src/datapath/nftables/policy',
-  'src/plan/hostport',
-  'src/base/errors',
   'src/edge/kubernetes/schema',
-  'lab/api/patch',
+  'src/edge/marks',
+  'src/edge/netlink/codec',
+  'src/plan',
+  'src/datapath/nftables/policy',
+  'src/cluster/kinds',
   'lab/api/apply',
   'lab/api/openapi',
-  'src/cluster/kinds',
+  'lab/api/patch',
 ];
 const PURE_FILES = new Set([
-  'src/base/fields/fields.ts',
-  'src/edge/kubernetes/intern.ts',
+  'lab/api/access/authorize.ts',
+  'lab/api/access/certificate.ts',
+  'lab/api/delete.ts',
+  'lab/api/discovery.ts',
+  'lab/api/read.ts',
+  'lab/api/storage/store.ts',
+  'lab/api/table/table.ts',
+  'lab/api/write.ts',
+  'lab/kubelet/container.ts',
+  'lab/kubelet/plan.ts',
+  'lab/kubelet/pod-status.ts',
+  'lab/topology.ts',
+  'src/base/run/backoff.ts',
+  'src/base/run/mutex.ts',
+  'src/base/run/slices.ts',
+  'src/cluster/ranges/plan.ts',
+  'src/cluster/ranges/ranges.ts',
+  'src/cluster/report/agent-record.ts',
+  'src/cluster/report/agent-report.ts',
+  'src/cluster/report/members.ts',
+  'src/cluster/shared-addresses.ts',
+  'src/datapath/nftables/inherited.ts',
+  'src/datapath/nftables/node-table.ts',
+  'src/datapath/nftables/pod-guard.ts',
+  'src/datapath/nftables/tunnel-guard.ts',
   'src/edge/conntrack/flush.ts',
   'src/edge/conntrack/list.ts',
+  'src/edge/kubernetes/access.ts',
+  'src/edge/kubernetes/api-error.ts',
+  'src/edge/kubernetes/collection.ts',
+  'src/edge/kubernetes/intern.ts',
+  'src/edge/kubernetes/lines.ts',
+  'src/edge/kubernetes/list-reader.ts',
   'src/edge/netlink/state/diff.ts',
   'src/edge/netlink/state/identity.ts',
   'src/edge/netlink/state/parts.ts',
   'src/edge/netlink/state/state.ts',
-  'src/base/run/slices.ts',
-  'src/edge/netlink/codec/message.ts',
-  'src/edge/netlink/codec/attribute.ts',
-  'src/edge/netlink/codec/link.ts',
-  'src/edge/netlink/codec/route.ts',
+  'src/edge/nftables/diff.ts',
+  'src/edge/nftables/elements.ts',
+  'src/edge/nftables/forward-chains.ts',
+  'src/edge/nftables/ledger.ts',
   'src/edge/nftables/objects.ts',
   'src/edge/nftables/transaction.ts',
   'src/edge/nftables/transition.ts',
-  'src/edge/netlink/codec/address.ts',
-  'src/edge/netlink/codec/neighbor.ts',
-  'src/edge/netlink/codec/rule.ts',
-  'src/edge/netlink/codec/qdisc.ts',
-  'src/edge/netlink/codec/redirect.ts',
-  'src/edge/netlink/codec/netconf.ts',
-  'src/edge/netlink/codec/vxlan.ts',
-  'src/edge/netlink/codec/family.ts',
-  'src/edge/netlink/codec/errno.ts',
-  'src/edge/netlink/codec/operation.ts',
-  'src/edge/nftables/diff.ts',
-  'src/edge/nftables/forward-chains.ts',
+  'src/edge/runtime/host-files.ts',
   'src/tools/doctor/finding.ts',
   'src/tools/doctor/paths.ts',
   'src/tools/doctor/routing-rules.ts',
   'src/tools/doctor/traced.ts',
-  'src/edge/nftables/elements.ts',
-  'src/edge/nftables/ledger.ts',
-  'src/plan/node/cluster-node.ts',
-  'src/cluster/report/agent-record.ts',
-  'src/cluster/report/agent-report.ts',
-  'src/agent/serve/recent-flows.ts',
-  'src/plan/flow/denial.ts',
-  'src/tools/status/why.ts',
-  'src/cluster/report/members.ts',
-  'src/plan/probe/problems.ts',
-  'src/plan/probe/rounds.ts',
-  'src/plan/probe/target.ts',
-  'src/cluster/ranges/ranges.ts',
-  'src/cluster/shared-addresses.ts',
-  'src/cluster/ranges/plan.ts',
-  'src/tools/manifests/check-manifests.ts',
-  'src/tools/manifests/proposed-pods.ts',
-  'src/tools/manifests/proposed-policies.ts',
-  'src/edge/kubernetes/access.ts',
-  'src/edge/kubernetes/api-error.ts',
-  'src/base/run/backoff.ts',
-  'src/edge/kubernetes/collection.ts',
-  'src/edge/kubernetes/lines.ts',
-  'src/edge/kubernetes/list-reader.ts',
   'src/tools/image/oci.ts',
   'src/tools/image/platform.ts',
   'src/tools/image/root.ts',
   'src/tools/image/shared-libraries.ts',
-  'src/edge/runtime/host-files.ts',
-  'src/edge/cni/network-list.ts',
-  'lab/topology.ts',
-  'lab/kubelet/container.ts',
-  'lab/kubelet/plan.ts',
-  'lab/kubelet/pod-status.ts',
-  'lab/api/access/authorize.ts',
-  'lab/api/storage/store.ts',
-  'lab/api/write.ts',
-  'lab/api/delete.ts',
-  'lab/api/read.ts',
-  'lab/api/discovery.ts',
-  'lab/api/table/table.ts',
-  'lab/api/access/certificate.ts',
+  'src/tools/manifests/check-manifests.ts',
+  'src/tools/manifests/proposed-pods.ts',
+  'src/tools/manifests/proposed-policies.ts',
+  'src/tools/status/why.ts',
 ]);
 /** What pure code may import from Node.js: computations, no input or output. */
 const PURE_BUILTINS = new Set(['node:crypto', 'node:buffer', 'node:util', 'node:assert/strict', 'node:test']);
 
-const files = [...walk(join(ROOT, 'src')), ...walk(join(ROOT, 'cmd'))].map((path) => relative(ROOT, path));
+const files = ['src', 'lab', 'cmd'].flatMap((folder) =>
+  [...walk(join(ROOT, folder))].map((path) => relative(ROOT, path)),
+);
 const production = files.filter((path) => !path.endsWith('.test.ts'));
 
 test('pure code imports nothing that does input or output', () => {
@@ -126,7 +125,31 @@ test('pure code imports nothing that does input or output', () => {
   assert.deepEqual(wrong, []);
 });
 
-test('no import cycles', () => {
+test('imports go down the storeys', (t) => {
+  const storeyOf = (path: string) => STOREYS.findIndex((storey) => path.startsWith(`${storey}/`));
+  const upward: string[] = [];
+  for (const path of production.filter((file) => !file.startsWith('cmd/'))) {
+    assert.ok(storeyOf(path) >= 0, `${path} stands on no storey`);
+    for (const { specifier } of importsOf(path)) {
+      if (!specifier.startsWith('.')) continue;
+      const to = target(path, specifier);
+      if (storeyOf(to) > storeyOf(path)) upward.push(`${path} → ${to}`);
+    }
+  }
+  for (const storey of STOREYS.toReversed()) t.diagnostic(`${storey}: ${roomsOf(storey).join(', ')}`);
+  t.diagnostic(`${upward.length} upward imports`);
+  assert.deepEqual(upward, []);
+});
+
+test('no folder holds more than 20 files', () => {
+  const sizes = Map.groupBy(files, dirname);
+  assert.deepEqual(
+    [...sizes].filter(([, members]) => members.length > 20).map(([folder]) => folder),
+    [],
+  );
+});
+
+test('no import cycles', (t) => {
   const state = new Map<string, 'open' | 'done'>();
   const visit = (path: string, trail: readonly string[]): void => {
     if (state.get(path) === 'done') return;
@@ -139,6 +162,7 @@ test('no import cycles', () => {
     state.set(path, 'done');
   };
   for (const path of production) visit(path, []);
+  t.diagnostic(`0 circles in ${production.length} files`);
 });
 
 test('cmd/ holds composition roots alone', () => {
@@ -185,6 +209,22 @@ test('every dependency has a line in docs/dependencies.md', () => {
     [],
   );
 });
+
+/** Folders right on a storey, and files that stand there by themselves. */
+function roomsOf(storey: string): string[] {
+  return [
+    ...new Set(
+      production
+        .filter((path) => path.startsWith(`${storey}/`))
+        .map((path) =>
+          path
+            .slice(storey.length + 1)
+            .split('/')[0]!
+            .replace(/\.ts$/, ''),
+        ),
+    ),
+  ];
+}
 
 function* walk(folder: string): Generator<string> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

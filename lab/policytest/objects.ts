@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FairleadError } from '../../src/base/errors/errors.ts';
 import { type Fields, fieldsAt, textAt } from '../../src/base/fields/fields.ts';
+import { readPoliciesDigest } from '../../src/cluster/report/policies-digest.ts';
 import { isStatus } from '../../src/edge/kubernetes/api-error.ts';
 import type { KubeClient } from '../../src/edge/kubernetes/client.ts';
 import { digestVersions } from '../../src/plan/policy/compile/digest.ts';
 import type { Manifest } from '../../src/tools/manifests/manifests.ts';
-import { readPoliciesDigest } from '../../src/tools/manifests/policy-view.ts';
 import { askStatus } from '../../src/tools/status/ask.ts';
 import { KINDS } from '../api/kinds.ts';
 import { nodePaths } from '../state.ts';

@@ -8,10 +8,10 @@ import { trimPod } from '../../src/cluster/kinds/pod.ts';
 import { trimService } from '../../src/cluster/kinds/service.ts';
 import { formatReason } from '../../src/plan/flow/flow-record.ts';
 import type { Known } from '../../src/plan/policy/answer/ends.ts';
+import { formatAnswer } from '../../src/plan/policy/answer/format-why.ts';
 import { openJudge } from '../../src/plan/policy/answer/judge.ts';
 import { answerFlow, concernedBy, type Question, traceFlow } from '../../src/plan/policy/answer/why.ts';
 import type { PolicyInput } from '../../src/plan/policy/compile/compile.ts';
-import { formatAnswer } from '../../src/plan/policy/compile/format-why.ts';
 import type { PolicyPod, PolicyService } from '../../src/plan/policy/parse/objects.ts';
 import { parseNetworkPolicy } from '../../src/plan/policy/parse/parse-network-policy.ts';
 

@@ -6,6 +6,7 @@ import type { Mac } from '../../base/ip/mac.ts';
 import type { Bandwidth } from '../../edge/cni/capability/bandwidth.ts';
 import type { PortMapping } from '../../edge/cni/capability/port-mapping.ts';
 import { CniError } from '../../edge/cni/errors.ts';
+import type { PodName } from '../../edge/cni/pod-name.ts';
 import type { Kernel, NetlinkError, Operation } from '../../edge/netlink/kernel.ts';
 import type { NetworkNamespace } from '../../edge/netlink/namespace.ts';
 import type { Sysctl } from '../../edge/sysctl/sysctls.ts';
@@ -19,7 +20,6 @@ import {
   describeAttachment,
   formatRecord,
   hostLinkName,
-  type PodName,
 } from '../../plan/pod/attachment.ts';
 import { fitBandwidth } from '../../plan/pod/bandwidth.ts';
 import { ipv6Sysctls, podEndSettings, podLinkSettings } from '../../plan/pod/link-settings.ts';

@@ -1,5 +1,6 @@
 /** Resyncs: read the kernel where it is in doubt, plan, diff, apply. The same at start, on a timer and on any event. */
 
+import type { Backend } from '../../base/config/backend.ts';
 import type { Cidr } from '../../base/ip/cidr.ts';
 import type { Ip, IpFamily } from '../../base/ip/ip.ts';
 import { inTurns } from '../../base/run/sliced.ts';
@@ -26,7 +27,6 @@ import {
 } from '../../edge/netlink/state/state.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
 import { foreignRoutes } from '../../plan/overlay/foreign-routes.ts';
-import type { Backend } from '../../plan/overlay/path.ts';
 import { createOverlayPlanner, type OverlayPlan } from '../../plan/overlay/plan.ts';
 import { planReversePath } from '../../plan/overlay/reverse-path.ts';
 import { findUnderlay, type Underlay } from '../../plan/overlay/underlay.ts';

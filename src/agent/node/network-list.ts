@@ -6,11 +6,11 @@
 import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import type { Configuration } from '../../base/config/configuration.ts';
 import { defaultValue } from '../../base/config/keys.ts';
-import { describeError } from '../../base/errors/errors.ts';
+import { describeError, reasonOf } from '../../base/errors/errors.ts';
 import { removeDurably, writeAtomically } from '../../base/files/atomic-file.ts';
 import type { Logger } from '../../base/log/logger.ts';
 import { decideList, runtimeLists } from '../../edge/cni/network-list.ts';
-import { listPath, reasonOf, uninstallFromRuntime } from '../../edge/runtime/install.ts';
+import { listPath, uninstallFromRuntime } from '../../edge/runtime/install.ts';
 import type { AttachmentTable } from './attachments.ts';
 
 export type NetworkListKeeper = {

@@ -2,8 +2,9 @@
 
 import type { IpFamily } from '../../base/ip/ip.ts';
 import type { LoggedError } from '../../base/log/last-error.ts';
+import type { PodName } from '../../edge/cni/pod-name.ts';
 import type { Path } from '../../plan/overlay/path.ts';
-import { hostLinkName, type PodName } from '../../plan/pod/attachment.ts';
+import { hostLinkName } from '../../plan/pod/attachment.ts';
 import { timeOf } from '../../plan/probe/problems.ts';
 import type { Reach } from '../../plan/probe/rounds.ts';
 import type { PolicyEnforcer } from '../datapath/policy-enforcer.ts';

@@ -1,11 +1,11 @@
 /** The configuration as typed values, and what a change of it means. */
 
-import type { ListSettings } from '../../edge/cni/network-list.ts';
-import type { Backend } from '../../plan/overlay/path.ts';
 import type { Cidr } from '../ip/cidr.ts';
 import type { Ip } from '../ip/ip.ts';
 import type { LogSettings } from '../log/logger.ts';
+import type { Backend } from './backend.ts';
 import { KEYS } from './keys.ts';
+import type { ListSettings } from './network-list.ts';
 
 export type Configuration = {
   podNetwork: readonly Cidr[];

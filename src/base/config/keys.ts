@@ -1,7 +1,8 @@
 /** Every configuration key: the one source of the parser, the JSON schema and docs/configuration.md. */
-import { CAPABILITIES, LIST_VERSIONS } from '../../edge/cni/network-list.ts';
+
 import { LOG_FORMATS, LOG_LEVELS } from '../log/logger.ts';
 import { ABSOLUTE, FOLDER, OWN_FOLDER } from './folders.ts';
+import { CAPABILITIES, LIST_VERSIONS } from './network-list.ts';
 
 export type KeyType =
   | { type: 'boolean' }

@@ -52,3 +52,20 @@ export function describeError(error: unknown): string {
 export function assertNever(value: never): never {
   throw new TypeError(`unhandled case: ${JSON.stringify(value)}`);
 }
+
+/** What is wrong with a file of the host, with the cure. */
+export function reasonOf(error: unknown): string {
+  switch ((error as NodeJS.ErrnoException).code ?? '') {
+    case 'ENOENT':
+      return 'its folder does not exist; create it, or name the one of your runtime in the configuration';
+    case 'EROFS':
+      return 'the file system is mounted read-only; mount the folder of the host so that it can be written';
+    case 'EACCES':
+    case 'EPERM':
+      return 'it may not be written; run this as root, and look for an immutable file (lsattr) or SELinux';
+    case 'ENOSPC':
+      return 'the disk is full; make room';
+    default:
+      return describeError(error);
+  }
+}

@@ -1,7 +1,7 @@
 /** A file of what the kernel cannot hold, in the state directory: what could not be written is tried until it is. */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { reasonOf } from '../../edge/runtime/install.ts';
+import { reasonOf } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
 import { Runner } from '../run/runner.ts';
 import { writeAtomically } from './atomic-file.ts';

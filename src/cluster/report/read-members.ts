@@ -1,10 +1,10 @@
 /** Asks the API for the nodes, for what their agents say of themselves, and for the generation of the policies. */
 import type { KubeClient } from '../../edge/kubernetes/client.ts';
 import { readKind } from '../../edge/kubernetes/read-kind.ts';
-import { readPoliciesDigest } from '../../tools/manifests/policy-view.ts';
 import { NODE_KIND } from '../kinds/node.ts';
 import { AGENT_KIND } from './agent-record.ts';
 import { type Member, membersOf } from './members.ts';
+import { readPoliciesDigest } from './policies-digest.ts';
 
 export type ClusterMembers = {
   /** Digest of the policies that the API has. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decideList, type ListSettings, namesPlugin, runtimeLists } from './network-list.ts';
+import type { ListSettings } from '../../base/config/network-list.ts';
+import { decideList, namesPlugin, runtimeLists } from './network-list.ts';
 
 const settings: ListSettings = {
   networkName: 'fairlead',

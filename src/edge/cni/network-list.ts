@@ -2,22 +2,12 @@
  * The network configuration list by which a container runtime finds the plugin (CNI specification, "Network configuration
  * format"). Others may add plugins of theirs to it, as service meshes do: those stay.
  */
+
 import { isDeepStrictEqual } from 'node:util';
+import type { ListSettings } from '../../base/config/network-list.ts';
 import { describeError } from '../../base/errors/errors.ts';
 
 export const PLUGIN_NAME = 'fairlead-cni';
-export const CAPABILITIES = ['portMappings', 'bandwidth', 'ips', 'mac', 'dns'] as const;
-export const LIST_VERSIONS = ['0.4.0', '1.0.0', '1.1.0'] as const;
-
-export type ListSettings = {
-  networkName: string;
-  listVersion: (typeof LIST_VERSIONS)[number];
-  capabilities: readonly (typeof CAPABILITIES)[number][];
-  /** Where the plugin finds the agent, and keeps DELs for it; absent where it looks by itself. */
-  agentSocket?: string;
-  stateDirectory?: string;
-};
-
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What is to be done to the file: nothing, write this, or tell somebody. */

@@ -1,6 +1,5 @@
 /** A CNI call, wholly validated: nothing behind this looks at environment or JSON again. */
 import { assertNever } from '../../base/errors/errors.ts';
-import type { PodName } from '../../plan/pod/attachment.ts';
 import {
   type NetworkConfiguration,
   type NetworkIdentity,
@@ -19,6 +18,7 @@ import {
 } from './environment.ts';
 import { CniError, quote } from './errors.ts';
 import { decodeObject, type JsonObject } from './json.ts';
+import type { PodName } from './pod-name.ts';
 import { type CniVersion, isAtLeast } from './version.ts';
 
 export type AttachmentName = { containerId: string; ifname: string };

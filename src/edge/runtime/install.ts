@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Configuration } from '../../base/config/configuration.ts';
-import { describeError, FairleadError } from '../../base/errors/errors.ts';
+import { describeError, FairleadError, reasonOf } from '../../base/errors/errors.ts';
 import { removeDurably, writeAtomically } from '../../base/files/atomic-file.ts';
 import { namesPlugin, PLUGIN_NAME } from '../cni/network-list.ts';
 import { type HostFile, networkdFiles, networkManagerFiles } from './host-files.ts';
@@ -99,22 +99,5 @@ function attempt<T>(path: string, act: () => T): T {
     return act();
   } catch (error) {
     throw new FairleadError('FL_INSTALL', `${path}: ${reasonOf(error)}`);
-  }
-}
-
-/** What is wrong with a file of the host, with the cure. */
-export function reasonOf(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code ?? '') {
-    case 'ENOENT':
-      return 'its folder does not exist; create it, or name the one of your runtime in the configuration';
-    case 'EROFS':
-      return 'the file system is mounted read-only; mount the folder of the host so that it can be written';
-    case 'EACCES':
-    case 'EPERM':
-      return 'it may not be written; run this as root, and look for an immutable file (lsattr) or SELinux';
-    case 'ENOSPC':
-      return 'the disk is full; make room';
-    default:
-      return describeError(error);
   }
 }

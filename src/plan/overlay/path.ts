@@ -1,13 +1,11 @@
 /** How this node reaches one peer: decided per peer and family of its pods, from the backend and from where the peer is. */
 
+import type { Backend } from '../../base/config/backend.ts';
 import { type Ip, type IpFamily, ipFamily } from '../../base/ip/ip.ts';
 import { type Mac, macFromSeed } from '../../base/ip/mac.ts';
 import type { ClusterNode } from '../node/cluster-node.ts';
 import { addressFault, type Surroundings } from './address-fault.ts';
 import { isOnLink, type Underlay } from './underlay.ts';
-
-/** `auto` is direct where the peer is on the same link and VXLAN elsewhere; `host-gw` is direct or nothing. */
-export type Backend = 'auto' | 'vxlan' | 'host-gw';
 
 export type Path =
   | { mode: 'direct'; gateway: Ip }

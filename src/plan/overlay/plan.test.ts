@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Backend } from '../../base/config/backend.ts';
 import { type Cidr, parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import { EMPTY_STATE, mergeStates } from '../../edge/netlink/state/state.ts';
 import type { ClusterNode } from '../node/cluster-node.ts';
-import type { Backend } from './path.ts';
 import { tunnelMac } from './path.ts';
 import { planOverlay } from './plan.ts';
 import { describeInhabited, inhabitedRanges } from './pod-network.ts';

@@ -1,5 +1,6 @@
 /** The node's view of all peers: which devices, routes, neighbors, forwarding entries and rules its kernel shall hold. */
 import { isDeepStrictEqual } from 'node:util';
+import type { Backend } from '../../base/config/backend.ts';
 import { type Cidr, cidrFamily } from '../../base/ip/cidr.ts';
 import { familyBits, type Ip, type IpFamily } from '../../base/ip/ip.ts';
 import { atOnce, type Steps } from '../../base/run/slices.ts';
@@ -8,7 +9,7 @@ import { MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../../edge/n
 import { EMPTY_STATE, type Entries, mergeStates, type NetworkState } from '../../edge/netlink/state/state.ts';
 import { gatewayOf } from '../ipam/allocate.ts';
 import type { ClusterNode } from '../node/cluster-node.ts';
-import { type Backend, choosePath, type Path } from './path.ts';
+import { choosePath, type Path } from './path.ts';
 import { planPeer } from './peer.ts';
 import { inhabitedRanges } from './pod-network.ts';
 import { planTunnel, tunnelMtu } from './tunnel.ts';

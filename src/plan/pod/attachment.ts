@@ -3,20 +3,19 @@
  * Its record is the alias of the host's end of the veth, with alternative names for what the alias has no room for: the kernel is the only database of what is attached,
  * so nothing can leak: when the pod's namespace dies, the veth, the record and the address are gone with it.
  */
+
 import { hash } from 'node:crypto';
 import { type Ip, isIp, parseIp } from '../../base/ip/ip.ts';
 import { isMac, type Mac, parseMac } from '../../base/ip/mac.ts';
 import type { Bandwidth } from '../../edge/cni/capability/bandwidth.ts';
 import type { PortMapping } from '../../edge/cni/capability/port-mapping.ts';
+import type { PodName } from '../../edge/cni/pod-name.ts';
 import { formatPortNames, parsePortNames } from '../hostport/record.ts';
 import { formatBandwidthNames, parseBandwidthNames } from './bandwidth-record.ts';
 import { formatPodNames, parsePodNames } from './name-record.ts';
 
 /** What identifies an attachment (CNI: container id and interface name are unique within a network). */
 export type AttachmentKey = { network: string; containerId: string; ifname: string };
-
-/** The Kubernetes pod that the container belongs to, where the runtime says so. */
-export type PodName = { namespace: string; name: string };
 
 export type Attachment = AttachmentKey & {
   /** At most one address per family, IPv4 first. */

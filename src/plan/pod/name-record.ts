@@ -2,7 +2,7 @@
  * A pod's name as alternative names of the host's end of its veth, where the alias has no room for it. An earlier agent
  * that reads such a record knows the attachment, as ever, and not the pod.
  */
-import type { PodName } from './attachment.ts';
+import type { PodName } from '../../edge/cni/pod-name.ts';
 
 /** Of IFLA_ALT_IFNAME's 127 bytes, what is left behind `fl0123456789ab.pod.9.9.`. */
 const CHUNK = 100;

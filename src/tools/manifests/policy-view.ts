@@ -8,7 +8,6 @@ import { POD_KIND } from '../../cluster/kinds/pod.ts';
 import type { KubeClient } from '../../edge/kubernetes/client.ts';
 import { readKind } from '../../edge/kubernetes/read-kind.ts';
 import type { PolicyInput } from '../../plan/policy/compile/compile.ts';
-import { digestPolicies } from '../../plan/policy/compile/digest.ts';
 
 export type PolicyView = { input: PolicyInput; problems: readonly string[] };
 
@@ -31,13 +30,4 @@ export async function readPolicyView(client: KubeClient): Promise<PolicyView> {
     },
     problems: [pods, namespaces, policies, clusterPolicies].flatMap(({ problems }) => problems),
   };
-}
-
-/** Of all policies as the API has them now: what an agent that enforces the newest ones reports. */
-export async function readPoliciesDigest(client: KubeClient): Promise<string> {
-  const [policies, clusterPolicies] = await Promise.all([
-    readKind(client, NETWORK_POLICY_KIND),
-    readKind(client, CLUSTER_POLICY_KIND),
-  ]);
-  return digestPolicies([...policies.objects, ...clusterPolicies.objects]);
 }

@@ -1,9 +1,9 @@
 /** The answer to why as commands show it: of one agent, or of the two whose nodes enforce the sides. */
 import type { AsOf, Route, RoutedAnswer, WhyAnswer } from '../../agent/serve/why.ts';
 import { formatReason } from '../../plan/flow/flow-record.ts';
+import { formatAnswer } from '../../plan/policy/answer/format-why.ts';
 import { nodeOf } from '../../plan/policy/answer/place.ts';
 import { type Answer, decideBoth, type ServiceAnswer } from '../../plan/policy/answer/why.ts';
-import { formatAnswer } from '../../plan/policy/compile/format-why.ts';
 import { describePath } from './format.ts';
 
 export type Newer = { node: string; policies: string; pods: string; answers: readonly Answer[] };

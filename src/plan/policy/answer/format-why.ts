@@ -1,7 +1,7 @@
 /** The answer to why, for people. */
 import { type FlowRecord, formatReason } from '../../flow/flow-record.ts';
-import type { Place } from '../answer/place.ts';
-import type { Answer, Backend, ServiceAnswer, Side } from '../answer/why.ts';
+import type { Place } from './place.ts';
+import type { Answer, Backend, ServiceAnswer, Side } from './why.ts';
 
 const WORDS = { allowed: 'Allowed', denied: 'Denied', unreachable: 'Unreachable' } as const;
 const MOST_SHOWN = 5;
