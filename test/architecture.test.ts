@@ -21,6 +21,8 @@ const PURE_FOLDERS = [
   'src/lab/api/apply',
   'src/lab/api/openapi',
   'src/kube/kinds',
+  'src/plan/service',
+  'src/edge/nftables/service',
 ];
 const PURE_FILES = new Set([
   'src/kube/kinds/fields.ts',

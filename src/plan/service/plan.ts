@@ -1,0 +1,254 @@
+/** Services × slices × this node → what the node does with packets to them. */
+import { type Cidr, cidrContains, cidrFamily, hostCidr } from '../../ip/cidr.ts';
+import { type Ip, type IpFamily, ipFamily } from '../../ip/ip.ts';
+import { type Claims, settleClaims } from './claims.ts';
+import { type Candidate, candidatesOf, categorize, type ServiceNode } from './endpoints.ts';
+import { claimKey, nameOf } from './name.ts';
+import type { ServiceObject, ServicePort, SliceObject } from './objects.ts';
+import type { Endpoint, Frontend, PlannedPort, PlannedService, ServiceTable, Way } from './table.ts';
+import { isUnreachable, type Taken } from './taken.ts';
+
+export type ServicesInput = {
+  services: readonly ServiceObject[];
+  /** By service: `default/web`. */
+  slices: ReadonlyMap<string, readonly SliceObject[]>;
+  node: ServiceNode;
+  families: readonly IpFamily[];
+  nodePortIps: readonly Ip[];
+  serviceRanges: readonly Cidr[];
+  /** Addresses that no service may have for its own. */
+  taken: Taken;
+};
+
+export function planServices(input: ServicesInput): ServiceTable {
+  return createServicePlanner()(input);
+}
+
+/**
+ * For one who plans again whenever a few of many services have changed: a service whose objects are the same as before
+ * has the same plan as before, the very object; and while the list of services is the very same one, nothing is asked
+ * about those whose slices have not changed.
+ */
+export function createServicePlanner(): (input: ServicesInput) => ServiceTable {
+  let known = new Map<string, Known>();
+  let knownSettings = '';
+  let settled: { services: ServicesInput['services']; taken: Taken; claims: Claims } | undefined;
+  return (input) => {
+    const { node, families, nodePortIps, serviceRanges, services, taken } = input;
+    const settings = JSON.stringify([node, families]);
+    if (settings !== knownSettings) known = new Map();
+    knownSettings = settings;
+    if (settled?.services !== services || settled.taken !== taken)
+      settled = { services, taken, claims: settleClaims(services, taken) };
+    const { claims } = settled;
+    const next: typeof known = new Map();
+    for (const service of services) {
+      if (service.notServed !== undefined) continue;
+      const name = nameOf(service);
+      const slices = input.slices.get(name) ?? [];
+      next.set(name, planAgain(known.get(name), service, slices, claims, input));
+    }
+    known = next;
+    const planned = [...next.values()].map((each) => each.planned);
+    const named = planned.flatMap(({ name, problems }) =>
+      problems.map((problem) => ({ service: name, problem })),
+    );
+    const problems = [...claims.problems, ...named];
+    return { families, services: planned, nodePortIps, serviceRanges, problems };
+  };
+}
+
+/** @property from what it was planned from. @property claims of which the rest of `from` was taken. */
+type Known = { from: readonly unknown[]; claims: Claims; planned: PlannedService };
+
+function planAgain(
+  before: Known | undefined,
+  service: ServiceObject,
+  slices: readonly SliceObject[],
+  claims: Claims,
+  input: ServicesInput,
+): Known {
+  const objects = [service, ...slices];
+  if (before?.claims === claims && sameItems(before.from.slice(2), objects)) return before;
+  const name = nameOf(service);
+  const denied = claims.denied.get(name) ?? '';
+  const foreign = unreachable(slices, claims.serviceIps, name);
+  const from = [denied, foreign, ...objects];
+  if (before !== undefined && sameItems(before.from, from)) return { ...before, claims };
+  return { from, claims, planned: planService(service, slices, denied, foreign, input) };
+}
+
+function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
+}
+
+/** @returns addresses of other services among its endpoints, as one text. */
+function unreachable(
+  slices: readonly SliceObject[],
+  serviceIps: ReadonlyMap<Ip, string>,
+  own: string,
+): string {
+  const found = new Set<string>();
+  for (const { endpoints } of slices)
+    for (const { ip } of endpoints) {
+      const owner = serviceIps.get(ip);
+      if (owner !== undefined || isUnreachable(ip))
+        found.add(`${ip} ${owner === own ? 'its own' : (owner ?? '')}`);
+    }
+  return [...found].toSorted().join(',');
+}
+
+/** @param denied frontends that others have, by {@link claimKey}, with commas. */
+function planService(
+  service: ServiceObject,
+  slices: readonly SliceObject[],
+  denied: string,
+  foreign: string,
+  { node, families }: Pick<ServicesInput, 'node' | 'families'>,
+): PlannedService {
+  const served = families.filter((family) => service.clusterIPs.some((ip) => ipFamily(ip) === family));
+  const left = new Map(foreign === '' ? [] : foreign.split(',').map((item) => splitOnce(item)));
+  const context = { node, denied: new Set(denied.split(',')), left };
+  const ports = served.flatMap((family) =>
+    service.ports.map((port) => planPort(service, slices, family, port, context)),
+  );
+  const health =
+    service.healthCheckNodePort === undefined
+      ? {}
+      : {
+          health: { port: service.healthCheckNodePort, localEndpoints: countLocal(service, slices, node) },
+        };
+  return {
+    name: nameOf(service),
+    clusterIps: service.clusterIPs.filter(
+      (ip) => served.includes(ipFamily(ip)) && !context.denied.has(String(ip)),
+    ),
+    ports,
+    ...health,
+    problems: [...left].map(
+      ([ip, owner]) =>
+        `endpoint ${ip} is ${owner === '' ? 'no address that another node could reach' : owner === 'its own' ? 'the service’s own address' : `an address of service ${owner}`}; it is left out`,
+    ),
+  };
+}
+
+type Context = { node: ServiceNode; denied: ReadonlySet<string>; left: ReadonlyMap<string, string> };
+
+function planPort(
+  service: ServiceObject,
+  slices: readonly SliceObject[],
+  family: IpFamily,
+  port: ServicePort,
+  { node, denied, left }: Context,
+): PlannedPort {
+  const all = candidatesOf(slices, family, port, node);
+  const candidates = left.size === 0 ? all : all.filter(({ ip }) => !left.has(ip));
+  const external = isExternal(service, family, port);
+  const [internalLocal, externalLocal] = [
+    service.internalTrafficPolicy === 'Local',
+    service.externalTrafficPolicy === 'Local',
+  ];
+  const { cluster, local, usable } = categorize(
+    candidates,
+    { cluster: !internalLocal || external, local: internalLocal || (externalLocal && external) },
+    node,
+  );
+  const lists = { cluster: cluster.map(toEndpoint), local: local.map(toEndpoint) };
+  const way = (list: 'cluster' | 'local'): Way => {
+    if (lists[list].length > 0) return { list };
+    if (!usable) return { refused: 'reject', why: 'it has no endpoint that is ready' };
+    return {
+      refused: 'drop',
+      why: 'none of its endpoints is on this node, as its traffic policy Local asks',
+    };
+  };
+  return {
+    name: port.name,
+    protocol: port.protocol,
+    port: port.port,
+    family,
+    lists,
+    usable,
+    serving: candidates.filter(({ serving }) => serving).map(toEndpoint),
+    ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
+    frontends: frontendsOf(service, family, port, node, way).filter(({ ip, port: number }) =>
+      ip === undefined
+        ? !denied.has(claimKey(undefined, port.protocol, number))
+        : !denied.has(ip) && !denied.has(claimKey(ip, port.protocol, number)),
+    ),
+  };
+}
+
+function isExternal({ externalIPs, loadBalancerIPs }: ServiceObject, family: IpFamily, port: ServicePort) {
+  const ofFamily = (ip: Ip) => ipFamily(ip) === family;
+  return port.nodePort !== undefined || externalIPs.some(ofFamily) || loadBalancerIPs.some(ofFamily);
+}
+
+/** Pods of this node and the node itself are led by policy Local to the whole list: they are inside of the cluster. */
+function frontendsOf(
+  service: ServiceObject,
+  family: IpFamily,
+  { port, nodePort }: ServicePort,
+  { ips: nodeIps }: ServiceNode,
+  way: (list: 'cluster' | 'local') => Way,
+): Frontend[] {
+  const ofFamily = (ip: Ip) => ipFamily(ip) === family;
+  const internal = way(service.internalTrafficPolicy === 'Local' ? 'local' : 'cluster');
+  const clusterIPs = service.clusterIPs.filter(ofFamily).map(
+    (ip): Frontend => ({
+      kind: 'clusterIP',
+      ip,
+      port,
+      inside: internal,
+      outside: internal,
+      masquerade: 'nonPods',
+    }),
+  );
+  const local = service.externalTrafficPolicy === 'Local';
+  const external = (): Omit<Frontend, 'kind' | 'port'> => ({
+    inside: way('cluster'),
+    outside: way(local ? 'local' : 'cluster'),
+    masquerade: local ? 'node' : 'all',
+  });
+  const ranges = service.sourceRanges?.filter((range) => cidrFamily(range) === family);
+  // Ranges of the other family alone leave this one open; a list of which nothing was read closes both.
+  const closed = ranges !== undefined && (ranges.length > 0 || service.sourceRanges?.length === 0);
+  // A node whose device has the balancer's address sends from it: what lets the node in lets that in.
+  const within = ranges?.some((range) => nodeIps.some((ip) => cidrContains(range, ip))) ?? false;
+  return [
+    ...clusterIPs,
+    ...[...new Set(service.externalIPs.filter(ofFamily))].map(
+      (ip): Frontend => ({ kind: 'externalIP', ip, port, ...external() }),
+    ),
+    ...[...new Set(service.loadBalancerIPs.filter(ofFamily))]
+      .filter((ip) => !service.externalIPs.includes(ip))
+      .map(
+        (ip): Frontend => ({
+          kind: 'loadBalancer',
+          ip,
+          port,
+          ...external(),
+          ...(closed ? { sourceRanges: within ? [...ranges, hostCidr(ip)] : ranges } : {}),
+        }),
+      ),
+    ...(nodePort === undefined ? [] : [{ kind: 'nodePort', port: nodePort, ...external() } as const]),
+  ];
+}
+
+function toEndpoint({ ip, port, local }: Candidate): Endpoint {
+  return { ip, port, local };
+}
+
+/** Distinct addresses, of ready ones alone: a balancer shall turn away from a node whose last endpoint ends. */
+function countLocal(service: ServiceObject, slices: readonly SliceObject[], node: ServiceNode): number {
+  const ips = new Set<Ip>();
+  for (const { family, endpoints } of slices)
+    if (family !== undefined && service.clusterIPs.some((ip) => ipFamily(ip) === family))
+      for (const { ip, ready, nodeName } of endpoints) if (ready && nodeName === node.name) ips.add(ip);
+  return ips.size;
+}
+
+function splitOnce(text: string): [string, string] {
+  const at = text.indexOf(' ');
+  return [text.slice(0, at), text.slice(at + 1)];
+}
