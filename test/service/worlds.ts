@@ -299,8 +299,8 @@ export function fateOf(decision: ServiceDecision): OracleFate {
   if (!decision.service) return 'not a service';
   if ('refused' in decision) return decision.refused;
   const endpoints = decision.choices.map(
-    ({ endpoint: { ip, port }, masqueraded }) =>
-      [`${ip} ${port}`, masqueraded === undefined ? 'client' : 'node'] as const,
+    ({ endpoint, masqueraded }) =>
+      [`${endpoint.ip} ${endpoint.port}`, masqueraded === undefined ? 'client' : 'node'] as const,
   );
   return { endpoints: new Map(endpoints) };
 }
