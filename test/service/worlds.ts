@@ -22,7 +22,7 @@ export const REMOTE_PODS = [
 ] as const;
 export const OUTSIDER = ['198.51.100.7', 'fd00:198:51::7'] as const;
 /** Where the endpoints listen. */
-export const TARGET_PORTS = [8080, 8081] as const;
+export const TARGET_PORTS = [8080, 8443] as const;
 const PORTS = [80, 81] as const;
 const NODE_PORTS = [30_080, 30_081, 30_082] as const;
 const CLUSTER_IPS = [0, 1, 2, 3, 4, 5].map(
@@ -41,7 +41,7 @@ const bool = fc.boolean();
 const policy = fc.constantFrom(undefined, 'Cluster', 'Local');
 const families = fc.constantFrom<string[][]>(['IPv4'], ['IPv6'], ['IPv4', 'IPv6'], ['IPv6', 'IPv4']);
 const port = fc.record({
-  name: fc.constantFrom('a', 'b'),
+  name: fc.constantFrom('a', 'a', 'a', 'b'),
   protocol: fc.constantFrom(...PROTOCOLS),
   port: fc.constantFrom(...PORTS),
   nodePort: fc.constantFrom(...NODE_PORTS),
@@ -125,7 +125,7 @@ const slice = fc.record({
   v6: bool,
   ports: fc.uniqueArray(
     fc.record({
-      name: fc.constantFrom('a', 'b'),
+      name: fc.constantFrom('a', 'a', 'a', 'b'),
       protocol: fc.constantFrom(...PROTOCOLS),
       port: fc.constantFrom(...TARGET_PORTS),
     }),
@@ -140,7 +140,7 @@ export function worlds(): fc.Arbitrary<OracleWorld> {
   return fc
     .record({
       services: fc.array(drawn, { minLength: SERVICES, maxLength: SERVICES }),
-      slices: fc.array(slice, { maxLength: 8 }),
+      slices: fc.array(slice, { minLength: 3, maxLength: 12 }),
     })
     .map(({ services, slices }) => {
       const claimed = new Set<string>();
@@ -299,8 +299,11 @@ export function fateOf(decision: ServiceDecision): OracleFate {
   if (!decision.service) return 'not a service';
   if ('refused' in decision) return decision.refused;
   const endpoints = decision.choices.map(
-    ({ endpoint, masqueraded }) =>
-      [`${endpoint.ip} ${endpoint.port}`, masqueraded === undefined ? 'client' : 'node'] as const,
+    (choice) =>
+      [
+        `${choice.endpoint.ip} ${choice.endpoint.port}`,
+        choice.masqueraded === undefined ? 'client' : 'node',
+      ] as const,
   );
   return { endpoints: new Map(endpoints) };
 }

@@ -5,6 +5,7 @@ import { NLMSG_ERROR, readError, readMessages } from '../../netlink/message.ts';
 import type { NetworkNamespace } from '../../netlink/namespace.ts';
 import { NetlinkSocket } from '../../netlink/socket.ts';
 import { encodeElementChanges } from '../../nftables/elements.ts';
+import { encodeNotes, type NoteRule } from './service/notes.ts';
 import type { ElementStage, ServiceTableName } from './service/objects.ts';
 import { removeServices, type ServiceLoad, type ServiceUpdate } from './service/write.ts';
 
@@ -24,31 +25,36 @@ export function openServiceTables(namespace?: NetworkNamespace): ServiceTables {
   const command = namespace === undefined ? ['nft'] : ['nsenter', `--net=${namespace.path}`, 'nft'];
   let kept: NetlinkSocket | undefined;
   const nft = (text: string) => (text === '' ? Promise.resolve() : run([...command, '-f', '-'], text));
-  const put = async (name: ServiceTableName, stages: readonly ElementStage[]) => {
+  // On a thread of the pool: 1,500 elements take the kernel milliseconds.
+  const send = async (messages: Buffer, what: string) => {
     kept ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
-    for (const stage of stages) {
-      // On a thread of the pool: a stage of 1,500 elements takes the kernel milliseconds.
-      const { replies } = await kept.transactAsync(encodeElementChanges({ family: 'inet', name }, stage));
-      for (const message of readMessages(replies)) {
-        const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
-        if (refusal === undefined) continue;
-        const sets = [...new Set(stage.map(({ set }) => set.name))].join(', ');
-        throw new FairleadError(
-          'FL_NFT',
-          `elements of ${sets} in table ${name} were refused: ${refusal.errno}`,
-        );
-      }
+    const { replies } = await kept.transactAsync(messages);
+    for (const message of readMessages(replies)) {
+      const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
+      if (refusal !== undefined) throw new FairleadError('FL_NFT', `${what} were refused: ${refusal.errno}`);
     }
   };
+  const put = async (name: ServiceTableName, stages: readonly ElementStage[]) => {
+    for (const stage of stages) {
+      const sets = [...new Set(stage.map(({ set }) => set.name))].join(', ');
+      const messages = encodeElementChanges({ family: 'inet', name }, stage);
+      await send(messages, `elements of ${sets} in table ${name}`);
+    }
+  };
+  const note = async (name: ServiceTableName, rules: readonly NoteRule[]) => {
+    if (rules.length > 0) await send(encodeNotes(name, rules), `rules of affinity in table ${name}`);
+  };
   return {
-    load: async (name, { prepare, fill, fillText, activate }) => {
+    load: async (name, { prepare, notes, fill, fillText, activate }) => {
       await nft(prepare);
+      await note(name, notes);
       await put(name, fill);
       await nft(fillText);
       await nft(activate);
     },
-    update: async (name, { chains = '', stages, text = '' }) => {
+    update: async (name, { chains = '', notes, stages, text = '' }) => {
       await nft(chains);
+      await note(name, notes);
       await put(name, stages);
       await nft(text);
     },

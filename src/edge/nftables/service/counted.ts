@@ -2,6 +2,7 @@
 import type { IpFamily } from '../../../ip/ip.ts';
 import type { Chain, Rule } from '../../../nftables/objects.ts';
 import { addressKey } from './chains.ts';
+import type { NoteRule } from './notes.ts';
 import { IP_WORDS, LOCAL_AREA } from './objects.ts';
 
 /**
@@ -16,6 +17,16 @@ export type Counted = {
   count: number;
   seconds?: number;
 };
+
+export const FORGET: NoteRule = { chain: 'forget6', set: 'affinity6' };
+
+export function noteRule(seconds: number): NoteRule {
+  return { chain: noteChain(seconds), set: 'affinity6', seconds };
+}
+
+function noteChain(seconds: number): string {
+  return `note6-${seconds}s`;
+}
 
 export function countedName({ family, at, outside, count, seconds }: Counted): string {
   const kind = `${at === 'address' ? 'of' : 'node-of'}${family}-${count}`;
@@ -61,14 +72,18 @@ function kept({ family, at, outside, count }: Counted, seconds: number): Rule[] 
   const drawNoted = [
     ...(count > 1 ? [draw(1)] : []),
     draw(count),
-    { match: `update @affinity${family} { ${client} timeout ${seconds}s : ${ip} daddr }` },
+    family === 4
+      ? { match: `update @affinity4 { ${client} timeout ${seconds}s : ${ip} daddr }` }
+      : { match: `jump ${noteChain(seconds)}` },
   ];
   return [
     { match: `${ip} saddr set ${keyOf(at, family)} map @${lists}` },
     ...drawNoted,
     { match: `${ip} daddr set ${client} map @affinity${family}` },
     { match: `${ip} daddr @targets${family} goto restored${family}` },
-    { match: `delete @affinity${family} { ${client} : ${ip} daddr }` },
+    family === 4
+      ? { match: `delete @affinity4 { ${client} : ${ip} daddr }` }
+      : { match: `jump ${FORGET.chain}` },
     ...drawNoted,
     { match: `goto restored${family}` },
   ];

@@ -5,8 +5,9 @@ import type { Chain, Element } from '../../../nftables/objects.ts';
 import type { ServiceProtocol } from '../../../plan/service/objects.ts';
 import type { Endpoint, PlannedService, ServiceTable } from '../../../plan/service/table.ts';
 import { baseChains, commonChains } from './chains.ts';
-import { type Counted, countedChain, countedName } from './counted.ts';
+import { type Counted, countedChain, countedName, FORGET, noteRule } from './counted.ts';
 import { addService, listKey, type Placed } from './elements.ts';
+import type { NoteRule } from './notes.ts';
 import { createNumbers, type Numbers } from './numbers.ts';
 import type { ServiceSet, ServiceTableOptions } from './objects.ts';
 import { place } from './places.ts';
@@ -33,6 +34,8 @@ export type SetChange = {
 export type RenderedChange = {
   /** To be there before any element leads to them. */
   chains: readonly Chain[];
+  /** For chains that come with these. */
+  notes: readonly NoteRule[];
   sets: readonly SetChange[];
   /** The kernel has it: what comes next is told from this. Without it, the next change holds this one too. */
   done(): void;
@@ -113,11 +116,20 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
       differences(byName.get(set.name)!, old.get(set.name), now.get(set.name)),
     );
     const missing = [...needed].filter(([name]) => !chains.has(name));
+    const notes = notesFor(
+      missing.map(([, counted]) => counted),
+      options.families,
+    ).filter(({ chain }) => !chains.has(chain));
     return {
-      chains: missing.map(([, counted]) => countedChain(counted)),
+      chains: [
+        ...notes.map(({ chain }) => ({ name: chain, rules: [] })),
+        ...missing.map(([, counted]) => countedChain(counted)),
+      ],
+      notes,
       sets: changes,
       done: () => {
         for (const [name] of missing) chains.add(name);
+        for (const { chain } of notes) chains.add(chain);
         for (const [id, count] of sharedChanges) {
           if (count > 0) shared.set(id, count);
           else {
@@ -135,6 +147,13 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
     };
   };
   return { sets, common: commonChains(options), base: baseChains(options), render };
+}
+
+/** Of those with affinity; what they have in common is there in any case. */
+function notesFor(counted: readonly Counted[], families: readonly IpFamily[]): NoteRule[] {
+  if (!families.includes(6)) return [];
+  const times = new Set(counted.filter(({ family }) => family === 6).map(({ seconds }) => seconds));
+  return [FORGET, ...[...times].flatMap((seconds) => (seconds === undefined ? [] : [noteRule(seconds)]))];
 }
 
 function forgetLists(
@@ -195,12 +214,11 @@ function shareLingering(
   old: Contents,
   now: Contents,
 ): ReadonlySet<string> {
-  const after = new Map(
-    lingering.map(({ ip, protocol, port }) => {
-      const key = [ip, protocol.toLowerCase(), String(port)];
-      return [`backends${ipFamily(ip)} ${key.join(' ')}` as string, key] as const;
-    }),
-  );
+  const after = new Map<string, string[]>();
+  for (const { ip, protocol, port } of lingering) {
+    const key = [ip, protocol.toLowerCase(), String(port)];
+    after.set(`backends${ipFamily(ip)} ${key.join(' ')}`, key);
+  }
   const share = (contents: Contents, id: string, key: string[], by: 1 | -1) => {
     counts.set(id, (counts.get(id) ?? 0) + by);
     put(contents, id.slice(0, id.indexOf(' ')), key.join(' '), { key });

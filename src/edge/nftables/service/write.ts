@@ -2,6 +2,7 @@
 import type { ElementChange } from '../../../nftables/elements.ts';
 import type { Chain, Element } from '../../../nftables/objects.ts';
 import { formatElement, formatHook, formatRule, identifier, kindOf } from '../../../nftables/transaction.ts';
+import type { NoteRule } from './notes.ts';
 import { type ElementStage, SERVICE_TABLES, type ServiceSet, type ServiceTableName } from './objects.ts';
 import type { RenderedChange, ServiceRenderer, SetChange } from './render.ts';
 
@@ -15,6 +16,7 @@ const LAST = /^targets[46]$/;
 export type ServiceLoad = {
   /** Makes the table, where no packet comes. */
   prepare: string;
+  notes: readonly NoteRule[];
   fill: readonly ElementStage[];
   /** For what the codec of elements does not know. */
   fillText: string;
@@ -25,6 +27,7 @@ export type ServiceLoad = {
 export type ServiceUpdate = {
   /** First, where there is any: chains that no element leads to yet. */
   chains?: string;
+  notes: readonly NoteRule[];
   stages: readonly ElementStage[];
   /** Instead of the stages, where a set changes that the codec of elements does not know. */
   text?: string;
@@ -42,6 +45,7 @@ export function loadServices(
   const others = SERVICE_TABLES.filter((candidate) => candidate !== name);
   return {
     prepare: `table ${table}\ndelete table ${table}\ntable ${table} {\n${blocks.join('')}${change.chains.map(formatChain).join('')}}\n`,
+    notes: change.notes,
     fill: stagesOf(coded),
     fillText: textOf(name, other),
     activate: [
@@ -57,8 +61,8 @@ export function updateServices(change: RenderedChange, name: ServiceTableName): 
       ? {}
       : { chains: `table inet ${name} {\n${change.chains.map(formatChain).join('')}}\n` };
   const [coded, other] = splitSets(change.sets);
-  if (other.length === 0) return { ...chains, stages: stagesOf(coded) };
-  return { ...chains, stages: [], text: textOf(name, change.sets) };
+  if (other.length === 0) return { ...chains, notes: change.notes, stages: stagesOf(coded) };
+  return { ...chains, notes: change.notes, stages: [], text: textOf(name, change.sets) };
 }
 
 /** Leaves nothing. */
