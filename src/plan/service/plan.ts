@@ -1,11 +1,12 @@
 /** Services × slices × this node → what the node does with packets to them. */
-import { type Cidr, cidrContains, cidrFamily, hostCidr } from '../../ip/cidr.ts';
+import type { Cidr } from '../../ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../../ip/ip.ts';
 import { type Claims, settleClaims } from './claims.ts';
 import { type Candidate, candidatesOf, categorize, type ServiceNode } from './endpoints.ts';
+import { frontendsOf, isExternal } from './frontends.ts';
 import { claimKey, nameOf } from './name.ts';
 import type { ServiceObject, ServicePort, SliceObject } from './objects.ts';
-import type { Endpoint, Frontend, PlannedPort, PlannedService, ServiceTable, Way } from './table.ts';
+import type { Endpoint, PlannedPort, PlannedService, ServiceTable, Way } from './table.ts';
 import { isUnreachable, type Taken } from './taken.ts';
 
 export type ServicesInput = {
@@ -18,6 +19,8 @@ export type ServicesInput = {
   serviceRanges: readonly Cidr[];
   /** Addresses that no service may have for its own. */
   taken: Taken;
+  /** Whether pods that use a cluster address carry the node's address too. */
+  masqueradeAll?: boolean;
 };
 
 export function planServices(input: ServicesInput): ServiceTable {
@@ -35,7 +38,7 @@ export function createServicePlanner(): (input: ServicesInput) => ServiceTable {
   let settled: { services: ServicesInput['services']; taken: Taken; claims: Claims } | undefined;
   return (input) => {
     const { node, families, nodePortIps, serviceRanges, services, taken } = input;
-    const settings = JSON.stringify([node, families]);
+    const settings = JSON.stringify([node, families, input.masqueradeAll]);
     if (settings !== knownSettings) known = new Map();
     knownSettings = settings;
     if (settled?.services !== services || settled.taken !== taken)
@@ -104,11 +107,11 @@ function planService(
   slices: readonly SliceObject[],
   denied: string,
   foreign: string,
-  { node, families }: Pick<ServicesInput, 'node' | 'families'>,
+  { node, families, masqueradeAll = false }: Pick<ServicesInput, 'node' | 'families' | 'masqueradeAll'>,
 ): PlannedService {
   const served = families.filter((family) => service.clusterIPs.some((ip) => ipFamily(ip) === family));
   const left = new Map(foreign === '' ? [] : foreign.split(',').map((item) => splitOnce(item)));
-  const context = { node, denied: new Set(denied.split(',')), left };
+  const context = { node, masqueradeAll, denied: new Set(denied.split(',')), left };
   const ports = served.flatMap((family) =>
     service.ports.map((port) => planPort(service, slices, family, port, context)),
   );
@@ -132,14 +135,19 @@ function planService(
   };
 }
 
-type Context = { node: ServiceNode; denied: ReadonlySet<string>; left: ReadonlyMap<string, string> };
+type Context = {
+  node: ServiceNode;
+  masqueradeAll: boolean;
+  denied: ReadonlySet<string>;
+  left: ReadonlyMap<string, string>;
+};
 
 function planPort(
   service: ServiceObject,
   slices: readonly SliceObject[],
   family: IpFamily,
   port: ServicePort,
-  { node, denied, left }: Context,
+  { node, masqueradeAll, denied, left }: Context,
 ): PlannedPort {
   const all = candidatesOf(slices, family, port, node);
   const candidates = left.size === 0 ? all : all.filter(({ ip }) => !left.has(ip));
@@ -171,68 +179,13 @@ function planPort(
     usable,
     serving: candidates.filter(({ serving }) => serving).map(toEndpoint),
     ...(service.affinitySeconds === undefined ? {} : { affinitySeconds: service.affinitySeconds }),
-    frontends: frontendsOf(service, family, port, node, way).filter(({ ip, port: number }) =>
-      ip === undefined
-        ? !denied.has(claimKey(undefined, port.protocol, number))
-        : !denied.has(ip) && !denied.has(claimKey(ip, port.protocol, number)),
+    frontends: frontendsOf(service, family, port, { nodeIps: node.ips, masqueradeAll, way }).filter(
+      ({ ip, port: number }) =>
+        ip === undefined
+          ? !denied.has(claimKey(undefined, port.protocol, number))
+          : !denied.has(ip) && !denied.has(claimKey(ip, port.protocol, number)),
     ),
   };
-}
-
-function isExternal({ externalIPs, loadBalancerIPs }: ServiceObject, family: IpFamily, port: ServicePort) {
-  const ofFamily = (ip: Ip) => ipFamily(ip) === family;
-  return port.nodePort !== undefined || externalIPs.some(ofFamily) || loadBalancerIPs.some(ofFamily);
-}
-
-/** Pods of this node and the node itself are led by policy Local to the whole list: they are inside of the cluster. */
-function frontendsOf(
-  service: ServiceObject,
-  family: IpFamily,
-  { port, nodePort }: ServicePort,
-  { ips: nodeIps }: ServiceNode,
-  way: (list: 'cluster' | 'local') => Way,
-): Frontend[] {
-  const ofFamily = (ip: Ip) => ipFamily(ip) === family;
-  const internal = way(service.internalTrafficPolicy === 'Local' ? 'local' : 'cluster');
-  const clusterIPs = service.clusterIPs.filter(ofFamily).map(
-    (ip): Frontend => ({
-      kind: 'clusterIP',
-      ip,
-      port,
-      inside: internal,
-      outside: internal,
-      masquerade: 'nonPods',
-    }),
-  );
-  const local = service.externalTrafficPolicy === 'Local';
-  const external = (): Omit<Frontend, 'kind' | 'port'> => ({
-    inside: way('cluster'),
-    outside: way(local ? 'local' : 'cluster'),
-    masquerade: local ? 'node' : 'all',
-  });
-  const ranges = service.sourceRanges?.filter((range) => cidrFamily(range) === family);
-  // Ranges of the other family alone leave this one open; a list of which nothing was read closes both.
-  const closed = ranges !== undefined && (ranges.length > 0 || service.sourceRanges?.length === 0);
-  // A node whose device has the balancer's address sends from it: what lets the node in lets that in.
-  const within = ranges?.some((range) => nodeIps.some((ip) => cidrContains(range, ip))) ?? false;
-  return [
-    ...clusterIPs,
-    ...[...new Set(service.externalIPs.filter(ofFamily))].map(
-      (ip): Frontend => ({ kind: 'externalIP', ip, port, ...external() }),
-    ),
-    ...[...new Set(service.loadBalancerIPs.filter(ofFamily))]
-      .filter((ip) => !service.externalIPs.includes(ip))
-      .map(
-        (ip): Frontend => ({
-          kind: 'loadBalancer',
-          ip,
-          port,
-          ...external(),
-          ...(closed ? { sourceRanges: within ? [...ranges, hostCidr(ip)] : ranges } : {}),
-        }),
-      ),
-    ...(nodePort === undefined ? [] : [{ kind: 'nodePort', port: nodePort, ...external() } as const]),
-  ];
 }
 
 function toEndpoint({ ip, port, local }: Candidate): Endpoint {
