@@ -12,7 +12,7 @@ import { LOCAL_PODS, NODE, OUTSIDER, REMOTE_PODS } from './worlds.ts';
 export type ServiceNetwork = {
   node: TestNamespace;
   /** Whose address this is; the node's and the outsider's too. */
-  hostOf(ip: string): TestNamespace;
+  hostOf: (ip: string) => TestNamespace;
   tables: ServiceTables;
   conntrack: Conntrack;
   [Symbol.dispose](): void;

@@ -3,15 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { place } from '../../src/edge/nftables/service/places.ts';
-import {
-  createServiceRenderer,
-  type Lingering,
-  type RenderedChange,
-} from '../../src/edge/nftables/service/render.ts';
+import { createServiceRenderer, type RenderedChange } from '../../src/edge/nftables/service/render.ts';
 import { loadServices, updateServices } from '../../src/edge/nftables/service/write.ts';
 import { parseIp } from '../../src/ip/ip.ts';
 import type { ElementChange } from '../../src/nftables/elements.ts';
 import type { Element } from '../../src/nftables/objects.ts';
+import type { Lingering } from '../../src/plan/service/linger.ts';
 import { createServicePlanner, planServices } from '../../src/plan/service/plan.ts';
 import { cluster, service, slice } from './cluster.ts';
 import { inputOf, NODE, worlds } from './worlds.ts';

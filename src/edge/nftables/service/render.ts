@@ -2,7 +2,7 @@
 import { type Cidr, cidrContainsCidr } from '../../../ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../../../ip/ip.ts';
 import type { Chain, Element } from '../../../nftables/objects.ts';
-import type { ServiceProtocol } from '../../../plan/service/objects.ts';
+import type { Lingering } from '../../../plan/service/linger.ts';
 import type { Endpoint, PlannedService, ServiceTable } from '../../../plan/service/table.ts';
 import { baseChains, commonChains } from './chains.ts';
 import { type Counted, countedChain, countedName, FORGET, noteRule } from './counted.ts';
@@ -13,11 +13,9 @@ import type { ServiceSet, ServiceTableOptions } from './objects.ts';
 import { place } from './places.ts';
 import { type SetName, serviceSets } from './sets.ts';
 
-/** An endpoint that is in no list any more, and still has connections. */
-export type Lingering = { ip: Ip; protocol: ServiceProtocol; port: number };
-
 export type RenderInput = {
   table: ServiceTable;
+  /** Endpoints that are in no list any more, and still have connections. */
   lingering?: readonly Lingering[];
   /** Addresses that are tracked for other reasons. */
   tracked?: readonly Ip[];
