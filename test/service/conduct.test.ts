@@ -1,5 +1,7 @@
 /** What the kernel does with services beyond the first packet's way: affinity, changes under way, tracking, stray packets. */
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { after, test } from 'node:test';
 import type { ServiceTableName } from '../../src/edge/nftables/service/objects.ts';
 import { createServiceRenderer, type ServiceRenderer } from '../../src/edge/nftables/service/render.ts';
@@ -8,6 +10,9 @@ import { parseIp } from '../../src/ip/ip.ts';
 import { type ProbeOutcome, probe, type Target } from '../../src/lab/prober.ts';
 import { type Lingering, linger, stillUsed } from '../../src/plan/service/linger.ts';
 import type { ServiceTable } from '../../src/plan/service/table.ts';
+import { atOnce } from '../../src/reconcile/steps.ts';
+import type { TestNamespace } from '../namespace.ts';
+import { until } from '../until.ts';
 import { cluster, service, slice } from './cluster.ts';
 import { openNetwork } from './network.ts';
 import type { RawService, RawSlice } from './oracle.ts';
@@ -31,7 +36,7 @@ let lingering: readonly Lingering[] = [];
 async function put(table: ServiceTable): Promise<void> {
   lingering = linger(lingering, last, table);
   last = table;
-  const change = renderer.render({ table, lingering });
+  const change = atOnce(renderer.render({ table, lingering }));
   if (loaded === undefined) await load(table, 'fairlead-services-a');
   else {
     await tables.update(loaded, updateServices(change, loaded));
@@ -42,7 +47,7 @@ async function put(table: ServiceTable): Promise<void> {
 /** As an agent that starts anew. */
 async function load(table: ServiceTable, name: ServiceTableName): Promise<void> {
   renderer = createServiceRenderer(OPTIONS);
-  const change = renderer.render({ table, lingering });
+  const change = atOnce(renderer.render({ table, lingering }));
   await tables.load(name, loadServices(renderer, change, name));
   change.done();
   loaded = name;
@@ -315,22 +320,47 @@ test('only what goes to endpoints of services is tracked between pods', async ()
 });
 
 test('an answer that belongs to no connection does not reach the client under the endpoint’s own address', async () => {
-  await services([dual('s', 1)], both('s', [LOCAL_PODS[1]]));
-  const client = hostOf(POD);
-  // Without that, the table of connections takes up whatever it meets.
-  node.exec('sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_loose=0');
-  client.exec(
-    'nft',
-    `add table ip seen; add chain ip seen in { type filter hook input priority 0 ; }; add rule ip seen in ip saddr ${LOCAL_PODS[1][0]} counter`,
+  const [endpoint] = LOCAL_PODS[1];
+  await services(
+    [service('s', { clusterIP: '172.30.0.1' })],
+    [slice('s', [`${endpoint}@node-1`], [{ name: 'p', port: 9100 }])],
   );
-  const held = await ask([[POD, 'tcp', '172.30.0.1', 80]]);
-  assert.equal(held[0]?.ok, true);
-  // The connection is closed by now, or closing; its entry goes, and what the endpoint still sends is of no connection.
-  const stray = ask([[POD, 'stream', '172.30.0.1', 80]], 1500);
-  for (let round = 0; round < 20; round++) await conntrack.cut(await conntrack.list());
-  await stray;
-  const counts = client.exec('nft', 'list', 'table', 'ip', 'seen');
-  client.exec('nft', 'delete table ip seen');
-  node.exec('sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_loose=1');
-  assert.match(counts, /counter packets 0 /);
+  const server = start(
+    hostOf(endpoint),
+    `
+    require('node:net').createServer((stream) => process.stdin.once('data', () => stream.write('late')))
+      .listen(9100, () => console.log('ready'));`,
+  );
+  await once(server.stdout!, 'data');
+  const client = start(
+    hostOf(POD),
+    `
+    require('node:net').connect(80, '172.30.0.1', () => console.log('ready')).on('error', () => undefined);`,
+  );
+  await once(client.stdout!, 'data');
+  const stray = `ip saddr ${endpoint} tcp sport 9100`;
+  node.exec(
+    'nft',
+    `${counting('strays', 'prerouting')}; add rule inet strays c ${stray} ct state invalid counter`,
+  );
+  hostOf(POD).exec('nft', `${counting('seen', 'input')}; add rule inet seen c ${stray} counter`);
+  // Else what is in the middle of a connection would begin one.
+  node.exec('sysctl', '-qw', 'net.netfilter.nf_conntrack_tcp_loose=0');
+  await forget();
+  server.stdin!.write('go');
+  const sent = () => Number(/packets (\d+)/.exec(node.exec('nft', 'list', 'table', 'inet', 'strays'))?.[1]);
+  await until('the endpoint has sent it twice', () => sent() > 1);
+  assert.match(hostOf(POD).exec('nft', 'list', 'table', 'inet', 'seen'), /counter packets 0 /);
+  server.kill();
+  client.kill();
 });
+
+function start(host: TestNamespace, script: string): ChildProcess {
+  return spawn('nsenter', [`--net=${host.path}`, '--', process.execPath, '-e', script], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+}
+
+function counting(table: string, hook: string): string {
+  return `add table inet ${table}; add chain inet ${table} c { type filter hook ${hook} priority 0 ; }`;
+}

@@ -6,7 +6,8 @@ import fc from 'fast-check';
 import { parseIp } from '../../src/ip/ip.ts';
 import { createDecider } from '../../src/plan/service/decide.ts';
 import type { ServiceProtocol } from '../../src/plan/service/objects.ts';
-import { createServicePlanner, planServices } from '../../src/plan/service/plan.ts';
+import { createServicePlanner, planServices, type ServicesInput } from '../../src/plan/service/plan.ts';
+import { atOnce } from '../../src/reconcile/steps.ts';
 import { type OracleFate, oracle } from './oracle.ts';
 import { fateOf, flowsOf, inputOf, worlds } from './worlds.ts';
 
@@ -39,7 +40,8 @@ test('300 random clusters: the evaluator and the documentation agree', () => {
 test('planning again after any change is planning anew, and what has not changed is the same object', () => {
   fc.assert(
     fc.property(worlds(), worlds(), fc.nat(3), (world, other, index) => {
-      const plan = createServicePlanner();
+      const planner = createServicePlanner();
+      const plan = (input: ServicesInput) => atOnce(planner(input));
       const before = inputOf(world);
       const first = plan(before);
       const services = before.services.with(index, inputOf(other).services[index]!);

@@ -8,7 +8,8 @@ import { parseIp } from '../../src/ip/ip.ts';
 import { type ProbeOutcome, probe } from '../../src/lab/prober.ts';
 import { createDecider } from '../../src/plan/service/decide.ts';
 import type { ServiceProtocol } from '../../src/plan/service/objects.ts';
-import { createServicePlanner } from '../../src/plan/service/plan.ts';
+import { createServicePlanner, type ServicesInput } from '../../src/plan/service/plan.ts';
+import { atOnce } from '../../src/reconcile/steps.ts';
 import { casesOf, inBatches } from '../policy/seeds.ts';
 import { openNetwork } from './network.ts';
 import { type OracleFate, type OracleFlow, type OracleWorld, oracle } from './oracle.ts';
@@ -22,7 +23,8 @@ const TABLE = 'fairlead-services-a';
 const network = await openNetwork();
 const { tables, conntrack } = network;
 after(() => network[Symbol.dispose]());
-const plan = createServicePlanner();
+const planner = createServicePlanner();
+const plan = (input: ServicesInput) => atOnce(planner(input));
 const renderer = createServiceRenderer({
   families: [4, 6],
   nodeIps: NODE.ips.map((ip) => parseIp(ip)),
@@ -34,7 +36,7 @@ let loaded = false;
 /** The first world is loaded, all others are changes: the kernel has gone through every transition between two of them. */
 async function put(world: OracleWorld): Promise<ReturnType<typeof plan>> {
   const table = plan(inputOf(world));
-  const change = renderer.render({ table });
+  const change = atOnce(renderer.render({ table }));
   if (loaded) await tables.update(TABLE, updateServices(change, TABLE));
   else await tables.load(TABLE, loadServices(renderer, change, TABLE));
   loaded = true;

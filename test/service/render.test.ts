@@ -10,6 +10,7 @@ import type { ElementChange } from '../../src/nftables/elements.ts';
 import type { Element } from '../../src/nftables/objects.ts';
 import type { Lingering } from '../../src/plan/service/linger.ts';
 import { createServicePlanner, planServices } from '../../src/plan/service/plan.ts';
+import { atOnce } from '../../src/reconcile/steps.ts';
 import { cluster, service, slice } from './cluster.ts';
 import { inputOf, NODE, worlds } from './worlds.ts';
 
@@ -104,7 +105,7 @@ test('changes add up to what the last table alone would be, and each is one that
       ];
       let last: RenderedChange | undefined;
       for (const [index, [world, rest]] of steps.entries()) {
-        last = renderer.render({ table: plan(inputOf(world)), lingering: rest });
+        last = atOnce(renderer.render({ table: atOnce(plan(inputOf(world))), lingering: rest }));
         // What was not done is in the next one.
         if (index === 1) continue;
         const { stages, text } = updateServices(last, 'fairlead-services-a');
@@ -116,7 +117,9 @@ test('changes add up to what the last table alone would be, and each is one that
       const [world, rest] = steps.at(-1)!;
       anew.stages([
         changesOf(
-          createServiceRenderer(OPTIONS).render({ table: planServices(inputOf(world)), lingering: rest }),
+          atOnce(
+            createServiceRenderer(OPTIONS).render({ table: planServices(inputOf(world)), lingering: rest }),
+          ),
         ),
       ]);
       assert.deepEqual(meaning(kernel.sets), meaning(anew.sets));
@@ -137,14 +140,17 @@ test('equal states cost nothing; one endpoint more is a handful of elements of o
       many.map(({ metadata }) => slice(metadata.name, endpoints(metadata.name === 's7' ? count : 40))),
     ).table;
   const renderer = createServiceRenderer(OPTIONS);
-  const first = renderer.render({ table: table(40) });
+  const first = atOnce(renderer.render({ table: table(40) }));
   const load = loadServices(renderer, first, 'fairlead-services-a');
   first.done();
   assert.ok(
     load.fill.every((stage) => stage.reduce((sum, { elements }) => sum + elements.length, 0) <= 1500),
   );
-  assert.deepEqual(updateServices(renderer.render({ table: table(40) }), 'fairlead-services-a').stages, []);
-  const more = renderer.render({ table: table(41) });
+  assert.deepEqual(
+    updateServices(atOnce(renderer.render({ table: table(40) })), 'fairlead-services-a').stages,
+    [],
+  );
+  const more = atOnce(renderer.render({ table: table(41) }));
   const update = updateServices(more, 'fairlead-services-a');
   assert.equal(update.stages.length, 1);
   const total = update.stages[0]!.reduce((sum, { elements }) => sum + elements.length, 0);
@@ -158,12 +164,8 @@ test('the text of a table for three hundred services has no more sets and chains
       service(`s${index}`, { clusterIP: `172.30.${index >> 8}.${index & 255}` }),
     );
     const renderer = createServiceRenderer(OPTIONS);
-    const change = renderer.render({
-      table: cluster(
-        many,
-        many.map(({ metadata }) => slice(metadata.name, ['10.244.2.2'])),
-      ).table,
-    });
+    const slices = many.map(({ metadata }) => slice(metadata.name, ['10.244.2.2']));
+    const change = atOnce(renderer.render({ table: cluster(many, slices).table }));
     return loadServices(renderer, change, 'fairlead-services-a').prepare;
   };
   assert.equal(text(300), text(1));

@@ -1,6 +1,7 @@
 /** Services × slices × this node → what the node does with packets to them. */
 import type { Cidr } from '../../ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../../ip/ip.ts';
+import { atOnce, type Steps } from '../../reconcile/steps.ts';
 import { type Claims, settleClaims } from './claims.ts';
 import { type Candidate, candidatesOf, categorize, type ServiceNode } from './endpoints.ts';
 import { frontendsOf, isExternal } from './frontends.ts';
@@ -24,7 +25,7 @@ export type ServicesInput = {
 };
 
 export function planServices(input: ServicesInput): ServiceTable {
-  return createServicePlanner()(input);
+  return atOnce(createServicePlanner()(input));
 }
 
 /**
@@ -32,11 +33,11 @@ export function planServices(input: ServicesInput): ServiceTable {
  * has the same plan as before, the very object; and while the list of services is the very same one, nothing is asked
  * about those whose slices have not changed.
  */
-export function createServicePlanner(): (input: ServicesInput) => ServiceTable {
+export function createServicePlanner(): (input: ServicesInput) => Steps<ServiceTable> {
   let known = new Map<string, Known>();
   let knownSettings = '';
   let settled: { services: ServicesInput['services']; taken: Taken; claims: Claims } | undefined;
-  return (input) => {
+  return function* (input) {
     const { node, families, nodePortIps, serviceRanges, services, taken } = input;
     const settings = JSON.stringify([node, families, input.masqueradeAll]);
     if (settings !== knownSettings) known = new Map();
@@ -45,24 +46,43 @@ export function createServicePlanner(): (input: ServicesInput) => ServiceTable {
       settled = { services, taken, claims: settleClaims(services, taken) };
     const { claims } = settled;
     const next: typeof known = new Map();
+    let planning = 0;
     for (const service of services) {
       if (service.notServed !== undefined) continue;
       const name = nameOf(service);
-      const slices = input.slices.get(name) ?? [];
-      next.set(name, planAgain(known.get(name), service, slices, claims, input));
+      const before = known.get(name);
+      const plan = planAgain(before, service, input.slices.get(name) ?? NO_SLICES, claims, input);
+      next.set(name, plan);
+      planning += before === plan ? 1 : PLANNED_COST;
+      if (planning < STEP) continue;
+      planning = 0;
+      yield;
     }
     known = next;
     const planned = [...next.values()].map((each) => each.planned);
-    const named = planned.flatMap(({ name, problems }) =>
-      problems.map((problem) => ({ service: name, problem })),
-    );
+    const named = planned
+      .filter(({ problems }) => problems.length > 0)
+      .flatMap(({ name, problems }) => problems.map((problem) => ({ service: name, problem })));
     const problems = [...claims.problems, ...named];
     return { families, services: planned, nodePortIps, serviceRanges, problems };
   };
 }
 
-/** @property from what it was planned from. @property claims of which the rest of `from` was taken. */
-type Known = { from: readonly unknown[]; claims: Claims; planned: PlannedService };
+/** Services that are looked at in one step; planning one costs as much as looking at so many. */
+const STEP = 1024;
+const PLANNED_COST = 64;
+
+const NO_SLICES: readonly SliceObject[] = [];
+
+/** What a service was planned from, and the plan. @property claims of which `denied` and `foreign` were taken. */
+type Known = {
+  service: ServiceObject;
+  slices: readonly SliceObject[];
+  claims: Claims;
+  denied: string;
+  foreign: string;
+  planned: PlannedService;
+};
 
 function planAgain(
   before: Known | undefined,
@@ -71,18 +91,18 @@ function planAgain(
   claims: Claims,
   input: ServicesInput,
 ): Known {
-  const objects = [service, ...slices];
-  if (before?.claims === claims && sameItems(before.from.slice(2), objects)) return before;
+  const same = before?.service === service && sameItems(before.slices, slices);
+  if (same && before.claims === claims) return before;
   const name = nameOf(service);
   const denied = claims.denied.get(name) ?? '';
   const foreign = unreachable(slices, claims.serviceIps, name);
-  const from = [denied, foreign, ...objects];
-  if (before !== undefined && sameItems(before.from, from)) return { ...before, claims };
-  return { from, claims, planned: planService(service, slices, denied, foreign, input) };
+  const from = { service, slices, claims, denied, foreign };
+  if (same && before.denied === denied && before.foreign === foreign) return { ...before, claims };
+  return { ...from, planned: planService(service, slices, denied, foreign, input) };
 }
 
 function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
-  return a.length === b.length && a.every((item, index) => item === b[index]);
+  return a === b || (a.length === b.length && a.every((item, index) => item === b[index]));
 }
 
 /** @returns addresses of other services among its endpoints, as one text. */

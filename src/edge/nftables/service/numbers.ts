@@ -3,7 +3,6 @@
  * has the same number in every run, so that clients keep their endpoints when the agent starts anew; of the few names that
  * fall on one number the later one takes the next.
  */
-import { createHash } from 'node:crypto';
 import { type IpFamily, ipToBigInt, parseIp } from '../../../ip/ip.ts';
 
 export type Numbers = {
@@ -23,7 +22,7 @@ export function createNumbers(): Numbers {
   const number = (name: string) => {
     const known = numbers.get(name);
     if (known !== undefined) return known;
-    let free = createHash('sha256').update(name).digest().readUInt32BE() & MASK;
+    let free = hash(name) & MASK;
     while (owners.has(free)) free = (free + 1) & MASK;
     numbers.set(name, free);
     owners.set(free, name);
@@ -40,6 +39,15 @@ export function createNumbers(): Numbers {
     release: (address) => release(Number(ipToBigInt(parseIp(address)) & BigInt(MASK))),
     releaseName: (name) => release(numbers.get(name)),
   };
+}
+
+/** FNV-1a, mixed once more, since names differ at their ends. */
+function hash(name: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < name.length; index++)
+    value = Math.imul(value ^ name.charCodeAt(index), 0x01000193);
+  value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  return value ^ (value >>> 13);
 }
 
 function asAddress(number: number, family: IpFamily): string {

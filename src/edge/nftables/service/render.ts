@@ -4,6 +4,7 @@ import { type Ip, type IpFamily, ipFamily } from '../../../ip/ip.ts';
 import type { Chain, Element } from '../../../nftables/objects.ts';
 import type { Lingering } from '../../../plan/service/linger.ts';
 import type { Endpoint, PlannedService, ServiceTable } from '../../../plan/service/table.ts';
+import type { Steps } from '../../../reconcile/steps.ts';
 import { baseChains, commonChains } from './chains.ts';
 import { type Counted, countedChain, countedName, FORGET, noteRule } from './counted.ts';
 import { addService, listKey, type Placed } from './elements.ts';
@@ -45,9 +46,11 @@ export type ServiceRenderer = {
   readonly common: readonly Chain[];
   readonly base: readonly Chain[];
   /** What differs from the last one that was done: everything, at first. */
-  render(input: RenderInput): RenderedChange;
+  render(input: RenderInput): Steps<RenderedChange>;
 };
 
+/** Elements of one step. */
+const STEP = 1000;
 const LISTS = ['cluster', 'local'] as const;
 
 /** Elements by set, and there by key. */
@@ -55,21 +58,20 @@ type Contents = Map<string, Map<string, Element>>;
 
 export function createServiceRenderer(options: ServiceTableOptions): ServiceRenderer {
   const sets = serviceSets(options);
-  const byName = new Map(sets.map((set) => [set.name, set]));
   const numbers = createNumbers();
   const chains = new Set<string>();
   /** How many services have an element of the sets that they share. */
   const shared = new Map<string, number>();
-  let lists = new Map<string, readonly Endpoint[]>();
+  const lists = new Map<string, readonly Endpoint[]>();
   let services = new Map<string, PlannedService>();
   let general: Contents = new Map();
   let lingerers: ReadonlySet<string> = new Set();
 
-  const render = (input: RenderInput): RenderedChange => {
+  const render = function* (input: RenderInput): Steps<RenderedChange> {
     const { table } = input;
     const next = new Map(table.services.map((service) => [service.name, service]));
     const needed = new Map<string, Counted>();
-    const nextLists = new Map(lists);
+    const replaced = new Map<string, readonly Endpoint[]>();
     const [old, now]: [Contents, Contents] = [new Map(), new Map()];
     const counts = new Map<string, number>();
     const collect = (contents: Contents, service: PlannedService, placed: Placed, by: 1 | -1) => {
@@ -92,27 +94,30 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
     for (const [name, service] of services) {
       if (next.get(name) === service) continue;
       collect(old, service, (of, port, list) => lists.get(listKey(of, port, list)) ?? [], -1);
+      yield;
     }
     needed.clear();
     for (const [name, service] of next) {
       if (services.get(name) === service) continue;
       const placed: Placed = (of, port, list) => {
         const key = listKey(of, port, list);
-        const known = nextLists.get(key);
-        if (known !== undefined && known !== lists.get(key)) return known;
-        const endpoints = place(known ?? [], port.lists[list]);
-        nextLists.set(key, endpoints);
+        const known = replaced.get(key);
+        if (known !== undefined) return known;
+        const endpoints = place(lists.get(key) ?? [], port.lists[list]);
+        replaced.set(key, endpoints);
         return endpoints;
       };
       collect(now, service, placed, 1);
+      yield;
     }
     const others = generalContents(input, options.families);
     for (const [name, elements] of others) mergeGeneral(old, now, name, general.get(name), elements);
     const nextLingerers = shareLingering(input.lingering ?? [], lingerers, counts, old, now);
-    const sharedChanges = settleShared(shared, counts, old, now);
-    const changes = sets.flatMap((set): SetChange[] =>
-      differences(byName.get(set.name)!, old.get(set.name), now.get(set.name)),
-    );
+    const sharedChanges = yield* settleShared(shared, counts, old, now);
+    const changes: SetChange[] = [];
+    for (const set of sets) {
+      changes.push(...(yield* differences(set, old.get(set.name), now.get(set.name))));
+    }
     const missing = [...needed].filter(([name]) => !chains.has(name));
     const notes = notesFor(
       missing.map(([, counted]) => counted),
@@ -136,9 +141,9 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
           }
         }
         for (const [name, service] of services)
-          if (next.get(name) !== service) forgetLists(nextLists, numbers, service, next.get(name));
+          if (next.get(name) !== service) forgetLists(lists, numbers, service, next.get(name));
+        for (const [key, endpoints] of replaced) lists.set(key, endpoints);
         services = next;
-        lists = nextLists;
         general = others;
         lingerers = nextLingerers;
       },
@@ -230,12 +235,12 @@ function shareLingering(
  * An element that another service has too stays, and one that is there already does not come.
  * @returns the new counts.
  */
-function settleShared(
+function* settleShared(
   shared: ReadonlyMap<string, number>,
   counts: ReadonlyMap<string, number>,
   old: Contents,
   now: Contents,
-): Map<string, number> {
+): Steps<Map<string, number>> {
   const changes = new Map<string, number>();
   for (const [id, by] of counts) {
     const at = id.indexOf(' ');
@@ -247,24 +252,30 @@ function settleShared(
       old.get(set)?.delete(key);
       now.get(set)?.delete(key);
     }
+    if (changes.size % STEP === 0) yield;
   }
   return changes;
 }
 
-function differences(
+function* differences(
   set: ServiceSet,
   old: ReadonlyMap<string, Element> = new Map(),
   now: ReadonlyMap<string, Element> = new Map(),
-): SetChange[] {
+): Steps<SetChange[]> {
   const removed: Element[] = [];
   const changed: { before: Element; after: Element }[] = [];
   const added: Element[] = [];
+  let count = 0;
   for (const [key, before] of old) {
     const after = now.get(key);
     if (after === undefined) removed.push(before);
     else if (JSON.stringify(before.value) !== JSON.stringify(after.value)) changed.push({ before, after });
+    if (++count % STEP === 0) yield;
   }
-  for (const [key, element] of now) if (!old.has(key)) added.push(element);
+  for (const [key, element] of now) {
+    if (!old.has(key)) added.push(element);
+    if (++count % STEP === 0) yield;
+  }
   return removed.length + changed.length + added.length === 0 ? [] : [{ set, removed, changed, added }];
 }
 
