@@ -15,7 +15,7 @@ import { openNetwork } from './network.ts';
 import { type OracleFate, type OracleFlow, type OracleWorld, oracle } from './oracle.ts';
 import { fateOf, flowsOf, inputOf, LOCAL_PODS, NODE, REMOTE_PODS, worlds } from './worlds.ts';
 
-const CASES = casesOf('FAIRLEAD_SERVICE_KERNEL_CASES', 40);
+const CASES = casesOf('FAIRLEAD_SERVICE_KERNEL_CASES', 25);
 /** Flows of one case: each of them a connection. */
 const FLOWS = 120;
 const TABLE = 'fairlead-services-a';
