@@ -1,6 +1,6 @@
 /** `npm run bench -- NAME [--json]`. */
 import { parseArgs } from 'node:util';
-import { nearestName } from '../src/config/nearest.ts';
+import { nearestName } from '../src/base/errors/nearest.ts';
 import { agent } from './agent/agent.ts';
 import { bandwidth } from './bandwidth/bandwidth.ts';
 import { cni } from './cni/cni.ts';

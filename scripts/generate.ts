@@ -1,9 +1,9 @@
 /** Writes what is derived from the sources; a test compares. */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { clusterPolicyCrd, renderManifest, valuesSchema } from '../src/chart/chart.ts';
-import { configurationPage, configurationSchema } from '../src/config/schema.ts';
-import { dropIns } from '../src/install/host-files.ts';
+import { configurationPage, configurationSchema } from '../src/base/config/schema.ts';
+import { dropIns } from '../src/edge/runtime/host-files.ts';
+import { clusterPolicyCrd, renderManifest, valuesSchema } from '../src/tools/chart/chart.ts';
 
 const root = new URL('..', import.meta.url);
 writeFileSync(

@@ -3,9 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { describeError } from '../src/errors/errors.ts';
-import { buildImage } from '../src/image/build.ts';
-import { platformNamed, platformOf } from '../src/image/platform.ts';
+import { describeError } from '../src/base/errors/errors.ts';
+import { buildImage } from '../src/tools/image/build.ts';
+import { platformNamed, platformOf } from '../src/tools/image/platform.ts';
 
 const project = fileURLToPath(new URL('..', import.meta.url));
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

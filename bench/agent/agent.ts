@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { namespacePath } from '../../src/lab/namespaces.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
-import { callPluginOrFail } from '../../src/lab/runtime.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
+import { agentProcesses } from '../../lab/processes.ts';
+import { callPluginOrFail } from '../../lab/runtime.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { type Bench, summarize } from '../shared/bench.ts';
 import { type BenchNode, cleanUp, createHosts, hostName, startCluster } from '../shared/cluster.ts';
 

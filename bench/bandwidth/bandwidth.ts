@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { namespacePath } from '../../src/lab/namespaces.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
 import { type Bench, type Case, findCase, type Ratio, summarize } from '../shared/bench.ts';
 import { attachPod, type BenchNode, cleanUp, hostName, startCluster } from '../shared/cluster.ts';
 

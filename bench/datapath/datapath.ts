@@ -1,6 +1,6 @@
 /** What a packet, a connection and a gigabyte cost between pods, against Flannel's shape and against bare veth. */
 import { fileURLToPath } from 'node:url';
-import { run } from '../../src/lab/namespaces.ts';
+import { run } from '../../lab/namespaces.ts';
 import { type Bench, type Case, findCase, type Ratio, summarize } from '../shared/bench.ts';
 import { attachPod, cleanUp, connectHosts, hostName, startCluster } from '../shared/cluster.ts';
 import { attachFlannelPod, buildFlannel } from './flannel.ts';

@@ -2,7 +2,7 @@
  * The shape of Flannel, built by hand: pods on a bridge with br_netfilter, its FORWARD and masquerade rules, and
  * between nodes plain routes or its VXLAN device. By legacy iptables, which costs less per packet than its successor.
  */
-import { ipBatch, namespacePath, run } from '../../src/lab/namespaces.ts';
+import { ipBatch, namespacePath, run } from '../../lab/namespaces.ts';
 import { connectHosts, createHosts, hostName } from '../shared/cluster.ts';
 
 export async function buildFlannel(id: string, mode: 'host-gw' | 'vxlan'): Promise<void> {

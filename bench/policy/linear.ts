@@ -1,6 +1,7 @@
 /** The same policies as rules that are read one after another, by Debian's iptables, which writes nftables rules. */
-import type { Ip } from '../../src/ip/ip.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
+
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import type { Ip } from '../../src/base/ip/ip.ts';
 import { hostName } from '../shared/cluster.ts';
 import type { Allowed } from './policies.ts';
 

@@ -1,10 +1,10 @@
 /** What a packet and a connection cost between two pods of one node, by the policies that stand between them. */
 import { fileURLToPath } from 'node:url';
-import { type Ip, parseIp } from '../../src/ip/ip.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openNftables } from '../../src/nftables/nft.ts';
-import type { Table } from '../../src/nftables/objects.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { type Ip, parseIp } from '../../src/base/ip/ip.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openNftables } from '../../src/edge/nftables/nft.ts';
+import type { Table } from '../../src/edge/nftables/objects.ts';
 import { type Case, findCase, type Ratio, summarize } from '../shared/bench.ts';
 import { attachPod, hostName, startCluster } from '../shared/cluster.ts';
 import { applyLinear } from './linear.ts';

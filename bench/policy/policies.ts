@@ -1,11 +1,11 @@
 /** Policies by the thousand, read and compiled as an agent does, as the table of one node. */
-import { type Ip, ipFromBigInt, ipToBigInt, parseIp } from '../../src/ip/ip.ts';
-import type { Table } from '../../src/nftables/objects.ts';
-import { openNodeCompiler } from '../../src/policy/node.ts';
-import type { NetworkPolicy, PolicyPod } from '../../src/policy/objects.ts';
-import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { openRenderer } from '../../src/policy/render.ts';
-import { atOnce } from '../../src/reconcile/steps.ts';
+import { type Ip, ipFromBigInt, ipToBigInt, parseIp } from '../../src/base/ip/ip.ts';
+import { atOnce } from '../../src/base/run/slices.ts';
+import { openRenderer } from '../../src/datapath/nftables/policy/render.ts';
+import type { Table } from '../../src/edge/nftables/objects.ts';
+import { openNodeCompiler } from '../../src/plan/policy/compile/node.ts';
+import type { NetworkPolicy, PolicyPod } from '../../src/plan/policy/parse/objects.ts';
+import { parseNetworkPolicy } from '../../src/plan/policy/parse/parse-network-policy.ts';
 
 /** As the bench's packets have it; UDP and TCP. */
 export const PORT = 7777;

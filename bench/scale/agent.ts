@@ -2,9 +2,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { request } from '../../src/http/http.ts';
-import { agentProcesses, startAgentProcess } from '../../src/lab/processes.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { agentProcesses, startAgentProcess } from '../../lab/processes.ts';
+import { request } from '../../src/base/http/http.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { POD_NETWORK } from './objects.ts';
 
 /** One line of its log: a resync that changed something. */

@@ -4,12 +4,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
-import type { Api } from '../../src/lab/api/api.ts';
-import { kindNamed } from '../../src/lab/api/kinds.ts';
-import { withField } from '../../src/lab/api/object.ts';
-import { apiListener } from '../../src/lab/api/server.ts';
-import { createStore } from '../../src/lab/api/store.ts';
-import type { ApiAccess } from '../../src/lab/api-access.ts';
+import type { Api } from '../../lab/api/api.ts';
+import { kindNamed } from '../../lab/api/kinds.ts';
+import { apiListener } from '../../lab/api/server.ts';
+import { withField } from '../../lab/api/storage/object.ts';
+import { createStore } from '../../lab/api/storage/store.ts';
+import type { ApiAccess } from '../../lab/api-access.ts';
 import { monotonicMs } from './clock.ts';
 import { NAMESPACES, NODES, namespaceObject, nodeObject, PODS, podObject } from './objects.ts';
 

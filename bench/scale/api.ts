@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseIp } from '../../src/ip/ip.ts';
-import { selfSignedCertificate } from '../../src/lab/api/certificate.ts';
-import { kubeconfig } from '../../src/lab/api/kubeconfig.ts';
-import { INSIDE_PORT } from '../../src/lab/api-access.ts';
-import { namespacePath } from '../../src/lab/namespaces.ts';
+import { selfSignedCertificate } from '../../lab/api/access/certificate.ts';
+import { kubeconfig } from '../../lab/api/access/kubeconfig.ts';
+import { INSIDE_PORT } from '../../lab/api-access.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
 import type { Done, Order } from './api-process.ts';
 
 type Wish = Order extends infer O ? (O extends Order ? Omit<O, 'id'> : never) : never;

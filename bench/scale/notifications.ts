@@ -1,9 +1,14 @@
 /** What a namespace's kernel tells of routes, neighbors and forwarding entries, each with its time. */
-import { readMessages } from '../../src/netlink/message.ts';
-import type { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { RTM_DELNEIGH, RTM_NEWNEIGH, readFdbEntry, readNeighbor } from '../../src/netlink/neighbor.ts';
-import { RTM_DELROUTE, RTM_NEWROUTE, readRoute } from '../../src/netlink/route.ts';
-import { NetlinkSocket } from '../../src/netlink/socket.ts';
+import { readMessages } from '../../src/edge/netlink/codec/message.ts';
+import {
+  RTM_DELNEIGH,
+  RTM_NEWNEIGH,
+  readFdbEntry,
+  readNeighbor,
+} from '../../src/edge/netlink/codec/neighbor.ts';
+import { RTM_DELROUTE, RTM_NEWROUTE, readRoute } from '../../src/edge/netlink/codec/route.ts';
+import type { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { NetlinkSocket } from '../../src/edge/netlink/socket.ts';
 import { monotonicMs } from './clock.ts';
 
 /** RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE of linux/rtnetlink.h. */

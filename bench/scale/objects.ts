@@ -1,7 +1,8 @@
 /** A large cluster as its API has it: objects with all that real ones carry beside what an agent needs. */
-import { type Cidr, parseCidr } from '../../src/ip/cidr.ts';
-import { type Ip, parseIp } from '../../src/ip/ip.ts';
-import type { ApiObject } from '../../src/lab/api/object.ts';
+
+import type { ApiObject } from '../../lab/api/storage/object.ts';
+import { type Cidr, parseCidr } from '../../src/base/ip/cidr.ts';
+import { type Ip, parseIp } from '../../src/base/ip/ip.ts';
 
 export const NODES = 5000;
 export const PODS = 20_000;

@@ -1,9 +1,10 @@
 /** The same node table as Flannel writes it: per peer a neighbor, a forwarding entry and a route, one after the other. */
-import { cidrNetwork } from '../../src/ip/cidr.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import type { Kernel, Operation } from '../../src/netlink/kernel.ts';
-import { MAIN_TABLE, NUD_PERMANENT, SCOPE_UNIVERSE } from '../../src/netlink/objects.ts';
-import { tunnelMac } from '../../src/overlay/path.ts';
+
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { cidrNetwork } from '../../src/base/ip/cidr.ts';
+import type { Kernel, Operation } from '../../src/edge/netlink/kernel.ts';
+import { MAIN_TABLE, NUD_PERMANENT, SCOPE_UNIVERSE } from '../../src/edge/netlink/objects.ts';
+import { tunnelMac } from '../../src/plan/overlay/path.ts';
 import { NODES, nodeAddress, nodeRange, nodeUid } from './objects.ts';
 
 const DEVICE = 'flannel.1';

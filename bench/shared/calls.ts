@@ -1,6 +1,6 @@
 /** CNI calls as a runtime makes them, timed from the start of the first plugin of a chain to the end of its last. */
 import { fileURLToPath } from 'node:url';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
 import { hostName } from './cluster.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../build/bench-launcher', import.meta.url));

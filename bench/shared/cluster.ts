@@ -3,19 +3,19 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { writeNode } from '../../src/cluster/directory-store.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
 import {
   createNamespaces,
   deleteNamespaces,
   ipBatch,
   listNamespaces,
   namespacePath,
-} from '../../src/lab/namespaces.ts';
-import { startAgentProcess } from '../../src/lab/processes.ts';
-import { callPluginOrFail } from '../../src/lab/runtime.ts';
-import { askStatus } from '../../src/status/ask.ts';
+} from '../../lab/namespaces.ts';
+import { startAgentProcess } from '../../lab/processes.ts';
+import { callPluginOrFail } from '../../lab/runtime.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { writeNode } from '../../src/cluster/directory-store.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 
 /** Names carry the process that made them. */
 const PREFIX = 'flb-';

@@ -63,7 +63,7 @@ enum {
 
 enum encode_outcome { ENCODED, ENVIRONMENT_TOO_LARGE, OUT_OF_MEMORY };
 
-/* What src/cni/frame.ts calls a request. */
+/* What src/edge/cni/frame.ts calls a request. */
 enum encode_outcome call_encode(struct bytes *frame, char *const *environment, const struct bytes *input);
 
 enum call_outcome {

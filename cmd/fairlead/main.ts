@@ -1,19 +1,20 @@
 /** The command line of Fairlead. */
+
+import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../lab/cli/api.ts';
+import { labDownCommand } from '../../lab/cli/down.ts';
+import { captureCommand, labExecCommand, nodeExecCommand } from '../../lab/cli/exec.ts';
+import { labMapCommand } from '../../lab/cli/map.ts';
+import { podAddCommand, podRemoveCommand } from '../../lab/cli/pod.ts';
+import { labListCommand, labStatusCommand } from '../../lab/cli/status.ts';
+import { labTestCommand } from '../../lab/cli/test.ts';
+import { labUpCommand } from '../../lab/cli/up.ts';
+import { labVerifyCommand } from '../../lab/cli/verify.ts';
 import { agentCommand } from '../../src/cli/agent.ts';
 import { cleanupCommand } from '../../src/cli/cleanup.ts';
 import { runCommandLine } from '../../src/cli/command.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { dropsCommand } from '../../src/cli/drops.ts';
 import { installCommand } from '../../src/cli/install.ts';
-import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../src/cli/lab/api.ts';
-import { labDownCommand } from '../../src/cli/lab/down.ts';
-import { captureCommand, labExecCommand, nodeExecCommand } from '../../src/cli/lab/exec.ts';
-import { labMapCommand } from '../../src/cli/lab/map.ts';
-import { podAddCommand, podRemoveCommand } from '../../src/cli/lab/pod.ts';
-import { labListCommand, labStatusCommand } from '../../src/cli/lab/status.ts';
-import { labTestCommand } from '../../src/cli/lab/test.ts';
-import { labUpCommand } from '../../src/cli/lab/up.ts';
-import { labVerifyCommand } from '../../src/cli/lab/verify.ts';
 import { policyCheckCommand } from '../../src/cli/policy/check.ts';
 import { policyDiffCommand } from '../../src/cli/policy/diff.ts';
 import { policyMatrixCommand } from '../../src/cli/policy/matrix.ts';

@@ -1,6 +1,6 @@
 /*
  * The Node-API face of the addon: checks what JavaScript passes, calls the parts, and turns -errno into an Error with
- * `code`. Signatures as JavaScript sees them: src/netlink/native.ts.
+ * `code`. Signatures as JavaScript sees them: src/edge/netlink/native.ts.
  */
 #ifndef FAIRLEAD_ADDON_FACE_H
 #define FAIRLEAD_ADDON_FACE_H

@@ -1,22 +1,22 @@
 /** Where the agent takes the cluster's nodes from: a directory, or Kubernetes. */
 import { randomUUID } from 'node:crypto';
-import type { AgentReport } from '../cluster/agent-report.ts';
-import { type AgentReporter, reportAgent } from '../cluster/agent-reporter.ts';
-import { type Removal, watchRemoval } from '../cluster/daemon-set.ts';
-import { type DenialReporter, reportDenials } from '../cluster/denial-report.ts';
+import type { Configuration } from '../base/config/configuration.ts';
+import type { Logger } from '../base/log/logger.ts';
 import { openDirectoryStore } from '../cluster/directory-store.ts';
 import { openKubeStore } from '../cluster/kube-store.ts';
-import { Leadership } from '../cluster/leadership.ts';
-import { reportNode } from '../cluster/node-report.ts';
 import { openPolicySource, type PolicySource } from '../cluster/policy-source.ts';
-import { assignRanges } from '../cluster/range-assignment.ts';
-import { followServiceRanges } from '../cluster/service-ranges.ts';
+import { assignRanges } from '../cluster/ranges/assignment.ts';
+import { Leadership } from '../cluster/ranges/leadership.ts';
+import { followServiceRanges } from '../cluster/ranges/service-ranges.ts';
+import type { AgentReport } from '../cluster/report/agent-report.ts';
+import { type AgentReporter, reportAgent } from '../cluster/report/agent-reporter.ts';
+import { type Removal, watchRemoval } from '../cluster/report/daemon-set.ts';
+import { type DenialReporter, reportDenials } from '../cluster/report/denial-report.ts';
+import { reportNode } from '../cluster/report/node-report.ts';
 import type { ClusterStore } from '../cluster/store.ts';
-import type { Configuration } from '../config/configuration.ts';
-import { KubeClient } from '../kube/client.ts';
-import { readAccess } from '../kube/credentials.ts';
-import { podNamespace } from '../kube/in-cluster.ts';
-import type { Logger } from '../log/logger.ts';
+import { KubeClient } from '../edge/kubernetes/client.ts';
+import { readAccess } from '../edge/kubernetes/credentials.ts';
+import { podNamespace } from '../edge/kubernetes/in-cluster.ts';
 
 /** The cluster's nodes, its policies where it can have any, and who tells it of what they deny. */
 export type ClusterSource = ClusterStore & {

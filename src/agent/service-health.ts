@@ -1,6 +1,6 @@
 /** The ports at which load balancers ask for the endpoints of this node: as many servers as services have such a port. */
 import { createServer, type Server } from 'node:http';
-import { describeError } from '../errors/errors.ts';
+import { describeError } from '../base/errors/errors.ts';
 import type { HealthAnswer } from '../plan/service/health.ts';
 import type { PlannedService } from '../plan/service/table.ts';
 

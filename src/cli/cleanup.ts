@@ -1,13 +1,13 @@
 /** `fairlead cleanup`. */
 import { join } from 'node:path';
-import { describeSetting, findTraces, removeTraces } from '../cleanup/cleanup.ts';
-import { readConfigurationFile } from '../config/file.ts';
-import { FairleadError } from '../errors/errors.ts';
-import { installedFiles } from '../install/install.ts';
-import { describeOperation } from '../netlink/operation.ts';
-import { openKernel } from '../netlink/rtnetlink.ts';
-import { openNftables } from '../nftables/nft.ts';
-import { askStatus } from '../status/ask.ts';
+import { readConfigurationFile } from '../base/config/file.ts';
+import { FairleadError } from '../base/errors/errors.ts';
+import { describeOperation } from '../edge/netlink/codec/operation.ts';
+import { openKernel } from '../edge/netlink/rtnetlink.ts';
+import { openNftables } from '../edge/nftables/nft.ts';
+import { installedFiles } from '../edge/runtime/install.ts';
+import { describeSetting, findTraces, removeTraces } from '../tools/cleanup/cleanup.ts';
+import { askStatus } from '../tools/status/ask.ts';
 import { type Command, EXIT, usageError } from './command.ts';
 
 export const cleanupCommand: Command = {

@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { FairleadError } from '../errors/errors.ts';
-import { KubeClient } from '../kube/client.ts';
-import { readAccess } from '../kube/credentials.ts';
+import { FairleadError } from '../base/errors/errors.ts';
+import { KubeClient } from '../edge/kubernetes/client.ts';
+import { readAccess } from '../edge/kubernetes/credentials.ts';
 import type { Options } from './command.ts';
 
 export const CLUSTER_OPTIONS = { kubeconfig: { type: 'string' } } as const;

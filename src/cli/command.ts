@@ -1,7 +1,7 @@
 /** Commands of the command line: words lead to one, its options are parsed strictly, mistakes name what was meant. */
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
-import { nearestName } from '../config/nearest.ts';
-import { describeError, FairleadError } from '../errors/errors.ts';
+import { describeError, FairleadError } from '../base/errors/errors.ts';
+import { nearestName } from '../base/errors/nearest.ts';
 
 /** Exit codes of every command. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;

@@ -1,10 +1,10 @@
 /** `fairlead doctor`. */
 import { join } from 'node:path';
-import { readConfigurationFile } from '../config/file.ts';
-import { examine } from '../doctor/examine.ts';
-import { type Finding, formatFinding } from '../doctor/finding.ts';
-import { openKernel } from '../netlink/rtnetlink.ts';
-import { askStatus } from '../status/ask.ts';
+import { readConfigurationFile } from '../base/config/file.ts';
+import { openKernel } from '../edge/netlink/rtnetlink.ts';
+import { examine } from '../tools/doctor/examine.ts';
+import { type Finding, formatFinding } from '../tools/doctor/finding.ts';
+import { askStatus } from '../tools/status/ask.ts';
 import { type Command, EXIT, usageError } from './command.ts';
 
 export const doctorCommand: Command = {

@@ -1,6 +1,6 @@
 /** `fairlead drops`. */
-import { type Denial, formatDenial } from '../drops/denial.ts';
-import { askAgent, followAgent } from '../status/ask.ts';
+import { type Denial, formatDenial } from '../plan/flow/denial.ts';
+import { askAgent, followAgent } from '../tools/status/ask.ts';
 import { type Command, EXIT } from './command.ts';
 import { DEFAULT_SOCKET } from './status.ts';
 

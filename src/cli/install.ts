@@ -1,7 +1,7 @@
 /** `fairlead install`. */
 import { fileURLToPath } from 'node:url';
-import { readConfigurationFile } from '../config/file.ts';
-import { install } from '../install/install.ts';
+import { readConfigurationFile } from '../base/config/file.ts';
+import { install } from '../edge/runtime/install.ts';
 import { type Command, EXIT, usageError } from './command.ts';
 
 const PLUGIN = fileURLToPath(new URL('../../build/fairlead-cni', import.meta.url));

@@ -1,10 +1,11 @@
 /** `fairlead status`. */
-import { isWell } from '../cluster/members.ts';
-import { readMembers } from '../cluster/read-members.ts';
-import { FairleadError } from '../errors/errors.ts';
-import { askStatus } from '../status/ask.ts';
-import { formatStatus } from '../status/format.ts';
-import { formatCluster, formatMember } from '../status/format-cluster.ts';
+
+import { FairleadError } from '../base/errors/errors.ts';
+import { isWell } from '../cluster/report/members.ts';
+import { readMembers } from '../cluster/report/read-members.ts';
+import { askStatus } from '../tools/status/ask.ts';
+import { formatStatus } from '../tools/status/format.ts';
+import { formatCluster, formatMember } from '../tools/status/format-cluster.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from './cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from './command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from './output.ts';

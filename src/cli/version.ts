@@ -1,5 +1,5 @@
 /** `fairlead version`. */
-import { versionOf } from '../version.ts';
+import { versionOf } from '../base/version.ts';
 import { type Command, EXIT } from './command.ts';
 
 export const versionCommand: Command = {

@@ -1,11 +1,11 @@
 /** `fairlead why`. */
 
-import type { AgentStatus } from '../agent/status.ts';
-import { FairleadError } from '../errors/errors.ts';
-import { cidrContains, parseCidr } from '../ip/cidr.ts';
-import { type Explanation, formatExplanation } from '../policy/why.ts';
-import { askAgent } from '../status/ask.ts';
-import { describePath } from '../status/format.ts';
+import type { AgentStatus } from '../agent/serve/status.ts';
+import { FairleadError } from '../base/errors/errors.ts';
+import { cidrContains, parseCidr } from '../base/ip/cidr.ts';
+import { type Explanation, formatExplanation } from '../plan/policy/answer/why.ts';
+import { askAgent } from '../tools/status/ask.ts';
+import { describePath } from '../tools/status/format.ts';
 import { type Command, EXIT } from './command.ts';
 import { DEFAULT_SOCKET } from './status.ts';
 

@@ -13,9 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describeError, FairleadError } from '../errors/errors.ts';
-import type { Cidr } from '../ip/cidr.ts';
-import { type ClusterNode, parseNode } from './node.ts';
+import { describeError, FairleadError } from '../base/errors/errors.ts';
+import type { Cidr } from '../base/ip/cidr.ts';
+import { type ClusterNode, parseNode } from '../plan/node/cluster-node.ts';
 import type { ClusterState, ClusterStore } from './store.ts';
 
 /** Milliseconds: writers often touch several files at once. */

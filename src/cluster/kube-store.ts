@@ -1,11 +1,11 @@
 /** The cluster's nodes as Kubernetes has them. */
-import { type Cidr, cidrsOverlap } from '../ip/cidr.ts';
-import { isStatus } from '../kube/api-error.ts';
-import type { KubeClient } from '../kube/client.ts';
-import { type KubeNode, NODE_KIND, trimNode } from '../kube/kinds/node.ts';
-import { readKind } from '../kube/read-kind.ts';
-import { Reflector, type ReflectorTimes } from '../kube/reflector.ts';
-import type { ClusterNode } from './node.ts';
+import { type Cidr, cidrsOverlap } from '../base/ip/cidr.ts';
+import { isStatus } from '../edge/kubernetes/api-error.ts';
+import type { KubeClient } from '../edge/kubernetes/client.ts';
+import { readKind } from '../edge/kubernetes/read-kind.ts';
+import { Reflector, type ReflectorTimes } from '../edge/kubernetes/reflector.ts';
+import type { ClusterNode } from '../plan/node/cluster-node.ts';
+import { type KubeNode, NODE_KIND, trimNode } from './kinds/node.ts';
 import type { ClusterState, ClusterStore } from './store.ts';
 
 export type KubeStore = ClusterStore & {

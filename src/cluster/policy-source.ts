@@ -1,16 +1,16 @@
 /** Pods, namespaces and policies of the cluster, as enforcement needs them. */
-import type { KubeClient } from '../kube/client.ts';
-import { CLUSTER_POLICY_KIND, type ClusterPolicyObject } from '../kube/kinds/cluster-policy.ts';
-import { NAMESPACE_KIND, type Namespace } from '../kube/kinds/namespace.ts';
-import { NETWORK_POLICY_KIND, type PolicyObject } from '../kube/kinds/network-policy.ts';
-import type { KubeNode } from '../kube/kinds/node.ts';
-import { POD_KIND, type Pod } from '../kube/kinds/pod.ts';
-import { SERVICE_KIND, type Service } from '../kube/kinds/service.ts';
-import { readKind } from '../kube/read-kind.ts';
-import { Reflector } from '../kube/reflector.ts';
-import type { PolicyInput } from '../policy/compile.ts';
-import { digestPolicies, digestVersions } from '../policy/digest.ts';
-import type { ClusterPolicy } from '../policy/objects.ts';
+import type { KubeClient } from '../edge/kubernetes/client.ts';
+import { readKind } from '../edge/kubernetes/read-kind.ts';
+import { Reflector } from '../edge/kubernetes/reflector.ts';
+import type { PolicyInput } from '../plan/policy/compile/compile.ts';
+import { digestPolicies, digestVersions } from '../plan/policy/compile/digest.ts';
+import type { ClusterPolicy } from '../plan/policy/parse/objects.ts';
+import { CLUSTER_POLICY_KIND, type ClusterPolicyObject } from './kinds/cluster-policy.ts';
+import { NAMESPACE_KIND, type Namespace } from './kinds/namespace.ts';
+import { NETWORK_POLICY_KIND, type PolicyObject } from './kinds/network-policy.ts';
+import type { KubeNode } from './kinds/node.ts';
+import { POD_KIND, type Pod } from './kinds/pod.ts';
+import { SERVICE_KIND, type Service } from './kinds/service.ts';
 import type { KubeStore } from './kube-store.ts';
 
 export type PolicyState = PolicyInput & {

@@ -1,6 +1,6 @@
 /** Where the cluster's state comes from. The agent knows no more of it than this. */
-import type { Cidr } from '../ip/cidr.ts';
-import type { ClusterNode } from './node.ts';
+import type { Cidr } from '../base/ip/cidr.ts';
+import type { ClusterNode } from '../plan/node/cluster-node.ts';
 
 export type ClusterState = {
   nodes: readonly ClusterNode[];

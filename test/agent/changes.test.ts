@@ -1,17 +1,17 @@
 /** What changes about nodes while they run: addresses, records, links, MTU, ranges. Pods go on as far as they can. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { nodeRecord } from '../../lab/nodes.ts';
+import { addPod } from '../../lab/pods.ts';
+import { clusterDirectory, nodePaths, readPods } from '../../lab/state.ts';
+import type { LabNode, LabPlan } from '../../lab/topology.ts';
+import { ask } from '../../lab/verify/ask.ts';
+import { everyWay, viewLab } from '../../lab/verify/view.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
 import { removeNode, writeNode } from '../../src/cluster/directory-store.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { nodeRecord } from '../../src/lab/nodes.ts';
-import { addPod } from '../../src/lab/pods.ts';
-import { clusterDirectory, nodePaths, readPods } from '../../src/lab/state.ts';
-import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
-import { ask } from '../../src/lab/verify/ask.ts';
-import { everyWay, viewLab } from '../../src/lab/verify/view.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 

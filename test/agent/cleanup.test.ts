@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { test } from 'node:test';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
-import { deletePod } from '../../src/lab/pods.ts';
-import { FAIRLEAD } from '../../src/lab/processes.ts';
-import { nodePaths, readPods } from '../../src/lab/state.ts';
-import type { LabNode } from '../../src/lab/topology.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { awaitAgent, killAgent, startAgent } from '../../lab/nodes.ts';
+import { deletePod } from '../../lab/pods.ts';
+import { FAIRLEAD } from '../../lab/processes.ts';
+import { nodePaths, readPods } from '../../lab/state.ts';
+import type { LabNode } from '../../lab/topology.ts';
 import { faultsOf, startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Finding } from '../../src/doctor/finding.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { agentProcesses, FAIRLEAD } from '../../src/lab/processes.ts';
-import { nodePaths } from '../../src/lab/state.ts';
-import type { LabNode } from '../../src/lab/topology.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { agentProcesses, FAIRLEAD } from '../../lab/processes.ts';
+import { nodePaths } from '../../lab/state.ts';
+import type { LabNode } from '../../lab/topology.ts';
+import type { Finding } from '../../src/tools/doctor/finding.ts';
 import { startLab } from '../lab/fixture.ts';
 
 const plan = await startLab({ nodes: 3, subnets: 2, pods: 0, family: 'dual' });

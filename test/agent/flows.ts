@@ -1,7 +1,7 @@
 /** Running flows of a test: a numbered datagram every millisecond, and a stream beside it; nothing of either may be lost. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { namespacePath } from '../../src/lab/namespaces.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
 import { until } from '../until.ts';
 
 /** Answers every datagram with itself, and counts a stream. */

@@ -1,10 +1,10 @@
 /** Running flows lose nothing while the agent is stopped, killed, started and upgraded: 1,000 packets a second, and a stream. */
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
-import { type LabPod, readPods } from '../../src/lab/state.ts';
-import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
+import { awaitAgent, killAgent, startAgent } from '../../lab/nodes.ts';
+import { agentProcesses } from '../../lab/processes.ts';
+import { type LabPod, readPods } from '../../lab/state.ts';
+import type { LabNode, LabPlan } from '../../lab/topology.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { startFlows } from './flows.ts';

@@ -5,8 +5,8 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FAIRLEAD } from '../../src/lab/processes.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { FAIRLEAD } from '../../lab/processes.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { createNamespaces, deleteNamespaces, namespacePath, run } from '../../src/lab/namespaces.ts';
-import { networkConfiguration } from '../../src/lab/pods.ts';
-import { callPluginOrFail } from '../../src/lab/runtime.ts';
-import { nodePaths } from '../../src/lab/state.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { createNamespaces, deleteNamespaces, namespacePath, run } from '../../lab/namespaces.ts';
+import { networkConfiguration } from '../../lab/pods.ts';
+import { callPluginOrFail } from '../../lab/runtime.ts';
+import { nodePaths } from '../../lab/state.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
-import { nodePaths } from '../../src/lab/state.ts';
-import type { LabNode } from '../../src/lab/topology.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { agentProcesses } from '../../lab/processes.ts';
+import { nodePaths } from '../../lab/state.ts';
+import type { LabNode } from '../../lab/topology.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { fairlead, startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { scrape, valueOf as valueAt } from './scrape.ts';

@@ -1,8 +1,8 @@
 /** Questions from a namespace to an address and a port, and who answered. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { namespacePath } from '../../src/lab/namespaces.ts';
-import { probe } from '../../src/lab/prober.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
+import { probe } from '../../lab/prober.ts';
 
 /** @returns who answered and whom it saw asking; undefined when nobody did. */
 export async function reach(

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
 import { openDirectoryStore, removeNode, writeNode } from '../../src/cluster/directory-store.ts';
-import type { ClusterNode } from '../../src/cluster/node.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
+import type { ClusterNode } from '../../src/plan/node/cluster-node.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'flt-cluster-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -52,7 +52,7 @@ test('a claim is one node own, also after its crash, until the node is removed',
 test('twenty processes that want a range at once get twenty different ones', async () => {
   const script = `
     import { openDirectoryStore } from '${new URL('../../src/cluster/directory-store.ts', import.meta.url).href}';
-    import { claimFreeRanges } from '${new URL('../../src/cluster/claim.ts', import.meta.url).href}';
+    import { claimFreeRanges } from '${new URL('../../src/cluster/ranges/claim.ts', import.meta.url).href}';
     const store = openDirectoryStore(process.argv[1]);
     const name = process.argv[2];
     const node = { name, uid: 'uid-' + name, createdAt: '2026-01-01T00:00:00Z', internalIps: [], podCidrs: [] };

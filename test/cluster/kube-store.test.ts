@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { createLogger } from '../../src/base/log/logger.ts';
+import { leasePath } from '../../src/cluster/kinds/lease.ts';
 import { openKubeStore } from '../../src/cluster/kube-store.ts';
-import { Leadership, mayTake } from '../../src/cluster/leadership.ts';
-import { assignRanges } from '../../src/cluster/range-assignment.ts';
-import { acceptRanges } from '../../src/cluster/ranges.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { KubeClient } from '../../src/kube/client.ts';
-import { leasePath } from '../../src/kube/kinds/lease.ts';
-import { createLogger } from '../../src/log/logger.ts';
+import { assignRanges } from '../../src/cluster/ranges/assignment.ts';
+import { Leadership, mayTake } from '../../src/cluster/ranges/leadership.ts';
+import { acceptRanges } from '../../src/cluster/ranges/ranges.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
 import { FakeApi, nodeObject, reply, status } from '../kube/fake-api.ts';
 import { until } from '../until.ts';
 

@@ -1,10 +1,10 @@
 /** Where services have their addresses: as the cluster says it, where it does. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { followServiceRanges } from '../../src/cluster/service-ranges.ts';
-import { KubeClient } from '../../src/kube/client.ts';
-import { SERVICE_RANGE_KIND } from '../../src/kube/kinds/service-range.ts';
-import { createLogger } from '../../src/log/logger.ts';
+import { createLogger } from '../../src/base/log/logger.ts';
+import { SERVICE_RANGE_KIND } from '../../src/cluster/kinds/service-range.ts';
+import { followServiceRanges } from '../../src/cluster/ranges/service-ranges.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
 import { FakeApi, reply, status } from '../kube/fake-api.ts';
 import { until } from '../until.ts';
 

@@ -4,8 +4,8 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { namespacePath } from '../../src/lab/namespaces.ts';
-import { PLUGIN } from '../../src/lab/processes.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
+import { PLUGIN } from '../../lab/processes.ts';
 import { type Container, type Result, startNode } from './containers.ts';
 
 const REFERENCE = ['/usr/lib/cni', '/opt/cni/bin'].find((folder) => existsSync(join(folder, 'tuning')));

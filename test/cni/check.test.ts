@@ -1,8 +1,8 @@
 /** CNI CHECK: what is not as ADD left it is named, one thing at a time; what others added is none of it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { agentProcesses } from '../../lab/processes.ts';
 import { errorOf, resultOf, startNode } from './containers.ts';
 
 const { node, container, configured } = await startNode();

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { awaitAgent, killAgent, nodeRecord, startAgent } from '../../lab/nodes.ts';
+import { callPlugin } from '../../lab/runtime.ts';
+import { clusterDirectory, nodePaths } from '../../lab/state.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
 import { writeNode } from '../../src/cluster/directory-store.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { awaitAgent, killAgent, nodeRecord, startAgent } from '../../src/lab/nodes.ts';
-import { callPlugin } from '../../src/lab/runtime.ts';
-import { clusterDirectory, nodePaths } from '../../src/lab/state.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { until } from '../until.ts';
 import { errorOf, resultOf, startNode } from './containers.ts';
 

@@ -1,9 +1,9 @@
 /** A node with its real agent, and containers that the real plugin attaches to it. */
 import assert from 'node:assert/strict';
 import { after } from 'node:test';
-import { networkConfiguration } from '../../src/lab/pods.ts';
-import { type CniAnswer, type CniCall, callPlugin } from '../../src/lab/runtime.ts';
-import type { LabOptions } from '../../src/lab/topology.ts';
+import { networkConfiguration } from '../../lab/pods.ts';
+import { type CniAnswer, type CniCall, callPlugin } from '../../lab/runtime.ts';
+import type { LabOptions } from '../../lab/topology.ts';
 import { startLab } from '../lab/fixture.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
-import { agentProcesses } from '../../src/lab/processes.ts';
-import { nodePaths } from '../../src/lab/state.ts';
+import { agentProcesses } from '../../lab/processes.ts';
+import { nodePaths } from '../../lab/state.ts';
 import { until } from '../until.ts';
 import { resultOf, startNode } from './containers.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CNI_CODES } from '../../src/cni/errors.ts';
+import { CNI_CODES } from '../../src/edge/cni/errors.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const page = read('docs/cni.md');
@@ -32,14 +32,14 @@ function checkReferences(document: string, least: number): void {
 }
 
 void test('every test that begins with a line of the contract is named there', () => {
-  const files = readdirSync(join(ROOT, 'src/cni')).filter((file) => file.endsWith('.test.ts'));
+  const files = readdirSync(join(ROOT, 'src/edge/cni')).filter((file) => file.endsWith('.test.ts'));
   for (const file of files) {
     const rows = new Set(
-      [...read(`src/cni/${file}`).matchAll(/test\('([A-I]\d*): /g)].map(([, row = '']) => row),
+      [...read(`src/edge/cni/${file}`).matchAll(/test\('([A-I]\d*): /g)].map(([, row = '']) => row),
     );
     for (const row of rows) {
       const line = page.split('\n').filter((text) => text.includes(`| ${row} |`) && text.includes(file));
-      assert.ok(line.length > 0, `docs/cni.md does not name src/cni/${file} in a line of ${row}`);
+      assert.ok(line.length > 0, `docs/cni.md does not name src/edge/cni/${file} in a line of ${row}`);
     }
   }
 });

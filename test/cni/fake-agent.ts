@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeRequest, encodeReply, type RequestFrame } from '../../src/cni/frame.ts';
-import type { CniReply } from '../../src/cni/reply.ts';
+import { decodeRequest, encodeReply, type RequestFrame } from '../../src/edge/cni/frame.ts';
+import type { CniReply } from '../../src/edge/cni/result/reply.ts';
 
 /** `die`: the connection ends; `silence`: nothing comes; bytes: whatever they are. */
 export type Conduct = CniReply | 'die' | 'silence' | Buffer;

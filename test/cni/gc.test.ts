@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { callPlugin } from '../../src/lab/runtime.ts';
-import { nodePaths } from '../../src/lab/state.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { callPlugin } from '../../lab/runtime.ts';
+import { nodePaths } from '../../lab/state.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { until } from '../until.ts';
 import { resultOf, startNode } from './containers.ts';
 

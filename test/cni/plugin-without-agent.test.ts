@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as fc from 'fast-check';
-import { decodeRequest, encodeReply } from '../../src/cni/frame.ts';
-import { CNI_VERSIONS } from '../../src/cni/version.ts';
+import { decodeRequest, encodeReply } from '../../src/edge/cni/frame.ts';
+import { CNI_VERSIONS } from '../../src/edge/cni/version.ts';
 import { type Conduct, createDirectory, startFakeAgent } from './fake-agent.ts';
 import { environmentOf, type PluginEnd, runPlugin } from './run-plugin.ts';
 

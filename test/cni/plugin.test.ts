@@ -4,8 +4,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { test } from 'node:test';
-import { STDIN_LIMIT } from '../../src/cni/frame.ts';
-import { CNI_VERSIONS } from '../../src/cni/version.ts';
+import { STDIN_LIMIT } from '../../src/edge/cni/frame.ts';
+import { CNI_VERSIONS } from '../../src/edge/cni/version.ts';
 import { createDirectory, startFakeAgent } from './fake-agent.ts';
 import { environmentOf, PLUGIN, type PluginEnd, runPlugin } from './run-plugin.ts';
 

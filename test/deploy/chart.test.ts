@@ -2,20 +2,20 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parse } from 'yaml';
+import { parseConfiguration } from '../../src/base/config/parse.ts';
+import { versionOf } from '../../src/base/version.ts';
+import { CLUSTER_POLICY_KIND } from '../../src/cluster/kinds/cluster-policy.ts';
+import { dropIns } from '../../src/edge/runtime/host-files.ts';
 import {
   chartValues,
   clusterPolicyCrd,
   renderChart,
   renderManifest,
   valuesSchema,
-} from '../../src/chart/chart.ts';
-import { CLUSTER_POLICY_CRD } from '../../src/chart/cluster-policy-crd.ts';
-import { renderTemplate } from '../../src/chart/template.ts';
-import { parseConfiguration } from '../../src/config/parse.ts';
-import { ENTRYPOINT } from '../../src/image/root.ts';
-import { dropIns } from '../../src/install/host-files.ts';
-import { CLUSTER_POLICY_KIND } from '../../src/kube/kinds/cluster-policy.ts';
-import { versionOf } from '../../src/version.ts';
+} from '../../src/tools/chart/chart.ts';
+import { CLUSTER_POLICY_CRD } from '../../src/tools/chart/cluster-policy-crd.ts';
+import { renderTemplate } from '../../src/tools/chart/template.ts';
+import { ENTRYPOINT } from '../../src/tools/image/root.ts';
 import { agentPod, manifestsOf, ofKind } from './manifest.ts';
 
 type Schema = { properties?: Record<string, Schema>; additionalProperties?: unknown };

@@ -1,6 +1,6 @@
 /** The objects of the plain manifest, as far as tests look at them. */
 import { parseAllDocuments } from 'yaml';
-import { renderManifest } from '../../src/chart/chart.ts';
+import { renderManifest } from '../../src/tools/chart/chart.ts';
 
 export type Mount = { name: string; mountPath: string; readOnly?: boolean; mountPropagation?: string };
 

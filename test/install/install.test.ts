@@ -16,9 +16,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { parseConfiguration } from '../../src/config/parse.ts';
-import { install, installedFiles, uninstallFromRuntime } from '../../src/install/install.ts';
-import { PLUGIN } from '../../src/lab/processes.ts';
+import { PLUGIN } from '../../lab/processes.ts';
+import { parseConfiguration } from '../../src/base/config/parse.ts';
+import { install, installedFiles, uninstallFromRuntime } from '../../src/edge/runtime/install.ts';
 import { fairlead } from '../lab/fixture.ts';
 
 const folders: string[] = [];
@@ -77,7 +77,7 @@ test('killed between write and rename: the old plugin stays whole, and the next 
   const { at, run } = host();
   writeFileSync(at('bin/fairlead-cni'), 'old');
   const script = `
-    import { writeAtomically } from ${JSON.stringify(join(import.meta.dirname, '../../src/install/atomic-file.ts'))};
+    import { writeAtomically } from ${JSON.stringify(join(import.meta.dirname, '../../src/base/files/atomic-file.ts'))};
     writeAtomically(${JSON.stringify(at('bin/fairlead-cni'))}, 'new', 0o755, () => process.kill(process.pid, 'SIGKILL'));`;
   const { signal } = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', script]);
   assert.equal(signal, 'SIGKILL');

@@ -6,7 +6,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
-import { networkdFiles } from '../../src/install/host-files.ts';
+import { networkdFiles } from '../../src/edge/runtime/host-files.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 

@@ -1,12 +1,12 @@
 /** How an agent tells the cluster how it is: news once, signs of life, and an API that is odd, away or refuses. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { leaseOfAgent } from '../../src/cluster/agent-record.ts';
-import type { AgentReport } from '../../src/cluster/agent-report.ts';
-import { renewalSeconds, reportAgent, spreadMs } from '../../src/cluster/agent-reporter.ts';
-import { readMembers } from '../../src/cluster/read-members.ts';
-import { KubeClient } from '../../src/kube/client.ts';
-import { createLogger } from '../../src/log/logger.ts';
+import { createLogger } from '../../src/base/log/logger.ts';
+import { leaseOfAgent } from '../../src/cluster/report/agent-record.ts';
+import type { AgentReport } from '../../src/cluster/report/agent-report.ts';
+import { renewalSeconds, reportAgent, spreadMs } from '../../src/cluster/report/agent-reporter.ts';
+import { readMembers } from '../../src/cluster/report/read-members.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
 import { pause, until } from '../until.ts';
 import { FakeApi, type FakeObject, nodeObject } from './fake-api.ts';
 

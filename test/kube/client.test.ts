@@ -4,12 +4,12 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { parseIp } from '../../src/ip/ip.ts';
-import type { KubeAccess } from '../../src/kube/access.ts';
-import { ApiError } from '../../src/kube/api-error.ts';
-import { KubeClient } from '../../src/kube/client.ts';
-import { readAccess } from '../../src/kube/credentials.ts';
-import { selfSignedCertificate } from '../../src/lab/api/certificate.ts';
+import { selfSignedCertificate } from '../../lab/api/access/certificate.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import type { KubeAccess } from '../../src/edge/kubernetes/access.ts';
+import { ApiError } from '../../src/edge/kubernetes/api-error.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
+import { readAccess } from '../../src/edge/kubernetes/credentials.ts';
 import { makeCertificates } from './certificates.ts';
 import { FakeApi, reply, status } from './fake-api.ts';
 

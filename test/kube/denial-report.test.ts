@@ -1,12 +1,12 @@
 /** What a pod is told of packets that policies denied to it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type DenialTimes, reportDenials } from '../../src/cluster/denial-report.ts';
-import type { Denial } from '../../src/drops/denial.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { KubeClient } from '../../src/kube/client.ts';
-import { type Pod, trimPod } from '../../src/kube/kinds/pod.ts';
-import { createLogger } from '../../src/log/logger.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { createLogger } from '../../src/base/log/logger.ts';
+import { type Pod, trimPod } from '../../src/cluster/kinds/pod.ts';
+import { type DenialTimes, reportDenials } from '../../src/cluster/report/denial-report.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
+import type { Denial } from '../../src/plan/flow/denial.ts';
 import { until } from '../until.ts';
 import { FakeApi } from './fake-api.ts';
 

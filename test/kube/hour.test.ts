@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { syncBuiltinESMExports } from 'node:module';
 import { mock, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Leadership } from '../../src/cluster/leadership.ts';
-import { ApiError } from '../../src/kube/api-error.ts';
-import type { ApiRequest, KubeClient } from '../../src/kube/client.ts';
-import { NODE_KIND } from '../../src/kube/kinds/node.ts';
-import { Reflector } from '../../src/kube/reflector.ts';
-import { Runner } from '../../src/reconcile/runner.ts';
+import { Runner } from '../../src/base/run/runner.ts';
+import { NODE_KIND } from '../../src/cluster/kinds/node.ts';
+import { Leadership } from '../../src/cluster/ranges/leadership.ts';
+import { ApiError } from '../../src/edge/kubernetes/api-error.ts';
+import type { ApiRequest, KubeClient } from '../../src/edge/kubernetes/client.ts';
+import { Reflector } from '../../src/edge/kubernetes/reflector.ts';
 import { listOf, nodeObject } from './fake-api.ts';
 
 const HOUR_MS = 3_600_000;

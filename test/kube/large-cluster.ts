@@ -1,9 +1,10 @@
 /** Reads 5,000 nodes and 20,000 pods from the API at argv[2] as an agent would, and prints what that took; without one it only loads. */
-import { KubeClient } from '../../src/kube/client.ts';
-import { NODE_KIND } from '../../src/kube/kinds/node.ts';
-import type { Kind, KubeObject } from '../../src/kube/kinds/object.ts';
-import { POD_KIND } from '../../src/kube/kinds/pod.ts';
-import { Reflector } from '../../src/kube/reflector.ts';
+
+import { NODE_KIND } from '../../src/cluster/kinds/node.ts';
+import { POD_KIND } from '../../src/cluster/kinds/pod.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
+import type { Kind, KubeObject } from '../../src/edge/kubernetes/object.ts';
+import { Reflector } from '../../src/edge/kubernetes/reflector.ts';
 
 export type LargeCluster = {
   nodes: number;

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { test } from 'node:test';
-import { freshProblems, reportNode } from '../../src/cluster/node-report.ts';
-import { KubeClient } from '../../src/kube/client.ts';
-import { type KubeNode, trimNode } from '../../src/kube/kinds/node.ts';
-import { createLogger } from '../../src/log/logger.ts';
+import { createLogger } from '../../src/base/log/logger.ts';
+import { type KubeNode, trimNode } from '../../src/cluster/kinds/node.ts';
+import { freshProblems, reportNode } from '../../src/cluster/report/node-report.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
 import { until } from '../until.ts';
 import { FakeApi, nodeObject } from './fake-api.ts';
 

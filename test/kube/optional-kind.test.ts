@@ -1,9 +1,9 @@
 /** A kind that a cluster may lack. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KubeClient } from '../../src/kube/client.ts';
-import { CLUSTER_POLICY_KIND } from '../../src/kube/kinds/cluster-policy.ts';
-import { Reflector } from '../../src/kube/reflector.ts';
+import { CLUSTER_POLICY_KIND } from '../../src/cluster/kinds/cluster-policy.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
+import { Reflector } from '../../src/edge/kubernetes/reflector.ts';
 import { until } from '../until.ts';
 import { FakeApi, reply, status } from './fake-api.ts';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KubeClient } from '../../src/kube/client.ts';
-import type { Change } from '../../src/kube/collection.ts';
-import { type KubeNode, NODE_KIND } from '../../src/kube/kinds/node.ts';
-import { Reflector, type ReflectorOptions } from '../../src/kube/reflector.ts';
+import { type KubeNode, NODE_KIND } from '../../src/cluster/kinds/node.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
+import type { Change } from '../../src/edge/kubernetes/collection.ts';
+import { Reflector, type ReflectorOptions } from '../../src/edge/kubernetes/reflector.ts';
 import { pause, until } from '../until.ts';
 import { FakeApi, type FakeObject, listOf, nodeObject, reply, status } from './fake-api.ts';
 

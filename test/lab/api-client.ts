@@ -1,5 +1,5 @@
 /** What tests ask of the API of a lab, and tell it. */
-import type { KubeClient } from '../../src/kube/client.ts';
+import type { KubeClient } from '../../src/edge/kubernetes/client.ts';
 import { until } from '../until.ts';
 
 export async function itemsOf<T>(client: KubeClient, path: string): Promise<T[]> {

@@ -5,12 +5,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
-import { addPod, deletePod } from '../../src/lab/pods.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
-import { type LabPod, readPods } from '../../src/lab/state.ts';
-import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { awaitAgent, killAgent, startAgent } from '../../lab/nodes.ts';
+import { addPod, deletePod } from '../../lab/pods.ts';
+import { agentProcesses } from '../../lab/processes.ts';
+import { type LabPod, readPods } from '../../lab/state.ts';
+import type { LabNode, LabPlan } from '../../lab/topology.ts';
 import { faultsOf, startLab } from './fixture.ts';
 
 const STEPS = Number(process.env['FAIRLEAD_CHAOS_STEPS'] ?? 300);

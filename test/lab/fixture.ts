@@ -2,12 +2,12 @@
 import { type ExecFileException, execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { after } from 'node:test';
-import { labDown, labUp } from '../../src/lab/lab.ts';
-import { listNamespaces } from '../../src/lab/namespaces.ts';
-import { FAIRLEAD } from '../../src/lab/processes.ts';
-import { listLabs, requireLab } from '../../src/lab/state.ts';
-import { DEFAULT_OPTIONS, familiesOf, type LabOptions, type LabPlan } from '../../src/lab/topology.ts';
-import { verifyLab } from '../../src/lab/verify/verify.ts';
+import { labDown, labUp } from '../../lab/lab.ts';
+import { listNamespaces } from '../../lab/namespaces.ts';
+import { FAIRLEAD } from '../../lab/processes.ts';
+import { listLabs, requireLab } from '../../lab/state.ts';
+import { DEFAULT_OPTIONS, familiesOf, type LabOptions, type LabPlan } from '../../lab/topology.ts';
+import { verifyLab } from '../../lab/verify/verify.ts';
 
 let count = 0;
 

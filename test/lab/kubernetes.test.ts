@@ -1,11 +1,11 @@
 /** A lab whose agents take everything from the Kubernetes API, as in a cluster. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { apiProcesses, startApi } from '../../src/lab/api-start.ts';
-import { clientOf } from '../../src/lab/client.ts';
-import { addPod } from '../../src/lab/pods.ts';
-import { nodePaths } from '../../src/lab/state.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { apiProcesses, startApi } from '../../lab/api-start.ts';
+import { clientOf } from '../../lab/client.ts';
+import { addPod } from '../../lab/pods.ts';
+import { nodePaths } from '../../lab/state.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { until } from '../until.ts';
 import { itemsOf } from './api-client.ts';
 import { faultsOf, startLab } from './fixture.ts';

@@ -4,12 +4,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { labDown } from '../../src/lab/lab.ts';
-import { listNamespaces, run } from '../../src/lab/namespaces.ts';
-import { FAIRLEAD } from '../../src/lab/processes.ts';
-import { labDirectory, listLabs, readPods } from '../../src/lab/state.ts';
-import { namespacePrefix } from '../../src/lab/topology.ts';
-import { verifyLab } from '../../src/lab/verify/verify.ts';
+import { labDown } from '../../lab/lab.ts';
+import { listNamespaces, run } from '../../lab/namespaces.ts';
+import { FAIRLEAD } from '../../lab/processes.ts';
+import { labDirectory, listLabs, readPods } from '../../lab/state.ts';
+import { namespacePrefix } from '../../lab/topology.ts';
+import { verifyLab } from '../../lab/verify/verify.ts';
 import { fairlead, faultsOf, startLab, testLabName } from './fixture.ts';
 
 test('the default lab is the textbook, and all of it is proven', async () => {

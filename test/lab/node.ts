@@ -1,10 +1,10 @@
 /** A node of a lab, its agent and its record in the API, as tests ask for them. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { KubeClient } from '../../src/kube/client.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { nodePaths } from '../../src/lab/state.ts';
-import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
-import { askStatus, followAgent } from '../../src/status/ask.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { nodePaths } from '../../lab/state.ts';
+import type { LabNode, LabPlan } from '../../lab/topology.ts';
+import type { KubeClient } from '../../src/edge/kubernetes/client.ts';
+import { askStatus, followAgent } from '../../src/tools/status/ask.ts';
 import { itemsOf } from './api-client.ts';
 
 export type NodeObject = {

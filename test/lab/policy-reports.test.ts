@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { test } from 'node:test';
-import type { Denial } from '../../src/drops/denial.ts';
-import { clientOf } from '../../src/lab/client.ts';
-import { FAIRLEAD } from '../../src/lab/processes.ts';
-import { nodePaths, readPods } from '../../src/lab/state.ts';
-import { askAgent } from '../../src/status/ask.ts';
+import { clientOf } from '../../lab/client.ts';
+import { FAIRLEAD } from '../../lab/processes.ts';
+import { nodePaths, readPods } from '../../lab/state.ts';
+import type { Denial } from '../../src/plan/flow/denial.ts';
+import { askAgent } from '../../src/tools/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { scrape } from '../agent/scrape.ts';
 import { until } from '../until.ts';

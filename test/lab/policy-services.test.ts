@@ -4,13 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { startApi, stopApi } from '../../src/lab/api-start.ts';
-import { clientOf } from '../../src/lab/client.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { killAgent, startAgent } from '../../src/lab/nodes.ts';
-import { nodePaths, readPods } from '../../src/lab/state.ts';
-import type { LabNode } from '../../src/lab/topology.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { startApi, stopApi } from '../../lab/api-start.ts';
+import { clientOf } from '../../lab/client.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { killAgent, startAgent } from '../../lab/nodes.ts';
+import { nodePaths, readPods } from '../../lab/state.ts';
+import type { LabNode } from '../../lab/topology.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
 import { labelPods } from './api-client.ts';

@@ -1,16 +1,16 @@
 /** NetworkPolicy objects of the API, on real packets between pods of two nodes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openConntrack } from '../../src/conntrack/conntrack.ts';
-import { clientOf } from '../../src/lab/client.ts';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
-import { addPod } from '../../src/lab/pods.ts';
-import { probe } from '../../src/lab/prober.ts';
-import { nodePaths, readPods } from '../../src/lab/state.ts';
-import type { LabNode } from '../../src/lab/topology.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { clientOf } from '../../lab/client.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { awaitAgent, killAgent, startAgent } from '../../lab/nodes.ts';
+import { addPod } from '../../lab/pods.ts';
+import { probe } from '../../lab/prober.ts';
+import { nodePaths, readPods } from '../../lab/state.ts';
+import type { LabNode } from '../../lab/topology.ts';
+import { openConntrack } from '../../src/edge/conntrack/conntrack.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { reach } from '../agent/reach.ts';
 import { until } from '../until.ts';
 import { fairlead, startLab } from './fixture.ts';

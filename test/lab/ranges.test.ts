@@ -1,13 +1,13 @@
 /** Ranges of nodes with the API: what cannot be is refused loudly, and the pod network grows while all runs. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { clientOf } from '../../lab/client.ts';
+import { nodeRecord } from '../../lab/nodes.ts';
+import { addPod } from '../../lab/pods.ts';
+import { clusterDirectory } from '../../lab/state.ts';
+import type { LabNode, LabPlan } from '../../lab/topology.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
 import { writeNode } from '../../src/cluster/directory-store.ts';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { clientOf } from '../../src/lab/client.ts';
-import { nodeRecord } from '../../src/lab/nodes.ts';
-import { addPod } from '../../src/lab/pods.ts';
-import { clusterDirectory } from '../../src/lab/state.ts';
-import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
 import { until } from '../until.ts';
 import { faultsOf, startLab } from './fixture.ts';
 import {

@@ -7,13 +7,24 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Writer } from '../../src/netlink/attribute.ts';
-import { RTM_DELLINK, RTM_GETLINK, writeLinkDeletion, writeLinkRequest } from '../../src/netlink/link.ts';
-import { NLM_F_ACK, NLM_F_DUMP, readError, readMessages, writeMessage } from '../../src/netlink/message.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { native } from '../../src/netlink/native.ts';
-import { openKernel } from '../../src/netlink/rtnetlink.ts';
-import { NetlinkSocket } from '../../src/netlink/socket.ts';
+import { Writer } from '../../src/edge/netlink/codec/attribute.ts';
+import {
+  RTM_DELLINK,
+  RTM_GETLINK,
+  writeLinkDeletion,
+  writeLinkRequest,
+} from '../../src/edge/netlink/codec/link.ts';
+import {
+  NLM_F_ACK,
+  NLM_F_DUMP,
+  readError,
+  readMessages,
+  writeMessage,
+} from '../../src/edge/netlink/codec/message.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { native } from '../../src/edge/netlink/native.ts';
+import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
+import { NetlinkSocket } from '../../src/edge/netlink/socket.ts';
 import { createNamespace } from '../namespace.ts';
 
 const NETLINK_ROUTE = 0;

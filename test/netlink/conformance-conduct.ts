@@ -1,8 +1,8 @@
 /** How a kernel answers: refusals, work off the event loop, notifications, closing. */
 import assert from 'node:assert/strict';
-import { parseIp } from '../../src/ip/ip.ts';
-import type { KernelEvent } from '../../src/netlink/kernel.ts';
-import { INGRESS_PARENT, NUD_PERMANENT, type Rule } from '../../src/netlink/objects.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import type { KernelEvent } from '../../src/edge/netlink/kernel.ts';
+import { INGRESS_PARENT, NUD_PERMANENT, type Rule } from '../../src/edge/netlink/objects.ts';
 import { until } from '../until.ts';
 import {
   createVeth,

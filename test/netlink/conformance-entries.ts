@@ -1,8 +1,8 @@
 /** Neighbors, forwarding entries, rules and the settings of a link. */
 import assert from 'node:assert/strict';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { type FdbEntry, NUD_PERMANENT, type Rule } from '../../src/netlink/objects.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { type FdbEntry, NUD_PERMANENT, type Rule } from '../../src/edge/netlink/objects.ts';
 import {
   createVeth,
   errnos,

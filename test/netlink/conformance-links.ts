@@ -1,8 +1,8 @@
 /** Links: what creating, changing and deleting one does. */
 import assert from 'node:assert/strict';
-import { parseMac } from '../../src/ip/mac.ts';
-import type { Operation } from '../../src/netlink/kernel.ts';
-import type { NewLink } from '../../src/netlink/objects.ts';
+import { parseMac } from '../../src/base/ip/mac.ts';
+import type { Operation } from '../../src/edge/netlink/kernel.ts';
+import type { NewLink } from '../../src/edge/netlink/objects.ts';
 import {
   changeHost,
   createBridge,

@@ -1,8 +1,8 @@
 /** Queues, what hands packets to another link, and the links that are made for that. */
 import assert from 'node:assert/strict';
-import type { Operation } from '../../src/netlink/kernel.ts';
-import { INGRESS_PARENT, type Qdisc, type Redirect, ROOT_PARENT } from '../../src/netlink/objects.ts';
-import { sameQdisc } from '../../src/reconcile/identity.ts';
+import type { Operation } from '../../src/edge/netlink/kernel.ts';
+import { INGRESS_PARENT, type Qdisc, type Redirect, ROOT_PARENT } from '../../src/edge/netlink/objects.ts';
+import { sameQdisc } from '../../src/edge/netlink/state/identity.ts';
 import {
   createVeth,
   errnos,

@@ -1,9 +1,9 @@
 /** Addresses and routes. */
 import assert from 'node:assert/strict';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import type { Kernel, Operation } from '../../src/netlink/kernel.ts';
-import { MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../../src/netlink/objects.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import type { Kernel, Operation } from '../../src/edge/netlink/kernel.ts';
+import { MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../../src/edge/netlink/objects.ts';
 import {
   byText,
   createVeth,

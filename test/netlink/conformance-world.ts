@@ -1,9 +1,9 @@
 /** The world of the conformance suite: two namespaces, what is commonly put into them, and how results are read. */
 import type { TestContext } from 'node:test';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { parseMac } from '../../src/ip/mac.ts';
-import type { Kernel, KernelEvent, Operation } from '../../src/netlink/kernel.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { parseMac } from '../../src/base/ip/mac.ts';
+import type { Kernel, KernelEvent, Operation } from '../../src/edge/netlink/kernel.ts';
 import {
   type Address,
   type LinkChange,
@@ -14,7 +14,7 @@ import {
   type Route,
   SCOPE_LINK,
   SCOPE_UNIVERSE,
-} from '../../src/netlink/objects.ts';
+} from '../../src/edge/netlink/objects.ts';
 
 /** Two new namespaces of one machine. */
 export type World = {

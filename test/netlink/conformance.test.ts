@@ -1,8 +1,8 @@
 /** The conformance suite against the real kernel and against the fake one. */
-import { createFakeNamespace, openFakeKernel, watchFakeKernel } from '../../src/netlink/fake.ts';
-import { watchKernel } from '../../src/netlink/monitor.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openKernel } from '../../src/netlink/rtnetlink.ts';
+import { createFakeNamespace, openFakeKernel, watchFakeKernel } from '../../src/edge/netlink/fake/fake.ts';
+import { watchKernel } from '../../src/edge/netlink/monitor.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
 import { createNamespace } from '../namespace.ts';
 import { testConformance } from './conformance.ts';
 

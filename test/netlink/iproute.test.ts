@@ -1,14 +1,14 @@
 /** What we read from the kernel, and what iproute2 reads from it, are the same. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { parseMac } from '../../src/ip/mac.ts';
-import type { Kernel, Operation } from '../../src/netlink/kernel.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { INGRESS_PARENT, NUD_PERMANENT, type Qdisc, ROOT_PARENT } from '../../src/netlink/objects.ts';
-import { openKernel } from '../../src/netlink/rtnetlink.ts';
-import { sameQdisc } from '../../src/reconcile/identity.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { parseMac } from '../../src/base/ip/mac.ts';
+import type { Kernel, Operation } from '../../src/edge/netlink/kernel.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { INGRESS_PARENT, NUD_PERMANENT, type Qdisc, ROOT_PARENT } from '../../src/edge/netlink/objects.ts';
+import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
+import { sameQdisc } from '../../src/edge/netlink/state/identity.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 type Json = Record<string, unknown>;

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import type { KernelEvent, Operation } from '../../src/netlink/kernel.ts';
-import { watchKernel } from '../../src/netlink/monitor.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openKernel } from '../../src/netlink/rtnetlink.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import type { KernelEvent, Operation } from '../../src/edge/netlink/kernel.ts';
+import { watchKernel } from '../../src/edge/netlink/monitor.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
 import { createNamespace } from '../namespace.ts';
 import { pause, until } from '../until.ts';
 
@@ -82,7 +82,7 @@ void test('what a listener throws is an uncaught exception, not silence', async 
 
 /** A program of its own that watches, with a listener that throws. */
 function run(path: string, program: string) {
-  const source = new URL('../../src/netlink/', import.meta.url).href;
+  const source = new URL('../../src/edge/netlink/', import.meta.url).href;
   const script = `
     import { watchKernel } from '${source}monitor.ts';
     import { NetworkNamespace } from '${source}namespace.ts';

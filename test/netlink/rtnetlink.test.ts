@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { type Kernel, NetlinkError, type Operation } from '../../src/netlink/kernel.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import type { Route } from '../../src/netlink/objects.ts';
-import { openKernel } from '../../src/netlink/rtnetlink.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { type Kernel, NetlinkError, type Operation } from '../../src/edge/netlink/kernel.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import type { Route } from '../../src/edge/netlink/objects.ts';
+import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 type Place = { kernel: Kernel; namespace: TestNamespace; opened: NetworkNamespace };

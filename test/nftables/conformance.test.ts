@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { createFakeNftables } from '../../src/nftables/fake.ts';
-import { type Nftables, openNftables } from '../../src/nftables/nft.ts';
-import type { Element, NftSet, Table } from '../../src/nftables/objects.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { createFakeNftables } from '../../src/edge/nftables/fake.ts';
+import { type Nftables, openNftables } from '../../src/edge/nftables/nft.ts';
+import type { Element, NftSet, Table } from '../../src/edge/nftables/objects.ts';
 import { createNamespace } from '../namespace.ts';
 
 const host = createNamespace('nft');

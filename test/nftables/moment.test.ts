@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, test } from 'node:test';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openNftables } from '../../src/nftables/nft.ts';
-import type { NftSet, Table } from '../../src/nftables/objects.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openNftables } from '../../src/edge/nftables/nft.ts';
+import type { NftSet, Table } from '../../src/edge/nftables/objects.ts';
 import { createNamespace } from '../namespace.ts';
 
 const TIMES = 15;

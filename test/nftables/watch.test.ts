@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { openNftables } from '../../src/nftables/nft.ts';
-import { watchRulesets } from '../../src/nftables/watch.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openNftables } from '../../src/edge/nftables/nft.ts';
+import { watchRulesets } from '../../src/edge/nftables/watch.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 

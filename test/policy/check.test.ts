@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { checkManifests, NO_CLUSTER } from '../../src/cluster/check-manifests.ts';
-import { readProposedPods } from '../../src/cluster/proposed-pods.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import { parseManifests } from '../../src/kube/manifests.ts';
-import { MISTAKES } from '../../src/policy/check/check.ts';
-import type { PolicyInput } from '../../src/policy/compile.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { MISTAKES } from '../../src/plan/policy/check/check.ts';
+import type { PolicyInput } from '../../src/plan/policy/compile/compile.ts';
+import { checkManifests, NO_CLUSTER } from '../../src/tools/manifests/check-manifests.ts';
+import { parseManifests } from '../../src/tools/manifests/manifests.ts';
+import { readProposedPods } from '../../src/tools/manifests/proposed-pods.ts';
 
 const WORLD = `
 { apiVersion: v1, kind: Namespace, metadata: { name: shop, labels: { team: sales } } }

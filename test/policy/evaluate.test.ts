@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseIp } from '../../src/ip/ip.ts';
-import { compile } from '../../src/policy/compile.ts';
-import { evaluate } from '../../src/policy/evaluate.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { compile } from '../../src/plan/policy/compile/compile.ts';
+import { evaluate } from '../../src/plan/policy/compile/evaluate.ts';
 import { oracleAllows } from './oracle.ts';
 import { casesOf, inBatches } from './seeds.ts';
 import { inputOf, PORTS, worlds } from './worlds.ts';

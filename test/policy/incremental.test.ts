@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parseIp } from '../../src/ip/ip.ts';
-import { elementChanges } from '../../src/nftables/diff.ts';
-import type { Table } from '../../src/nftables/objects.ts';
-import { compile, openCompiler } from '../../src/policy/compile.ts';
-import type { PolicyPod } from '../../src/policy/objects.ts';
-import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { openRenderer, renderTable } from '../../src/policy/render.ts';
-import { atOnce } from '../../src/reconcile/steps.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { atOnce } from '../../src/base/run/slices.ts';
+import { openRenderer, renderTable } from '../../src/datapath/nftables/policy/render.ts';
+import { elementChanges } from '../../src/edge/nftables/diff.ts';
+import type { Table } from '../../src/edge/nftables/objects.ts';
+import { compile, openCompiler } from '../../src/plan/policy/compile/compile.ts';
+import type { PolicyPod } from '../../src/plan/policy/parse/objects.ts';
+import { parseNetworkPolicy } from '../../src/plan/policy/parse/parse-network-policy.ts';
 import { casesOf, inBatches } from './seeds.ts';
 import { histories } from './worlds.ts';
 

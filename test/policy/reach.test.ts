@@ -2,16 +2,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Ip, ipFamily, parseIp } from '../../src/ip/ip.ts';
-import { nameOf } from '../../src/policy/clause.ts';
-import { type Compiled, compile, type PolicyInput } from '../../src/policy/compile.ts';
-import { crowdsOf } from '../../src/policy/crowd.ts';
-import { diffPolicies } from '../../src/policy/diff.ts';
-import { evaluate } from '../../src/policy/evaluate.ts';
-import { crowdMatrix, matrixOf } from '../../src/policy/matrix.ts';
-import type { PolicyPod } from '../../src/policy/objects.ts';
-import { hasNetwork } from '../../src/policy/population.ts';
-import { formatReach, type Reach, reachBetween } from '../../src/policy/reach.ts';
+import { type Ip, ipFamily, parseIp } from '../../src/base/ip/ip.ts';
+import { crowdsOf } from '../../src/plan/policy/answer/crowd.ts';
+import { diffPolicies } from '../../src/plan/policy/answer/diff.ts';
+import { crowdMatrix, matrixOf } from '../../src/plan/policy/answer/matrix.ts';
+import { formatReach, type Reach, reachBetween } from '../../src/plan/policy/answer/reach.ts';
+import { nameOf } from '../../src/plan/policy/compile/clause.ts';
+import { type Compiled, compile, type PolicyInput } from '../../src/plan/policy/compile/compile.ts';
+import { evaluate } from '../../src/plan/policy/compile/evaluate.ts';
+import { hasNetwork } from '../../src/plan/policy/compile/population.ts';
+import type { PolicyPod } from '../../src/plan/policy/parse/objects.ts';
 import { inputOf, worlds } from './worlds.ts';
 
 const CASES = Number(process.env['FAIRLEAD_POLICY_CASES'] ?? 300);

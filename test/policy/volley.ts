@@ -4,8 +4,8 @@
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { namespacePath } from '../../src/lab/namespaces.ts';
-import { PROBE } from '../../src/lab/processes.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
+import { PROBE } from '../../lab/processes.ts';
 
 export type Shot = {
   /** Which of the pods. */

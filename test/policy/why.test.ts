@@ -1,12 +1,12 @@
 /** Why: whom the ends of a question mean, and what is said where they mean nobody. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseIp } from '../../src/ip/ip.ts';
-import { trimService } from '../../src/kube/kinds/service.ts';
-import type { Known } from '../../src/policy/ends.ts';
-import type { PolicyPod, PolicyService } from '../../src/policy/objects.ts';
-import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
-import { explainFlow, formatExplanation } from '../../src/policy/why.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { trimService } from '../../src/cluster/kinds/service.ts';
+import type { Known } from '../../src/plan/policy/answer/ends.ts';
+import { explainFlow, formatExplanation } from '../../src/plan/policy/answer/why.ts';
+import type { PolicyPod, PolicyService } from '../../src/plan/policy/parse/objects.ts';
+import { parseNetworkPolicy } from '../../src/plan/policy/parse/parse-network-policy.ts';
 
 function pod(name: string, ip: string, nodeName: string, labels = {}): PolicyPod {
   const ports = [{ name: 'http', port: 8080, protocol: 'TCP' as const }];

@@ -1,10 +1,10 @@
 /** Random small clusters with policies, as the API would give them. */
 import fc from 'fast-check';
-import { parseIp } from '../../src/ip/ip.ts';
-import type { PolicyInput } from '../../src/policy/compile.ts';
-import type { Protocol } from '../../src/policy/objects.ts';
-import { parseClusterPolicy } from '../../src/policy/parse-cluster-policy.ts';
-import { parseNetworkPolicy } from '../../src/policy/parse-network-policy.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import type { PolicyInput } from '../../src/plan/policy/compile/compile.ts';
+import type { Protocol } from '../../src/plan/policy/parse/objects.ts';
+import { parseClusterPolicy } from '../../src/plan/policy/parse/parse-cluster-policy.ts';
+import { parseNetworkPolicy } from '../../src/plan/policy/parse/parse-network-policy.ts';
 import type { OracleClusterPolicy, OraclePod, OraclePolicy, OracleWorld } from './oracle.ts';
 
 const NAMESPACES = ['a', 'b', 'c'] as const;

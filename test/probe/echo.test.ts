@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { parseIp } from '../../src/ip/ip.ts';
-import { native } from '../../src/netlink/native.ts';
-import { openEchoSocket } from '../../src/probe/echo-socket.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { openEchoSocket } from '../../src/edge/echo/echo-socket.ts';
+import { native } from '../../src/edge/netlink/native.ts';
 import { createNamespace } from '../namespace.ts';
 import { until } from '../until.ts';
 
-const MODULE = JSON.stringify(new URL('../../src/probe/echo-socket.ts', import.meta.url).href);
+const MODULE = JSON.stringify(new URL('../../src/edge/echo/echo-socket.ts', import.meta.url).href);
 const PROBER = new URL('../../build/fairlead-probe', import.meta.url);
 const LOOPBACK = { 4: parseIp('127.0.0.1'), 6: parseIp('::1') } as const;
 

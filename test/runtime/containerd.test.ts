@@ -1,13 +1,13 @@
 /** Pods by containerd, through the CRI as a kubelet speaks it. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
-import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
-import { networkConfiguration } from '../../src/lab/pods.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
-import { callPlugin } from '../../src/lab/runtime.ts';
-import { nodePaths, readPods } from '../../src/lab/state.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
+import { awaitAgent, killAgent, startAgent } from '../../lab/nodes.ts';
+import { networkConfiguration } from '../../lab/pods.ts';
+import { agentProcesses } from '../../lab/processes.ts';
+import { callPlugin } from '../../lab/runtime.ts';
+import { nodePaths, readPods } from '../../lab/state.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { startContainerd, writeNetworkList } from './containerd.ts';

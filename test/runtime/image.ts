@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { namespacePath, run } from '../../src/lab/namespaces.ts';
+import { namespacePath, run } from '../../lab/namespaces.ts';
 
 export const IMAGE = 'localhost/fairlead-test:1';
 /** What `httpd -f -h /www` serves. */

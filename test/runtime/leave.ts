@@ -1,7 +1,7 @@
 /** Starts a container by each runtime on the lab that is named, says where, and waits to be killed: for the test that cleans up after it. */
 import { setInterval } from 'node:timers';
-import { nodePaths, requireLab } from '../../src/lab/state.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { nodePaths, requireLab } from '../../lab/state.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { startContainerd, writeNetworkList } from './containerd.ts';
 import { IMAGE } from './image.ts';
 import { setUpPodman } from './podman.ts';

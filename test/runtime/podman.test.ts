@@ -1,11 +1,11 @@
 /** Pods by podman with its CNI backend. */
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { deleteNamespaces } from '../../src/lab/namespaces.ts';
-import { awaitAgent, killAgent, startAgent } from '../../src/lab/nodes.ts';
-import { agentProcesses } from '../../src/lab/processes.ts';
-import { nodePaths } from '../../src/lab/state.ts';
-import { askStatus } from '../../src/status/ask.ts';
+import { deleteNamespaces } from '../../lab/namespaces.ts';
+import { awaitAgent, killAgent, startAgent } from '../../lab/nodes.ts';
+import { agentProcesses } from '../../lab/processes.ts';
+import { nodePaths } from '../../lab/state.ts';
+import { askStatus } from '../../src/tools/status/ask.ts';
 import { startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 import { cannotRun } from './host.ts';

@@ -3,9 +3,9 @@ import { type ChildProcess, execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { namespacePath } from '../../src/lab/namespaces.ts';
-import { networkConfiguration } from '../../src/lab/pods.ts';
-import type { LabNode, LabPlan } from '../../src/lab/topology.ts';
+import { namespacePath } from '../../lab/namespaces.ts';
+import { networkConfiguration } from '../../lab/pods.ts';
+import type { LabNode, LabPlan } from '../../lab/topology.ts';
 import { buildImage } from './image.ts';
 import { noteNamespaces, type Workplace } from './workplace.ts';
 

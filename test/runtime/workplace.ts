@@ -1,7 +1,7 @@
 /** A folder for one container runtime, and the end of all that the runtime leaves behind; after a crash by the next run. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PLUGIN } from '../../src/lab/processes.ts';
+import { PLUGIN } from '../../lab/processes.ts';
 import { until } from '../until.ts';
 import {
   deleteNotedNamespaces,

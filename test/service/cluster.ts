@@ -1,6 +1,6 @@
 /** Small clusters written by hand, as the API would give them. */
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { parseIp } from '../../src/ip/ip.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
 import { createDecider, type ServiceDecision, type ServiceFlow } from '../../src/plan/service/decide.ts';
 import { planServices, type ServicesInput } from '../../src/plan/service/plan.ts';
 import type { ServiceTable } from '../../src/plan/service/table.ts';

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { parseIp } from '../../src/ip/ip.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { atOnce } from '../../src/base/run/slices.ts';
 import { createDecider } from '../../src/plan/service/decide.ts';
 import type { ServiceProtocol } from '../../src/plan/service/objects.ts';
 import { createServicePlanner, planServices, type ServicesInput } from '../../src/plan/service/plan.ts';
-import { atOnce } from '../../src/reconcile/steps.ts';
 import { type OracleFate, oracle } from './oracle.ts';
 import { fateOf, flowsOf, inputOf, worlds } from './worlds.ts';
 

@@ -1,11 +1,11 @@
 /** A node with three pods, another node's pods and a client outside, as namespaces: who answers says who it is and whom it saw. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type Conntrack, openConntrack } from '../../src/conntrack/conntrack.ts';
+import { PROBE } from '../../lab/processes.ts';
+import { type Conntrack, openConntrack } from '../../src/edge/conntrack/conntrack.ts';
+import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
 import { openServiceTables, type ServiceTables } from '../../src/edge/nftables/services.ts';
-import { PROBE } from '../../src/lab/processes.ts';
-import { NetworkNamespace } from '../../src/netlink/namespace.ts';
-import { ATTACHMENT_GROUP } from '../../src/pod/attachment.ts';
+import { ATTACHMENT_GROUP } from '../../src/plan/pod/attachment.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 import { LOCAL_PODS, NODE, OUTSIDER, REMOTE_PODS } from './worlds.ts';
 

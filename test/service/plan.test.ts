@@ -1,7 +1,7 @@
 /** What the planner names, counts and remembers. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseIp } from '../../src/ip/ip.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
 import { mayMakeStale, staleFlows } from '../../src/plan/service/stale.ts';
 import { cluster, service, slice, tell } from './cluster.ts';
 

@@ -2,15 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { place } from '../../src/edge/nftables/service/places.ts';
-import { createServiceRenderer, type RenderedChange } from '../../src/edge/nftables/service/render.ts';
-import { loadServices, updateServices } from '../../src/edge/nftables/service/write.ts';
-import { parseIp } from '../../src/ip/ip.ts';
-import type { ElementChange } from '../../src/nftables/elements.ts';
-import type { Element } from '../../src/nftables/objects.ts';
+import { parseIp } from '../../src/base/ip/ip.ts';
+import { atOnce } from '../../src/base/run/slices.ts';
+import { place } from '../../src/datapath/nftables/service/places.ts';
+import { createServiceRenderer, type RenderedChange } from '../../src/datapath/nftables/service/render.ts';
+import { loadServices, updateServices } from '../../src/datapath/nftables/service/write.ts';
+import type { ElementChange } from '../../src/edge/nftables/elements.ts';
+import type { Element } from '../../src/edge/nftables/objects.ts';
 import type { Lingering } from '../../src/plan/service/linger.ts';
 import { createServicePlanner, planServices } from '../../src/plan/service/plan.ts';
-import { atOnce } from '../../src/reconcile/steps.ts';
 import { cluster, service, slice } from './cluster.ts';
 import { inputOf, NODE, worlds } from './worlds.ts';
 

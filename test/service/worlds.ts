@@ -1,7 +1,7 @@
 /** Random small clusters with services, as the API would give them, and the flows worth asking about. */
 import fc from 'fast-check';
-import { parseCidr } from '../../src/ip/cidr.ts';
-import { type Ip, parseIp } from '../../src/ip/ip.ts';
+import { parseCidr } from '../../src/base/ip/cidr.ts';
+import { type Ip, parseIp } from '../../src/base/ip/ip.ts';
 import type { ServiceDecision } from '../../src/plan/service/decide.ts';
 import type { ServiceObject, SliceObject } from '../../src/plan/service/objects.ts';
 import { parseService } from '../../src/plan/service/parse-service.ts';

@@ -1,11 +1,11 @@
 /** `fairlead policy check`. */
 
-import { checkManifests, NO_CLUSTER } from '../../cluster/check-manifests.ts';
-import { readPolicyView } from '../../cluster/policy-view.ts';
-import { nearestName } from '../../config/nearest.ts';
-import { readManifests } from '../../kube/manifests.ts';
-import { type Finding, MISTAKES } from '../../policy/check/check.ts';
-import type { PolicyInput } from '../../policy/compile.ts';
+import { nearestName } from '../../base/errors/nearest.ts';
+import { type Finding, MISTAKES } from '../../plan/policy/check/check.ts';
+import type { PolicyInput } from '../../plan/policy/compile/compile.ts';
+import { checkManifests, NO_CLUSTER } from '../../tools/manifests/check-manifests.ts';
+import { readManifests } from '../../tools/manifests/manifests.ts';
+import { readPolicyView } from '../../tools/manifests/policy-view.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';

@@ -1,20 +1,20 @@
 /** `fairlead policy diff`. */
 
-import type { RecentFlow } from '../../agent/recent-flows.ts';
-import { readPolicyView } from '../../cluster/policy-view.ts';
-import { NOTHING_PROPOSED, readProposed, withProposed } from '../../cluster/proposed-policies.ts';
-import { readManifests } from '../../kube/manifests.ts';
-import { nameOf } from '../../policy/clause.ts';
-import { compile, type PolicyInput } from '../../policy/compile.ts';
-import { diffPolicies, type ReachChange } from '../../policy/diff.ts';
-import { changedFlows, type FlowChange } from '../../policy/flow-change.ts';
-import { hasNetwork } from '../../policy/population.ts';
-import { askAgent } from '../../status/ask.ts';
+import type { RecentFlow } from '../../agent/serve/recent-flows.ts';
+import { diffPolicies, type ReachChange } from '../../plan/policy/answer/diff.ts';
+import { changedFlows, type FlowChange } from '../../plan/policy/answer/flow-change.ts';
+import { nameOf } from '../../plan/policy/compile/clause.ts';
+import { compile, type PolicyInput } from '../../plan/policy/compile/compile.ts';
+import { hasNetwork } from '../../plan/policy/compile/population.ts';
+import { readManifests } from '../../tools/manifests/manifests.ts';
+import { readPolicyView } from '../../tools/manifests/policy-view.ts';
+import { NOTHING_PROPOSED, readProposed, withProposed } from '../../tools/manifests/proposed-policies.ts';
+import { askAgent } from '../../tools/status/ask.ts';
+import { table } from '../../tools/status/table.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
 import { DEFAULT_SOCKET } from '../status.ts';
-import { table } from '../table.ts';
 import { FILE_HELP, FILE_OPTION, filesOf } from './files.ts';
 import { gatherRows } from './rows.ts';
 

@@ -1,18 +1,19 @@
 /** `fairlead policy matrix`. */
-import { readPolicyView } from '../../cluster/policy-view.ts';
-import { describeError, FairleadError } from '../../errors/errors.ts';
-import type { PolicyInput } from '../../policy/compile.ts';
+
+import { describeError, FairleadError } from '../../base/errors/errors.ts';
 import {
   type CrowdLine,
   crowdMatrix,
   type MatrixLine,
   matrixOf,
   type PodMatrix,
-} from '../../policy/matrix.ts';
+} from '../../plan/policy/answer/matrix.ts';
+import type { PolicyInput } from '../../plan/policy/compile/compile.ts';
+import { readPolicyView } from '../../tools/manifests/policy-view.ts';
+import { table } from '../../tools/status/table.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';
-import { table } from '../table.ts';
 import { gatherRows } from './rows.ts';
 
 export const policyMatrixCommand: Command = {

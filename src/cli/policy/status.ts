@@ -1,10 +1,10 @@
 /** `fairlead policy status`. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isInForce } from '../../cluster/members.ts';
-import { type ClusterMembers, readMembers } from '../../cluster/read-members.ts';
-import { ApiError } from '../../kube/api-error.ts';
-import type { KubeClient } from '../../kube/client.ts';
-import { formatGenerations } from '../../status/format-cluster.ts';
+import { isInForce } from '../../cluster/report/members.ts';
+import { type ClusterMembers, readMembers } from '../../cluster/report/read-members.ts';
+import { ApiError } from '../../edge/kubernetes/api-error.ts';
+import type { KubeClient } from '../../edge/kubernetes/client.ts';
+import { formatGenerations } from '../../tools/status/format-cluster.ts';
 import { CLUSTER_HELP, CLUSTER_OPTIONS, openClusterClient } from '../cluster-access.ts';
 import { type Command, EXIT, type Options, usageError } from '../command.ts';
 import { OUTPUT_HELP, OUTPUT_OPTION, print } from '../output.ts';

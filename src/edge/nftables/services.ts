@@ -1,13 +1,17 @@
 /** Rendered services in the kernel. */
 import { spawn } from 'node:child_process';
-import { FairleadError } from '../../errors/errors.ts';
-import { NLMSG_ERROR, readError, readMessages } from '../../netlink/message.ts';
-import type { NetworkNamespace } from '../../netlink/namespace.ts';
-import { NetlinkSocket } from '../../netlink/socket.ts';
-import { encodeElementChanges } from '../../nftables/elements.ts';
-import { encodeNotes, type NoteRule } from './service/notes.ts';
-import type { ElementStage, ServiceTableName } from './service/objects.ts';
-import { removeServices, type ServiceLoad, type ServiceUpdate } from './service/write.ts';
+import { FairleadError } from '../../base/errors/errors.ts';
+import { encodeNotes, type NoteRule } from '../../datapath/nftables/service/notes.ts';
+import type { ElementStage, ServiceTableName } from '../../datapath/nftables/service/objects.ts';
+import {
+  removeServices,
+  type ServiceLoad,
+  type ServiceUpdate,
+} from '../../datapath/nftables/service/write.ts';
+import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.ts';
+import type { NetworkNamespace } from '../netlink/namespace.ts';
+import { NetlinkSocket } from '../netlink/socket.ts';
+import { encodeElementChanges } from './elements.ts';
 
 export type ServiceTables = {
   /** Packets meet the services of before until they meet these, and all of these. */

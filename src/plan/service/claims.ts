@@ -1,5 +1,5 @@
 /** Who has an address where two want it: the older service, and before any service the pod or node that has it. */
-import type { Ip } from '../../ip/ip.ts';
+import type { Ip } from '../../base/ip/ip.ts';
 import { claimKey, nameOf } from './name.ts';
 import type { ServiceObject } from './objects.ts';
 import type { ServiceProblem } from './table.ts';

@@ -1,6 +1,6 @@
 /** What becomes of the first packet of a connection that may be one to a service, without the kernel. */
-import { cidrContains } from '../../ip/cidr.ts';
-import { type Ip, ipFamily } from '../../ip/ip.ts';
+import { cidrContains } from '../../base/ip/cidr.ts';
+import { type Ip, ipFamily } from '../../base/ip/ip.ts';
 import { claimKey } from './name.ts';
 import type { ServiceProtocol } from './objects.ts';
 import type { Endpoint, Frontend, ListName, PlannedPort, ServiceTable } from './table.ts';

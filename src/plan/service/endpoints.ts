@@ -2,7 +2,7 @@
  * The endpoints of a service's port out of its slices, and which of them count: ready ones, and where there are none at
  * all those that end but still serve (KEP-1669); near ones where every ready one has a hint (KEP-2433, KEP-4444).
  */
-import type { Ip, IpFamily } from '../../ip/ip.ts';
+import type { Ip, IpFamily } from '../../base/ip/ip.ts';
 import type { ServicePort, SliceEndpoint, SliceObject } from './objects.ts';
 import type { Endpoint } from './table.ts';
 

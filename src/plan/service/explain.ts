@@ -1,5 +1,5 @@
 /** A service in words: where it is reached, and of each endpoint whether connections go there, or why not. */
-import { type IpFamily, ipFamily } from '../../ip/ip.ts';
+import { type IpFamily, ipFamily } from '../../base/ip/ip.ts';
 import { type Candidate, candidatesOf, type ServiceNode } from './endpoints.ts';
 import { nameOf } from './name.ts';
 import type { ServiceObject, ServicePort, SliceObject } from './objects.ts';

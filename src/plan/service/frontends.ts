@@ -1,6 +1,6 @@
 /** The addresses by which a port of a service is reached, and where each leads. */
-import { cidrContains, cidrFamily, hostCidr } from '../../ip/cidr.ts';
-import { type Ip, type IpFamily, ipFamily } from '../../ip/ip.ts';
+import { cidrContains, cidrFamily, hostCidr } from '../../base/ip/cidr.ts';
+import { type Ip, type IpFamily, ipFamily } from '../../base/ip/ip.ts';
 import type { ServiceObject, ServicePort } from './objects.ts';
 import type { Frontend, ListName, Way } from './table.ts';
 

@@ -1,5 +1,5 @@
 /** What load balancers are told: whether this node serves, and how many endpoints of a service it has. */
-import type { IpFamily } from '../../ip/ip.ts';
+import type { IpFamily } from '../../base/ip/ip.ts';
 import type { PlannedService } from './table.ts';
 
 export type HealthAnswer = { status: 200 | 503; headers: Readonly<Record<string, string>>; body: string };

@@ -2,8 +2,8 @@
  * Addresses of old objects: until Kubernetes 1.36 the API took leading zeros, spaces and IPv4 in IPv6's clothes
  * (KEP-4858), and what it took then stays. Read here as kube-proxy reads them, and normalised.
  */
-import { type Cidr, makeCidr } from '../../ip/cidr.ts';
-import { familyBits, type Ip, ipFamily, isIp, parseIp } from '../../ip/ip.ts';
+import { type Cidr, makeCidr } from '../../base/ip/cidr.ts';
+import { familyBits, type Ip, ipFamily, isIp, parseIp } from '../../base/ip/ip.ts';
 
 const MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i;
 

@@ -2,7 +2,7 @@
  * Endpoints that are in no list any more, and still have connections: those go on (nobody is cut off because a pod ends),
  * so their packets have to be tracked as before.
  */
-import type { Ip } from '../../ip/ip.ts';
+import type { Ip } from '../../base/ip/ip.ts';
 import type { ServiceProtocol } from './objects.ts';
 import type { PlannedService, ServiceTable } from './table.ts';
 

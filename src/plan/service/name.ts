@@ -1,5 +1,5 @@
 /** How services, and what they claim, are called. */
-import type { Ip } from '../../ip/ip.ts';
+import type { Ip } from '../../base/ip/ip.ts';
 import type { ServiceObject } from './objects.ts';
 
 /** `default/web`. */

@@ -1,6 +1,6 @@
 /** Services and where they lead, as values: Service (core/v1) and EndpointSlice (discovery.k8s.io/v1) as far as a node serves them. */
-import type { Cidr } from '../../ip/cidr.ts';
-import type { Ip, IpFamily } from '../../ip/ip.ts';
+import type { Cidr } from '../../base/ip/cidr.ts';
+import type { Ip, IpFamily } from '../../base/ip/ip.ts';
 
 export const SERVICE_PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 export type ServiceProtocol = (typeof SERVICE_PROTOCOLS)[number];

@@ -1,7 +1,8 @@
 /** A Service (core/v1) as the API sends it, however old: what is of no use in it is named, the rest is read. */
-import { type Cidr, cidrFamily } from '../../ip/cidr.ts';
-import { type Ip, type IpFamily, ipFamily } from '../../ip/ip.ts';
-import { type Fields, fieldAt, fieldsAt, isFields, show } from '../../kube/kinds/fields.ts';
+
+import { type Fields, fieldAt, fieldsAt, isFields, show } from '../../base/fields/fields.ts';
+import { type Cidr, cidrFamily } from '../../base/ip/cidr.ts';
+import { type Ip, type IpFamily, ipFamily } from '../../base/ip/ip.ts';
 import { parseLenientCidr, parseLenientIp } from './lenient.ts';
 import { SERVICE_PROTOCOLS, type ServiceObject, type ServicePort, type TrafficPolicy } from './objects.ts';
 

@@ -1,6 +1,7 @@
 /** An EndpointSlice (discovery.k8s.io/v1) as the API sends it. */
-import { ipFamily } from '../../ip/ip.ts';
-import { type Fields, fieldAt, fieldsAt, isFields, show } from '../../kube/kinds/fields.ts';
+
+import { type Fields, fieldAt, fieldsAt, isFields, show } from '../../base/fields/fields.ts';
+import { ipFamily } from '../../base/ip/ip.ts';
 import { parseLenientIp } from './lenient.ts';
 import type { SliceEndpoint, SliceObject, SlicePort } from './objects.ts';
 import { HEADLESS_LABEL, isName, isPort, listOf, PROXY_NAME_LABEL, protocolOf } from './parse-service.ts';

@@ -1,7 +1,7 @@
 /** Services × slices × this node → what the node does with packets to them. */
-import type { Cidr } from '../../ip/cidr.ts';
-import { type Ip, type IpFamily, ipFamily } from '../../ip/ip.ts';
-import { atOnce, type Steps } from '../../reconcile/steps.ts';
+import type { Cidr } from '../../base/ip/cidr.ts';
+import { type Ip, type IpFamily, ipFamily } from '../../base/ip/ip.ts';
+import { atOnce, type Steps } from '../../base/run/slices.ts';
 import { type Claims, settleClaims } from './claims.ts';
 import { type Candidate, candidatesOf, categorize, type ServiceNode } from './endpoints.ts';
 import { frontendsOf, isExternal } from './frontends.ts';

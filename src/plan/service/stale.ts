@@ -3,8 +3,8 @@
  * as it lasts. TCP and SCTP notice, and finish. Policies and topology count for nothing here: an endpoint that serves is
  * as good as it was (what is asked of kube-proxy, too).
  */
-import { type Cidr, cidrContains } from '../../ip/cidr.ts';
-import { type Ip, ipFamily } from '../../ip/ip.ts';
+import { type Cidr, cidrContains } from '../../base/ip/cidr.ts';
+import { type Ip, ipFamily } from '../../base/ip/ip.ts';
 import { claimKey } from './name.ts';
 import type { PlannedPort, ServiceTable } from './table.ts';
 

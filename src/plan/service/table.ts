@@ -1,6 +1,6 @@
 /** What a node does with packets to services: resolved, so that a renderer decides nothing. */
-import type { Cidr } from '../../ip/cidr.ts';
-import type { Ip, IpFamily } from '../../ip/ip.ts';
+import type { Cidr } from '../../base/ip/cidr.ts';
+import type { Ip, IpFamily } from '../../base/ip/ip.ts';
 import type { ServiceProtocol } from './objects.ts';
 
 export type ServiceTable = {

@@ -1,6 +1,6 @@
 /** Addresses that are somebody's already. */
-import { type Cidr, cidrContains } from '../../ip/cidr.ts';
-import type { Ip } from '../../ip/ip.ts';
+import { type Cidr, cidrContains } from '../../base/ip/cidr.ts';
+import type { Ip } from '../../base/ip/ip.ts';
 
 /** Pods of the whole cluster, and the nodes. */
 export type Taken = { podIps: ReadonlySet<Ip>; nodeIps: ReadonlySet<Ip> };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { serverSideApply } from '../../../src/lab/api/apply/apply.ts';
-import { fromFieldsV1, toFieldsV1 } from '../../../src/lab/api/apply/field-set.ts';
+import { serverSideApply } from '../../../lab/api/apply/apply.ts';
+import { fromFieldsV1, toFieldsV1 } from '../../../lab/api/apply/field-set.ts';
 import { mapManifest, podManifest, serveApi, type TestApi } from './fixture.ts';
 
 const MAPS = '/api/v1/namespaces/default/configmaps';

@@ -3,8 +3,8 @@ import { X509Certificate } from 'node:crypto';
 import { createServer, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
-import { parseIp } from '../../../src/ip/ip.ts';
-import { selfSignedCertificate } from '../../../src/lab/api/certificate.ts';
+import { selfSignedCertificate } from '../../../lab/api/access/certificate.ts';
+import { parseIp } from '../../../src/base/ip/ip.ts';
 
 const HOSTS = { names: ['localhost'], ips: ['127.0.0.1', '::1', '192.168.1.1'].map((ip) => parseIp(ip)) };
 

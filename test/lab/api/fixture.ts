@@ -3,10 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
-import type { Api } from '../../../src/lab/api/api.ts';
-import { ensureObject } from '../../../src/lab/api/owner.ts';
-import { apiListener } from '../../../src/lab/api/server.ts';
-import { createStore, type Store } from '../../../src/lab/api/store.ts';
+import type { Api } from '../../../lab/api/api.ts';
+import { apiListener } from '../../../lab/api/server.ts';
+import { createStore, type Store } from '../../../lab/api/storage/store.ts';
+import { ensureObject } from '../../../lab/api/validation/owner.ts';
 
 export type Reply = { status: number; body: Json; warnings: string[] };
 /** Whatever a test looks into: wrong paths fail there. */

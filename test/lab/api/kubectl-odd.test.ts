@@ -1,7 +1,7 @@
 /** kubectl as somebody uses it who has not read what the lab's API is for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readPods } from '../../../src/lab/state.ts';
+import { readPods } from '../../../lab/state.ts';
 import { until } from '../../until.ts';
 import { startLab } from '../fixture.ts';
 import { serveApi } from './fixture.ts';

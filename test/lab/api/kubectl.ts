@@ -4,8 +4,8 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after } from 'node:test';
-import { labDirectory } from '../../../src/lab/state.ts';
-import type { LabPlan } from '../../../src/lab/topology.ts';
+import { labDirectory } from '../../../lab/state.ts';
+import type { LabPlan } from '../../../lab/topology.ts';
 import { fairlead } from '../fixture.ts';
 
 export type KubectlResult = { status: number; stdout: string; stderr: string };

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseIp } from '../../../src/ip/ip.ts';
-import type { ApiObject, Fields } from '../../../src/lab/api/object.ts';
-import { type Container, commandOf, environmentOf, nextStep } from '../../../src/lab/kubelet/container.ts';
-import { chooseNode, planPods, uidOf } from '../../../src/lab/kubelet/plan.ts';
-import { statusOf } from '../../../src/lab/kubelet/pod-status.ts';
-import type { LabPod } from '../../../src/lab/state.ts';
+import type { ApiObject, Fields } from '../../../lab/api/storage/object.ts';
+import { type Container, commandOf, environmentOf, nextStep } from '../../../lab/kubelet/container.ts';
+import { chooseNode, planPods, uidOf } from '../../../lab/kubelet/plan.ts';
+import { statusOf } from '../../../lab/kubelet/pod-status.ts';
+import type { LabPod } from '../../../lab/state.ts';
+import { parseIp } from '../../../src/base/ip/ip.ts';
 
 const NODES = new Set(['node-1', 'node-2']);
 const NOW = Date.parse('2026-01-01T00:01:00Z');

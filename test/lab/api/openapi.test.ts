@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { KINDS } from '../../../src/lab/api/kinds.ts';
-import { openapiV2, openapiV3, openapiV3Paths } from '../../../src/lab/api/openapi/documents.ts';
-import { encodeOpenapiV2 } from '../../../src/lab/api/openapi/protobuf.ts';
+import { KINDS } from '../../../lab/api/kinds.ts';
+import { openapiV2, openapiV3, openapiV3Paths } from '../../../lab/api/openapi/documents.ts';
+import { encodeOpenapiV2 } from '../../../lab/api/openapi/protobuf.ts';
 import { serveApi } from './fixture.ts';
 
 /** The fields of a message: numbers and bytes. Every field that the document uses has a length. */

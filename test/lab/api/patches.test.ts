@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { isEqual } from '../../../src/lab/api/patch/equal.ts';
-import { jsonPatch } from '../../../src/lab/api/patch/json-patch.ts';
-import { mergePatch } from '../../../src/lab/api/patch/merge-patch.ts';
-import { strategicPatch } from '../../../src/lab/api/patch/strategic.ts';
-import { pod } from '../../../src/lab/api/schema/pod.ts';
+import { isEqual } from '../../../lab/api/patch/equal.ts';
+import { jsonPatch } from '../../../lab/api/patch/json-patch.ts';
+import { mergePatch } from '../../../lab/api/patch/merge-patch.ts';
+import { strategicPatch } from '../../../lab/api/patch/strategic.ts';
+import { pod } from '../../../src/edge/kubernetes/schema/pod.ts';
 
 test('JSON merge patch: the examples of RFC 7386, appendix A', () => {
   const cases: [unknown, unknown, unknown][] = [

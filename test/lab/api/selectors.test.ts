@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatSeconds } from '../../../src/lab/api/age.ts';
-import { parseFieldSelector } from '../../../src/lab/api/field-selector.ts';
-import { kindNamed } from '../../../src/lab/api/kinds.ts';
-import { matchesLabels, parseLabelSelector } from '../../../src/lab/api/label-selector.ts';
-import { parseTarget } from '../../../src/lab/api/request.ts';
+import { kindNamed } from '../../../lab/api/kinds.ts';
+import { parseFieldSelector } from '../../../lab/api/request/field-selector.ts';
+import { matchesLabels, parseLabelSelector } from '../../../lab/api/request/label-selector.ts';
+import { parseTarget } from '../../../lab/api/request/request.ts';
+import { formatSeconds } from '../../../lab/api/table/age.ts';
 
 test('label selectors select what they say', () => {
   const labels = { app: 'web', tier: 'front', n: '5', empty: '', 'example.com/x': 'y' };

@@ -211,7 +211,7 @@ test('a namespace goes with everything in it, pods of nodes last', async () => {
   assert.ok(marked.metadata.deletionTimestamp);
   const late = await call('POST', '/api/v1/namespaces/shop/configmaps', mapManifest('late', {}));
   assert.deepEqual([late.status, late.body.reason], [403, 'Forbidden']);
-  const { removeStopped } = await import('../../../src/lab/api/delete.ts');
+  const { removeStopped } = await import('../../../lab/api/delete.ts');
   removeStopped(api, pod.body);
   assert.equal((await call('GET', '/api/v1/namespaces/shop')).status, 404);
   assert.equal((await call('DELETE', '/api/v1/namespaces/default')).status, 403);

@@ -3,10 +3,10 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { openStore } from '../../../src/lab/api/journal.ts';
-import { kindNamed } from '../../../src/lab/api/kinds.ts';
-import type { ApiObject } from '../../../src/lab/api/object.ts';
-import { createStore } from '../../../src/lab/api/store.ts';
+import { kindNamed } from '../../../lab/api/kinds.ts';
+import { openStore } from '../../../lab/api/storage/journal.ts';
+import type { ApiObject } from '../../../lab/api/storage/object.ts';
+import { createStore } from '../../../lab/api/storage/store.ts';
 import { emptyStore } from './fixture.ts';
 
 const MAP = kindNamed('ConfigMap');

@@ -1,11 +1,11 @@
 /** The policy cases of kube-router's end-to-end suite by name, on real packets in both families; what its sets and chains are is our table. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { namespacePath, run } from '../../../src/lab/namespaces.ts';
-import { awaitAgent, killAgent, startAgent } from '../../../src/lab/nodes.ts';
-import { applyManifests } from '../../../src/lab/policytest/objects.ts';
-import { probe, wasLetThrough } from '../../../src/lab/prober.ts';
-import { readPods } from '../../../src/lab/state.ts';
+import { namespacePath, run } from '../../../lab/namespaces.ts';
+import { awaitAgent, killAgent, startAgent } from '../../../lab/nodes.ts';
+import { applyManifests } from '../../../lab/policytest/objects.ts';
+import { probe, wasLetThrough } from '../../../lab/prober.ts';
+import { readPods } from '../../../lab/state.ts';
 import { until } from '../../until.ts';
 import { inNamespace, ns, pod, podOf, policy, startWorld } from './world.ts';
 

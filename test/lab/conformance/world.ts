@@ -1,13 +1,13 @@
 /** The cluster of the upstream policy suites: namespaces x, y and z with pods a, b and c each, and the table of who reaches whom. */
 import assert from 'node:assert/strict';
 import { after, afterEach } from 'node:test';
-import { isStatus } from '../../../src/kube/api-error.ts';
-import type { Fields } from '../../../src/kube/kinds/fields.ts';
-import { clientOf } from '../../../src/lab/client.ts';
-import { checkCells, hostsOf } from '../../../src/lab/policytest/check.ts';
-import type { Expectation, TestProtocol } from '../../../src/lab/policytest/expectation.ts';
-import { applyManifests, awaitForce, list } from '../../../src/lab/policytest/objects.ts';
-import { formatMatrix } from '../../../src/lab/policytest/report.ts';
+import { clientOf } from '../../../lab/client.ts';
+import { checkCells, hostsOf } from '../../../lab/policytest/check.ts';
+import type { Expectation, TestProtocol } from '../../../lab/policytest/expectation.ts';
+import { applyManifests, awaitForce, list } from '../../../lab/policytest/objects.ts';
+import { formatMatrix } from '../../../lab/policytest/report.ts';
+import type { Fields } from '../../../src/base/fields/fields.ts';
+import { isStatus } from '../../../src/edge/kubernetes/api-error.ts';
 import { startLab } from '../fixture.ts';
 
 export const NAMESPACES = ['x', 'y', 'z'] as const;

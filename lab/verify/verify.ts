@@ -1,0 +1,92 @@
+/** Runs the proofs and tells what they found, to people or to programs. */
+import { describeError } from '../../src/base/errors/errors.ts';
+import type { IpFamily } from '../../src/base/ip/ip.ts';
+import { readPods } from '../state.ts';
+import type { LabPlan } from '../topology.ts';
+import type { Check } from './ask.ts';
+import { PROOFS } from './proofs.ts';
+import { viewLab } from './view.ts';
+
+export type ProofReport = {
+  number: number;
+  title: string;
+  family: IpFamily;
+  ok: boolean;
+  checks: number;
+  /** What did not hold, with the reason of each. */
+  failures: { what: string; reason: string }[];
+  seconds: number;
+};
+
+export type VerifyReport = {
+  lab: string;
+  ok: boolean;
+  nodes: number;
+  pods: number;
+  proofs: ProofReport[];
+  seconds: number;
+};
+
+/**
+ * Every proof for every family.
+ * @param tell called with each proof as it ends.
+ */
+export async function verifyLab(
+  plan: LabPlan,
+  families: readonly IpFamily[],
+  tell: (proof: ProofReport) => void,
+): Promise<VerifyReport> {
+  const started = performance.now();
+  const proofs: ProofReport[] = [];
+  const runs = PROOFS.flatMap((proof) => families.map((family) => ({ ...proof, family })));
+  for (const { number, title, run, family } of runs) {
+    const since = performance.now();
+    const checks = await run(viewLab(plan, family)).catch((error: unknown): Check[] => [
+      { what: 'the proof itself', ok: false, detail: describeError(error) },
+    ]);
+    const failures = checks
+      .filter(({ ok }) => !ok)
+      .map(({ what, detail }) => ({ what, reason: detail ?? 'failed' }));
+    const report = {
+      number,
+      title: families.length > 1 ? `IPv${family}: ${title}` : title,
+      family,
+      ok: failures.length === 0,
+      checks: checks.length,
+      failures,
+      seconds: secondsSince(since),
+    };
+    proofs.push(report);
+    tell(report);
+  }
+  return {
+    lab: plan.options.name,
+    ok: proofs.every(({ ok }) => ok),
+    nodes: plan.nodes.length,
+    pods: readPods(plan.options.name).length,
+    proofs,
+    seconds: secondsSince(started),
+  };
+}
+
+/** Reasons that a person reads of one proof; the others are in the data. */
+const MOST_REASONS = 4;
+
+export function formatProof({ number, title, ok, checks, failures, seconds }: ProofReport): string {
+  const count = `${checks - failures.length}/${checks}`;
+  const head = `${ok ? ' ok ' : 'FAIL'}  ${number}  ${title.padEnd(90)} ${count.padStart(9)}  ${seconds.toFixed(1).padStart(5)} s`;
+  const reasons = failures.slice(0, MOST_REASONS).map(({ what, reason }) => `        ${what}: ${reason}`);
+  if (failures.length > MOST_REASONS) reasons.push(`        … and ${failures.length - MOST_REASONS} more`);
+  return [head, ...reasons].join('\n');
+}
+
+export function formatVerdict({ ok, nodes, pods, proofs, seconds }: VerifyReport): string {
+  const checks = proofs.reduce((sum, proof) => sum + proof.checks, 0);
+  const failed = proofs.reduce((sum, proof) => sum + proof.failures.length, 0);
+  const what = `${nodes} nodes, ${pods} pods, ${checks} checks with real packets in ${seconds.toFixed(1)} s`;
+  return ok ? `All proven: ${what}.` : `Not proven: ${failed} of ${checks} checks failed (${what}).`;
+}
+
+function secondsSince(started: number): number {
+  return Math.round(performance.now() - started) / 1000;
+}

@@ -1,0 +1,118 @@
+/**
+ * What is attached on this node, as the kernel's links say. The table in memory is only their latest reading:
+ * it is read again at every resync, so whatever happened to a link behind our back is noticed there.
+ */
+
+import { type Ip, ipFamily } from '../../base/ip/ip.ts';
+import type { Link } from '../../edge/netlink/objects.ts';
+import { parsePortNames } from '../../plan/hostport/record.ts';
+import { EMPTY_HISTORY, type History, release } from '../../plan/ipam/allocate.ts';
+import {
+  ATTACHMENT_GROUP,
+  type Attachment,
+  type AttachmentKey,
+  attachmentId,
+  DOOMED_GROUP,
+  parseRecord,
+  SHAPER_GROUP,
+} from '../../plan/pod/attachment.ts';
+import { shaperName } from '../../plan/pod/bandwidth.ts';
+import { parseBandwidthNames } from '../../plan/pod/bandwidth-record.ts';
+
+/** An attachment and the host's end of its veth. */
+export type LiveAttachment = Attachment & { linkIndex: number };
+
+export type AttachmentTable = {
+  /** Whether links were read at all: until then nobody knows what is attached, and none is not none. */
+  isRead: boolean;
+  readonly live: Map<string, LiveAttachment>;
+  /** Links that were given up and wait for their deletion, and the addresses that nobody gets before it. */
+  readonly doomed: Map<number, readonly Ip[]>;
+  history: History;
+};
+
+export type Reading = {
+  /** Were attached before and are not any more, although nobody asked for it: their namespaces have died. */
+  vanished: LiveAttachment[];
+  /** Links of ours without a record: an ADD or DEL that a crash cut short; and shapers whose pod is gone. */
+  garbage: number[];
+};
+
+export function createAttachmentTable(): AttachmentTable {
+  return { isRead: false, live: new Map(), doomed: new Map(), history: EMPTY_HISTORY };
+}
+
+export function findAttachment(table: AttachmentTable, key: AttachmentKey): LiveAttachment | undefined {
+  return table.live.get(attachmentId(key));
+}
+
+/** Addresses that no new pod may get. */
+export function takenAddresses(table: AttachmentTable): Set<Ip> {
+  return new Set([
+    ...[...table.live.values()].flatMap(({ ips }) => ips),
+    ...[...table.doomed.values()].flat(),
+  ]);
+}
+
+/** Makes the table agree with the links, dumped just now. */
+export function readLinks(table: AttachmentTable, links: readonly Link[]): Reading {
+  table.isRead = true;
+  const garbage: number[] = [];
+  const found = new Map<string, LiveAttachment>();
+  for (const link of links) {
+    if (link.group === DOOMED_GROUP && !table.doomed.has(link.index)) garbage.push(link.index);
+    if (link.group !== ATTACHMENT_GROUP) continue;
+    const attachment = link.alias === undefined ? undefined : parseRecord(link.alias);
+    if (attachment === undefined) garbage.push(link.index);
+    else found.set(attachmentId(attachment), { ...attachment, ...readNames(link), linkIndex: link.index });
+  }
+  const shapers = new Set(
+    [...found.values()].flatMap((pod) => (pod.bandwidth?.egress === undefined ? [] : [shaperName(pod)])),
+  );
+  for (const { group, name, index } of links) {
+    if (group === SHAPER_GROUP && !shapers.has(name)) garbage.push(index);
+  }
+  const vanished = [...table.live].flatMap(([id, attachment]) => (found.has(id) ? [] : [attachment]));
+  for (const attachment of vanished) forget(table, attachment);
+  // The newest link is the last hand-out: after a restart the round goes on behind it.
+  const isFirst = table.live.size === 0 && Object.keys(table.history.last).length === 0;
+  for (const [id, attachment] of found) table.live.set(id, attachment);
+  if (isFirst) table.history = { ...table.history, last: lastOf(found) };
+  return { vanished, garbage };
+}
+
+/** Takes an attachment out of the table; its addresses are free. */
+export function forget(table: AttachmentTable, attachment: LiveAttachment): void {
+  table.live.delete(attachmentId(attachment));
+  for (const ip of attachment.ips) table.history = release(ip, table.history);
+}
+
+/** Takes an attachment out of the table; its addresses stay taken until {@link buried} says that its link is gone. */
+export function doom(table: AttachmentTable, attachment: LiveAttachment): void {
+  table.live.delete(attachmentId(attachment));
+  table.doomed.set(attachment.linkIndex, attachment.ips);
+}
+
+export function buried(table: AttachmentTable, linkIndexes: readonly number[]): void {
+  for (const index of linkIndexes) {
+    for (const ip of table.doomed.get(index) ?? []) table.history = release(ip, table.history);
+    table.doomed.delete(index);
+  }
+}
+
+function readNames({ name, altNames }: Link): Pick<Attachment, 'portMappings' | 'bandwidth'> {
+  const portMappings = parsePortNames(name, altNames);
+  const bandwidth = parseBandwidthNames(name, altNames);
+  return {
+    ...(portMappings.length === 0 ? {} : { portMappings }),
+    ...(bandwidth === undefined ? {} : { bandwidth }),
+  };
+}
+
+function lastOf(found: ReadonlyMap<string, LiveAttachment>): History['last'] {
+  let newest: LiveAttachment | undefined;
+  for (const attachment of found.values()) {
+    if (newest === undefined || attachment.linkIndex > newest.linkIndex) newest = attachment;
+  }
+  return Object.fromEntries((newest?.ips ?? []).map((ip) => [ipFamily(ip), ip]));
+}

@@ -1,0 +1,116 @@
+/**
+ * What the agent tells: its status to the command line over a unix socket for root alone, metrics and health to
+ * whoever scrapes them, there and at an address if one is configured.
+ */
+import { chmodSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { describeError, FairleadError } from '../../base/errors/errors.ts';
+import { createServer } from '../../base/http/http.ts';
+import { prepareSocket } from '../attach/cni-server.ts';
+import type { AgentStatus } from './status.ts';
+
+/** A way of being asked: what is said, and how it is. */
+export type Answer = { status: number; type: string; body: string };
+
+export type Questions = {
+  status: () => AgentStatus;
+  /** @param query of `/why`. @returns JSON. */
+  why: (query: URLSearchParams) => Promise<string>;
+  /** Denied packets. @returns JSON. */
+  drops: () => string;
+  /** Connections that are open, and such as were denied lately. @returns JSON. */
+  flows: () => Promise<string>;
+  /** Calls back with a line of JSON for each denied packet from now on. */
+  followDrops: (onLine: (line: string) => void) => { [Symbol.dispose](): void };
+  metrics: () => Promise<string>;
+  /** Whether the agent works; a sentence where it does not. */
+  health: () => string | undefined;
+  /** Whether pods can be attached; a sentence where they cannot. */
+  readiness: () => string | undefined;
+};
+
+const TEXT = 'text/plain; charset=utf-8';
+
+/** @param withStatus not for everybody: it names pods. */
+export async function answer(
+  url: string,
+  { status, why, drops, flows, metrics, health, readiness }: Questions,
+  withStatus: boolean,
+): Promise<Answer> {
+  const judge = (fault: string | undefined): Answer => ({
+    status: fault === undefined ? 200 : 503,
+    type: TEXT,
+    body: `${fault ?? 'ok'}\n`,
+  });
+  const [path = '', query = ''] = url.split('?');
+  switch (path) {
+    case '/metrics':
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await metrics() };
+    case '/healthz':
+      return judge(health());
+    case '/readyz':
+      return judge(readiness());
+  }
+  const inside: Readonly<Record<string, () => string | Promise<string>>> = withStatus
+    ? {
+        '/status': () => JSON.stringify(status()),
+        '/why': () => why(new URLSearchParams(query)),
+        '/drops': drops,
+        '/flows': flows,
+      }
+    : {};
+  const ask = Object.hasOwn(inside, path) ? inside[path] : undefined;
+  if (ask !== undefined) return { status: 200, type: 'application/json', body: await ask() };
+  const known = ['/metrics', '/healthz', '/readyz', ...Object.keys(inside)];
+  return { status: 404, type: TEXT, body: `ask for one of ${known.join(', ')}\n` };
+}
+
+export async function listenForQuestions(path: string, questions: Questions): Promise<Server> {
+  await prepareSocket(path);
+  const server = serve(questions, true);
+  await listen(server, { path });
+  chmodSync(path, 0o600);
+  return server;
+}
+
+/** @param address as in `127.0.0.1:9630`. @throws FairleadError FL_CONFIGURATION where it cannot be listened at. */
+export async function listenForScrapes(address: string, questions: Questions): Promise<Server> {
+  const at = address.lastIndexOf(':');
+  const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
+  const server = serve(questions, false);
+  try {
+    await listen(server, { host, port: Number(address.slice(at + 1)) });
+  } catch (error) {
+    throw new FairleadError(
+      'FL_CONFIGURATION',
+      `metrics.address: nobody can listen at ${address}; choose a free port of an address of this node`,
+      { cause: error },
+    );
+  }
+  return server;
+}
+
+function serve(questions: Questions, withStatus: boolean): Server {
+  return createServer((request, response) => {
+    const url = request.method === 'GET' ? (request.url ?? '') : '';
+    if (withStatus && url === '/drops?follow') {
+      response.writeHead(200, { 'content-type': 'application/x-ndjson' }).flushHeaders();
+      const following = questions.followDrops((line) => {
+        // Who reads slower than packets are denied misses some.
+        if (!response.writableNeedDrain) response.write(`${line}\n`);
+      });
+      response.on('close', () => following[Symbol.dispose]());
+      return;
+    }
+    void answer(url, questions, withStatus)
+      .catch((error): Answer => ({ status: 500, type: TEXT, body: `${describeError(error)}\n` }))
+      .then(({ status, type, body }) => response.writeHead(status, { 'content-type': type }).end(body));
+  });
+}
+
+function listen(server: Server, where: { path: string } | { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, resolve);
+  });
+}

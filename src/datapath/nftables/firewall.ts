@@ -1,0 +1,75 @@
+/** The node's own table: ports of the node, masquerade, and what bypasses connection tracking. */
+import { readFileSync } from 'node:fs';
+import { describeError } from '../../base/errors/errors.ts';
+import type { Logger } from '../../base/log/logger.ts';
+import type { ElementChange } from '../../edge/nftables/elements.ts';
+import type { Nftables } from '../../edge/nftables/nft.ts';
+import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
+import { createNodeTablePlanner, type NodeTableInput, TABLE } from './node-table.ts';
+
+/** What is wanted, but for what only the kernel can tell; undefined is no table at all. */
+export type FirewallInput = Omit<NodeTableInput, 'untracked'> & { conntrack: 'auto' | 'always' };
+
+export class Firewall {
+  readonly #nftables: Nftables;
+  readonly #keeper: TableKeeper;
+  readonly #log: Logger;
+  readonly #planTable = createNodeTablePlanner();
+  /** Who else translates addresses; undefined until it was looked. */
+  #foreignNat: readonly string[] | undefined;
+
+  constructor(nftables: Nftables, log: Logger) {
+    this.#nftables = nftables;
+    this.#keeper = new TableKeeper(nftables, TABLE, log);
+    this.#log = log;
+  }
+
+  /** Somebody changed a ruleset of this namespace: ours may be among them. */
+  distrust(): void {
+    this.#foreignNat = undefined;
+    this.#keeper.distrust();
+  }
+
+  /** Legacy iptables tells nobody of its changes; that it translates at all is a line in a file. */
+  get legacyNat(): boolean {
+    try {
+      return readFileSync('/proc/self/net/ip_tables_names', 'utf8').split('\n').includes('nat');
+    } catch {
+      return false;
+    }
+  }
+
+  /** @returns what could not be reached, one sentence each. */
+  async ensure(input: FirewallInput | undefined): Promise<string[]> {
+    try {
+      await this.#keeper.ensure(() => (input === undefined ? undefined : this.#plan(input)));
+      return [];
+    } catch (error) {
+      return [describeError(error)];
+    }
+  }
+
+  change(changes: readonly ElementChange[]): Promise<boolean> {
+    return this.#keeper.change(changes);
+  }
+
+  /** Whether the kernel holds these elements right now. */
+  holds(changes: readonly ElementChange[]): boolean {
+    return this.#keeper.holds(changes);
+  }
+
+  async #plan({ conntrack, ...input }: FirewallInput) {
+    const untracked = conntrack === 'auto' && !this.legacyNat && (await this.#othersTranslate()).length === 0;
+    return this.#planTable({ ...input, untracked });
+  }
+
+  async #othersTranslate(): Promise<readonly string[]> {
+    if (this.#foreignNat !== undefined) return this.#foreignNat;
+    const tables = await this.#nftables.foreignNat(TABLE);
+    this.#foreignNat = tables;
+    if (tables.length > 0) {
+      this.#log.debug('others translate addresses here; connections between pods are tracked', { tables });
+    }
+    return tables;
+  }
+}

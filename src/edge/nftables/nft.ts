@@ -1,0 +1,214 @@
+/** Whole tables through nft(8), in the namespace of this process. */
+import { spawn } from 'node:child_process';
+import { FairleadError } from '../../base/errors/errors.ts';
+import { inTurns } from '../../base/run/sliced.ts';
+import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.ts';
+import type { NetworkNamespace } from '../netlink/namespace.ts';
+import { NetlinkSocket } from '../netlink/socket.ts';
+import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
+import type { Table } from './objects.ts';
+import { deleteTable, replaceTable } from './transaction.ts';
+import { amendTable, type Inventory, refillTable } from './transition.ts';
+
+export type TableName = Pick<Table, 'family' | 'name'>;
+
+export type Nftables = {
+  /** Process ids of this process and of its latest runs of nft: see {@link watchRulesets}. */
+  readonly pids: ReadonlySet<number>;
+  /** Makes the kernel's table this one, whatever it is; packets meet the one or the other. */
+  replace(table: Table): Promise<void>;
+  /**
+   * From one table to another by what differs alone: the rest is not touched, and counts on.
+   * @throws FairleadError when the kernel's table is not what it is taken for: then packets meet what they met before.
+   */
+  amend(before: Table, after: Table): Promise<void>;
+  /** What its counters have counted, by name; none where there is no such table. */
+  counts(table: TableName): Promise<ReadonlyMap<string, Count>>;
+  remove(table: TableName): Promise<void>;
+  /**
+   * Adds and deletes elements of its sets, all of them or none.
+   * @throws FairleadError when one of them cannot be; an added one that is there is fine, an absent one is not.
+   */
+  change(table: TableName, changes: readonly ElementChange[]): void;
+  /** Whether all of these elements are there; their values are not compared. */
+  holds(table: TableName, elements: readonly Omit<ElementChange, 'change'>[]): boolean;
+  /** The table as the kernel reports it, for comparing; undefined when there is none. */
+  read(table: TableName): Promise<string | undefined>;
+  /** Every chain that the kernel calls, whoever made it. */
+  baseChains(): Promise<ListedChain[]>;
+  /** Tables of others that translate addresses in this namespace, as `ip nat`. */
+  foreignNat(own: TableName): Promise<string[]>;
+  [Symbol.dispose](): void;
+};
+
+export type Count = { packets: number; bytes: number };
+export type ListedChain = { table: string; chain: string; hook: string; policy: string };
+
+const NETLINK_NETFILTER = 12;
+/** Process ids come round again; this many runs of nft do not happen while a notification is on its way. */
+const KEPT_PIDS = 64;
+
+/** @param namespace the process' own where absent; not to be disposed before elements are first changed or asked for. */
+export function openNftables(namespace?: NetworkNamespace): Nftables {
+  const command = namespace === undefined ? ['nft'] : ['nsenter', `--net=${namespace.path}`, 'nft'];
+  // Changes of elements are made by this process itself.
+  const pids = new Set<number>([process.pid]);
+  // One socket, made when first needed and kept: closing one waits for the RCU grace period in which the kernel frees
+  // what was deleted (net/netfilter/nf_tables_api.c, nft_rcv_nl_event), 15–30 ms on the event loop.
+  let kept: NetlinkSocket | undefined;
+  const openSocket = () => {
+    kept ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
+    return kept;
+  };
+  const nft = (args: readonly string[], input = '') => {
+    const { child, output } = run(command, args, input);
+    if (child.pid !== undefined) pids.add(child.pid);
+    for (const pid of pids) if (pids.size > KEPT_PIDS && pid !== process.pid) pids.delete(pid);
+    return output;
+  };
+  const commit = async (transactions: readonly string[]) => {
+    for (const text of transactions) await nft(['-f', '-'], text);
+  };
+  const inventory = async ({ family, name }: TableName): Promise<Inventory | undefined> => {
+    try {
+      return readInventory(await nft(['-j', '-t', 'list', 'table', family, name]));
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  };
+  return {
+    pids,
+    replace: async (table) => {
+      try {
+        await commit(await inTurns(refillTable(await inventory(table), table)));
+      } catch {
+        // What somebody made of another kind under our names gives way at once.
+        await commit([replaceTable(table)]);
+      }
+    },
+    amend: async (before, after) => commit(await inTurns(amendTable(before, after))),
+    counts: async ({ family, name }) => {
+      try {
+        return readCounts(await nft(['-j', 'list', 'counters', 'table', family, name]));
+      } catch (error) {
+        if (isAbsent(error)) return new Map();
+        throw error;
+      }
+    },
+    remove: async (table) => void (await nft(['-f', '-'], deleteTable(table))),
+    change: (table, changes) => {
+      const { replies } = openSocket().transact(encodeElementChanges(table, changes));
+      for (const message of readMessages(replies)) {
+        const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
+        if (refusal === undefined) continue;
+        const sets = [...new Set(changes.map(({ set }) => set.name))].join(', ');
+        throw new FairleadError(
+          'FL_NFT',
+          `elements of ${sets} in table ${table.name} were refused: ${refusal.errno}`,
+        );
+      }
+    },
+    holds: (table, elements) => {
+      const { replies } = openSocket().transact(encodeElementQuestions(table, elements));
+      return [...readMessages(replies)].every(
+        (message) => message.type !== NLMSG_ERROR || readError(message) === undefined,
+      );
+    },
+    read: async ({ family, name }) => {
+      try {
+        return await nft(['--stateless', 'list', 'table', family, name]);
+      } catch (error) {
+        if (isAbsent(error)) return undefined;
+        throw error;
+      }
+    },
+    baseChains: async () => baseChains(await nft(['--stateless', 'list', 'chains'])),
+    foreignNat: async (own) => natTables(await nft(['--stateless', 'list', 'chains']), own),
+    [Symbol.dispose]: () => kept?.[Symbol.dispose](),
+  };
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof FairleadError && /No such file or directory/.test(error.message);
+}
+
+type Named = { name: string };
+
+/** From what `nft -j -t list table` prints (libnftables-json(5)). */
+export function readInventory(listing: string): Inventory {
+  const { nftables = [] } = JSON.parse(listing) as {
+    nftables?: { counter?: Named; set?: Named; map?: Named; chain?: Named & { hook?: string } }[];
+  };
+  return {
+    counters: nftables.flatMap(({ counter }) => counter?.name ?? []),
+    sets: nftables.flatMap(({ set, map }): Inventory['sets'] => {
+      if (set !== undefined) return [{ name: set.name }];
+      return map === undefined ? [] : [{ name: map.name, value: 'verdict' }];
+    }),
+    chains: nftables.flatMap(({ chain }) =>
+      chain === undefined ? [] : [{ name: chain.name, called: chain.hook !== undefined }],
+    ),
+  };
+}
+
+/** From what `nft -j list counters` prints (libnftables-json(5)). */
+export function readCounts(listing: string): Map<string, Count> {
+  const { nftables = [] } = JSON.parse(listing) as { nftables?: { counter?: Count & { name: string } }[] };
+  return new Map(
+    nftables.flatMap(({ counter }) =>
+      counter === undefined
+        ? []
+        : [[counter.name, { packets: counter.packets, bytes: counter.bytes }] as const],
+    ),
+  );
+}
+
+/** From what `nft list chains` prints. */
+export function baseChains(listing: string): ListedChain[] {
+  const found: ListedChain[] = [];
+  let [table, chain] = ['', ''];
+  for (const line of listing.split('\n')) {
+    table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
+    chain = /^\s*chain (\S+) \{/.exec(line)?.[1] ?? chain;
+    const [, hook, policy] = /^\s*type \S+ hook (\S+) .*policy (\S+);/.exec(line) ?? [];
+    if (hook !== undefined && policy !== undefined) found.push({ table, chain, hook, policy });
+  }
+  return found;
+}
+
+/** From what `nft list chains` prints: the tables with a chain of type nat. */
+export function natTables(listing: string, { family, name }: TableName): string[] {
+  const tables = new Set<string>();
+  let table = '';
+  for (const line of listing.split('\n')) {
+    table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
+    if (/^\s*type nat hook /.test(line) && table !== `${family} ${name}`) tables.add(table);
+  }
+  return [...tables];
+}
+
+function run(command: readonly string[], args: readonly string[], input: string) {
+  const [program = 'nft', ...before] = command;
+  const child = spawn(program, [...before, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const output = new Promise<string>((resolve, reject) => {
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      const cure =
+        error.code === 'ENOENT' ? `${program} is not installed; install the package nftables` : error.message;
+      reject(new FairleadError('FL_NFT', `nft cannot be run: ${cure}`, { cause: error }));
+    });
+    // A child that ends before it has read everything says why on stderr.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
+    child.on('close', (status) => {
+      if (status === 0) return resolve(stdout);
+      const said = stderr.trim().split('\n').slice(0, 3).join(' ');
+      reject(new FairleadError('FL_NFT', `nft ${args.join(' ')} failed: ${said}`));
+    });
+  });
+  return { child, output };
+}

@@ -1,0 +1,167 @@
+/** Keeps one nftables table as it is wanted, whoever changes it. One change at a time. */
+import { describeError } from '../../base/errors/errors.ts';
+import type { Logger } from '../../base/log/logger.ts';
+import { changeElements, elementChanges, holdsSets } from './diff.ts';
+import type { ElementChange } from './elements.ts';
+import type { Nftables, TableName } from './nft.ts';
+import type { Table } from './objects.ts';
+
+/** Milliseconds after our own change, or our reading, in which a change by others may already be part of what we read. */
+const DOUBT_MS = 200;
+/** Milliseconds without a change after which it is read: a listing of 50,000 elements costs more than a change of one. */
+const QUIET_MS = 500;
+
+type Applied = {
+  /** Absent where none is wanted. */
+  table?: Table;
+  /** How the kernel reported the table afterwards; absent when it was not asked since. */
+  reported?: string;
+  /** When it was applied, or read last. */
+  at: number;
+};
+
+export class TableKeeper {
+  readonly #nftables: Nftables;
+  readonly #name: TableName;
+  readonly #log: Logger;
+  /** What was applied last; absent when nobody can tell. */
+  #applied: Applied | undefined;
+  /** The change of the whole table that is under way. */
+  #running: Promise<void> | undefined;
+  #trusted = false;
+  #doubtful = false;
+  #timer: NodeJS.Timeout | undefined;
+  /** Whether the kernel's table is being listed for comparing. */
+  #reading = false;
+
+  constructor(nftables: Nftables, name: TableName, log: Logger) {
+    this.#nftables = nftables;
+    this.#name = name;
+    this.#log = log;
+  }
+
+  /** Whether the kernel holds what was wanted last, as far as anybody knows. */
+  get isTrusted(): boolean {
+    return this.#trusted && !this.#doubtful && this.#applied !== undefined && this.#running === undefined;
+  }
+
+  /** Somebody changed a ruleset of this namespace: ours may be among them. */
+  distrust(): void {
+    this.#trusted = false;
+    // Between our own change and our reading it back somebody else's would look like ours.
+    this.#doubtful ||= this.#running !== undefined || performance.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
+  }
+
+  /**
+   * @param table undefined is none at all. A function is asked when it is its turn.
+   * @throws what kept it from being reached.
+   */
+  async ensure(table: () => Promise<Table | undefined> | Table | undefined): Promise<void> {
+    await this.#idle();
+    const attempt = async () => {
+      const wanted = await table();
+      await (wanted === undefined ? this.#clean() : this.#keep(wanted));
+    };
+    this.#running = attempt();
+    try {
+      await this.#running;
+    } catch (error) {
+      this.#applied = undefined;
+      throw error;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /**
+   * Changes elements at once, without waiting for a resync.
+   * @returns false where the table has no such sets; then only {@link ensure} helps.
+   * @throws FairleadError when the kernel does not take them: it may not hold what it should.
+   */
+  async change(changes: readonly ElementChange[]): Promise<boolean> {
+    await this.#idle();
+    const table = this.#applied?.table;
+    if (table === undefined || !holdsSets(table, changes)) return false;
+    this.#nftables.change(this.#name, changes);
+    this.#apply(changeElements(table, changes));
+    return true;
+  }
+
+  /** Whether the kernel holds these elements right now. */
+  holds(changes: readonly ElementChange[]): boolean {
+    return this.#nftables.holds(this.#name, changes);
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running.catch(() => undefined);
+  }
+
+  async #clean(): Promise<void> {
+    if (this.#applied !== undefined && this.#applied.table === undefined && this.#trusted) return;
+    this.#trusted = true;
+    await this.#nftables.remove(this.#name);
+    this.#applied = { at: performance.now() };
+  }
+
+  async #keep(table: Table): Promise<void> {
+    const doubtful = this.#doubtful;
+    const trusted = this.#trusted && !doubtful;
+    // Before anything is read: what changes from now on is distrusted anew.
+    this.#trusted = true;
+    this.#doubtful = false;
+    const changes =
+      this.#applied?.table === undefined ? undefined : elementChanges(this.#applied.table, table);
+    if (changes?.length === 0) {
+      if (trusted) return;
+      const reported = this.#applied?.reported;
+      if (!doubtful && reported !== undefined) {
+        if ((await this.#nftables.read(this.#name)) === reported) return;
+        this.#log.warn('the nftables table was changed behind our back; it is put right', {
+          table: this.#name.name,
+        });
+      }
+    }
+    await this.#bring(table, changes, trusted);
+    this.#apply(table);
+  }
+
+  #apply(table: Table): void {
+    this.#applied = { table, at: performance.now() };
+    this.#readLater();
+  }
+
+  #readLater(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#read().catch(() => undefined), QUIET_MS);
+    this.#timer.unref();
+  }
+
+  /** What others change is compared with it. Without it, a change of theirs costs a reload; nobody waits for it. */
+  async #read(): Promise<void> {
+    const applied = this.#applied;
+    if (applied === undefined || !this.#trusted) return;
+    // A listing may take longer than the next change needs to come: never two at once.
+    if (this.#reading) return this.#readLater();
+    this.#reading = true;
+    try {
+      const reported = await this.#nftables.read(this.#name);
+      if (this.#applied !== applied || !this.#trusted || reported === undefined) return;
+      this.#applied = { ...applied, reported, at: performance.now() };
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  /** A node or a pod that joins or leaves is one element more or less: no need to load the table anew. */
+  async #bring(table: Table, changes: readonly ElementChange[] | undefined, trusted: boolean): Promise<void> {
+    const before = this.#applied?.table;
+    if (before === undefined || !trusted || changes?.length === 0) return this.#nftables.replace(table);
+    try {
+      if (changes === undefined) await this.#nftables.amend(before, table);
+      else this.#nftables.change(this.#name, changes);
+    } catch (error) {
+      this.#log.debug('changes were refused; the table is loaded anew', { reason: describeError(error) });
+      await this.#nftables.replace(table);
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { atOnce } from '../../base/run/slices.ts';
+import type { Table } from './objects.ts';
+import { amendTable, refillTable } from './transition.ts';
+
+/** A map that leads to a chain of this name. */
+function table(name: string): Table {
+  return {
+    family: 'inet',
+    name: 't',
+    counters: [name],
+    sets: [
+      {
+        name: 'lead',
+        key: ['ipv4_addr'],
+        value: 'verdict',
+        elements: [{ key: ['10.0.0.1'], value: { verdict: 'goto', chain: name } }],
+      },
+      { name: `${name}-set`, key: ['ipv4_addr'], elements: [{ key: ['10.0.0.2'] }] },
+    ],
+    chains: [
+      { name, rules: [{ match: `ip daddr @${name}-set accept` }] },
+      {
+        name: 'forward',
+        hook: { type: 'filter', hook: 'forward', priority: 'filter' },
+        rules: [{ match: 'ip saddr vmap @lead' }],
+      },
+    ],
+  };
+}
+
+const verbs = (texts: readonly string[]) =>
+  texts.map((text) => text.split('\n').flatMap((line) => /^(add|delete|flush) \w+/.exec(line)?.[0] ?? []));
+
+test('what is new is made first, then led to, and what is left goes last', () => {
+  const stages = atOnce(amendTable(table('old'), table('new')));
+  assert.deepEqual(verbs(stages), [
+    ['add counter', 'add chain', 'add set', 'add rule'],
+    ['delete element', 'add element'],
+    ['flush chain', 'delete set', 'delete chain', 'delete counter'],
+  ]);
+  assert.match(stages[0]!, /new/);
+  assert.match(stages[2]!, /old/);
+  assert.doesNotMatch(stages[2]!, /new/);
+});
+
+test('a table that nobody knows is refilled in the same way; the chain that the kernel calls is made anew', () => {
+  const present = {
+    counters: ['old'],
+    sets: [{ name: 'lead', value: 'verdict' as const }, { name: 'old-set' }],
+    chains: [
+      { name: 'old', called: false },
+      { name: 'forward', called: true },
+    ],
+  };
+  assert.deepEqual(verbs(atOnce(refillTable(present, table('new')))), [
+    ['add counter', 'add chain', 'add set', 'add rule'],
+    ['flush map', 'add element', 'flush chain', 'delete chain', 'add chain', 'add rule'],
+    ['flush chain', 'delete set', 'delete chain', 'delete counter'],
+  ]);
+});
+
+test('where there is no table, the chain that the kernel calls comes last', () => {
+  const [first = '', second = '', ...more] = atOnce(refillTable(undefined, table('new')));
+  assert.match(first, /^table inet t\n/);
+  assert.doesNotMatch(first, /hook forward/);
+  assert.match(second, /hook forward/);
+  assert.deepEqual(more, []);
+});
+
+test('a table that is as it shall be takes no transaction', () => {
+  assert.deepEqual(atOnce(amendTable(table('old'), table('old'))), []);
+});

@@ -1,0 +1,100 @@
+/**
+ * An attachment is one interface of one container in one network (CNI specification, "Attachment").
+ * Its record is the alias of the host's end of the veth: the kernel is the only database of what is attached,
+ * so nothing can leak: when the pod's namespace dies, the veth, the record and the address are gone with it.
+ */
+import { hash } from 'node:crypto';
+import { type Ip, isIp, parseIp } from '../../base/ip/ip.ts';
+import { isMac, type Mac, parseMac } from '../../base/ip/mac.ts';
+import type { Bandwidth } from '../../edge/cni/capability/bandwidth.ts';
+import type { PortMapping } from '../../edge/cni/capability/port-mapping.ts';
+
+/** What identifies an attachment (CNI: container id and interface name are unique within a network). */
+export type AttachmentKey = { network: string; containerId: string; ifname: string };
+
+/** The Kubernetes pod that the container belongs to, where the runtime says so. */
+export type PodName = { namespace: string; name: string };
+
+export type Attachment = AttachmentKey & {
+  /** At most one address per family, IPv4 first. */
+  ips: readonly Ip[];
+  /** Only where one was asked for; otherwise it follows from the key. */
+  mac?: Mac;
+  pod?: PodName;
+  /** Ports of the node that lead to the pod; recorded as alternative names of the link. */
+  portMappings?: readonly PortMapping[];
+  /** How fast the pod may receive and send; recorded as the ports are. */
+  bandwidth?: Bandwidth;
+};
+
+/** Links of this group are the hosts' ends of pods' veths. */
+export const ATTACHMENT_GROUP = 0xfa10;
+/** Links of this group hold up what pods send, where that is limited. */
+export const SHAPER_GROUP = 0xfa1b;
+/** Links of this group wait for their deletion, which is done for all of them at once. */
+export const DOOMED_GROUP = 0xfa1d;
+
+/** IFALIASZ of linux/if.h is 256 with the terminating zero. */
+const RECORD_LIMIT = 255;
+
+/** A text for maps and logs. */
+export function attachmentId(key: AttachmentKey): string {
+  return `${key.network}/${key.containerId}/${key.ifname}`;
+}
+
+/** The host's end of the veth: always the same name for the same attachment, and short enough for IFNAMSIZ. */
+export function hostLinkName(key: AttachmentKey): string {
+  return `fl${hash('sha256', attachmentId(key), 'hex').slice(0, 12)}`;
+}
+
+/**
+ * The record as one line that a person can read in `ip link`. The pod's name is left out where it does not fit.
+ * @returns undefined when even the rest exceeds the 255 bytes of an alias.
+ */
+export function formatRecord(attachment: Attachment): string | undefined {
+  const { network, containerId, ifname, ips, mac, pod } = attachment;
+  const key = `fairlead net=${network} container=${containerId} if=${ifname} ip=${ips.join(',')}`;
+  const record = mac === undefined ? key : `${key} mac=${mac}`;
+  if (record.length > RECORD_LIMIT) return undefined;
+  const named = pod === undefined ? record : `${record} pod=${pod.namespace}/${pod.name}`;
+  return Buffer.byteLength(named) > RECORD_LIMIT ? record : named;
+}
+
+/** @returns undefined for an alias that is not a complete record. */
+export function parseRecord(alias: string): Attachment | undefined {
+  const [head, ...words] = alias.split(' ');
+  if (head !== 'fairlead') return undefined;
+  const fields = new Map(words.map((word) => splitOnce(word, '=')));
+  const network = fields.get('net');
+  const containerId = fields.get('container');
+  const ifname = fields.get('if');
+  const ips = fields.get('ip')?.split(',') ?? [];
+  if (!network || !containerId || !ifname || ips.length === 0 || !ips.every(isIp)) return undefined;
+  const mac = fields.get('mac');
+  if (mac !== undefined && !isMac(mac)) return undefined;
+  const pod = fields.get('pod');
+  return {
+    network,
+    containerId,
+    ifname,
+    ips: ips.map((ip) => parseIp(ip)),
+    ...(mac === undefined ? {} : { mac: parseMac(mac) }),
+    ...(pod === undefined ? {} : { pod: parsePodName(pod) }),
+  };
+}
+
+/** For people: the pod's name where it is known, else the container. */
+export function describeAttachment(attachment: Attachment): string {
+  const { pod, containerId, ifname } = attachment;
+  return `${pod === undefined ? `container ${containerId}` : `pod ${pod.namespace}/${pod.name}`} (${ifname})`;
+}
+
+function parsePodName(text: string): PodName {
+  const [namespace, name] = splitOnce(text, '/');
+  return { namespace, name };
+}
+
+function splitOnce(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}
