@@ -1,5 +1,4 @@
 /** Small clusters written by hand, as the API would give them. */
-import { parseCidr } from '../../src/base/ip/cidr.ts';
 import { parseIp } from '../../src/base/ip/ip.ts';
 import { createDecider, type ServiceDecision, type ServiceFlow } from '../../src/plan/service/decide.ts';
 import { planServices, type ServicesInput } from '../../src/plan/service/plan.ts';
@@ -105,5 +104,3 @@ export function tell(decision: ServiceDecision): string {
     .toSorted()
     .join(', ');
 }
-
-export const range = parseCidr;

@@ -272,6 +272,19 @@ test('ping of a service address is refused, of one that no service has is not an
   assert.equal([...counts.matchAll(/packets 0 bytes 0/g)].length, 2, counts);
 });
 
+test('who stands in for a client uses ports beside those of services, or its answers would be taken for questions', async () => {
+  await services([dual('s', 1)], both('s'));
+  const outcomes = await ask(
+    [OUT, OUT6].flatMap((source, index) => times<Asked>(300, [source, 'tcp', NODE.ips[index]!, 30_001])),
+  );
+  assert.ok(outcomes.every(({ answer }) => NODE.ips.includes(answer?.sawSource ?? '')));
+  const sources = outcomes.map(({ answer }) => Number(Reflect.get(answer ?? {}, 'sawPort')));
+  assert.deepEqual(
+    sources.filter((port) => !(port > 32_767)),
+    [],
+  );
+});
+
 test('SCTP is led and refused as the others are', async () => {
   const sctp = service('s', {
     clusterIP: '172.30.0.1',

@@ -34,6 +34,8 @@ const renderer = createServiceRenderer({
   untracked: ['10.244.0.0/16', 'fd00:10:244::/48'],
 });
 let loaded = false;
+/** That TCP is refused takes a second (the first refusal meets a socket that is in use): every fourth world asks for it. */
+let round = 0;
 
 /** The first world is loaded, all others are changes: the kernel has gone through every transition between two of them. */
 async function put(world: OracleWorld): Promise<ReturnType<typeof plan>> {
@@ -110,10 +112,10 @@ async function check(world: OracleWorld): Promise<void> {
   const decide = createDecider(table);
   await conntrack.cut(await connectionsOf(conntrack));
   const all = flowsOf(world).map((flow): Asked => ({ ...flow, fate: oracle(world, flow) }));
-  const flows = some(
-    all.filter(({ fate }) => fate !== 'not a service'),
-    FLOWS,
-  );
+  const slow = round++ % 4 !== 0;
+  const asked = ({ fate, protocol }: Asked) =>
+    fate !== 'not a service' && !(slow && fate === 'reject' && protocol === 'TCP');
+  const flows = some(all.filter(asked), FLOWS);
   for (const { fate, ...flow } of flows) {
     const decision = decide({
       ...flow,

@@ -4,7 +4,7 @@ import { FairleadError } from '../../base/errors/errors.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../../edge/netlink/codec/message.ts';
 import type { NetworkNamespace } from '../../edge/netlink/namespace.ts';
 import { NetlinkSocket } from '../../edge/netlink/socket.ts';
-import { encodeElementChanges } from '../../edge/nftables/elements.ts';
+import { encodeStage } from './service/encode.ts';
 import { encodeNotes, type NoteRule } from './service/notes.ts';
 import type { ElementStage, ServiceTableName } from './service/objects.ts';
 import { removeServices, type ServiceLoad, type ServiceUpdate } from './service/write.ts';
@@ -37,7 +37,7 @@ export function openServiceTables(namespace?: NetworkNamespace): ServiceTables {
   const put = async (name: ServiceTableName, stages: readonly ElementStage[]) => {
     for (const stage of stages) {
       const sets = [...new Set(stage.map(({ set }) => set.name))].join(', ');
-      const messages = encodeElementChanges({ family: 'inet', name }, stage);
+      const messages = encodeStage(name, stage);
       await send(messages, `elements of ${sets} in table ${name}`);
     }
   };

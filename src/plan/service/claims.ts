@@ -1,5 +1,6 @@
 /** Who has an address where two want it: the older service, and before any service the pod or node that has it. */
 import type { Ip } from '../../base/ip/ip.ts';
+import type { Steps } from '../../base/run/slices.ts';
 import { claimKey, nameOf } from './name.ts';
 import type { ServiceObject } from './objects.ts';
 import type { ServiceProblem } from './table.ts';
@@ -13,7 +14,11 @@ export type Claims = {
   problems: readonly ServiceProblem[];
 };
 
-export function settleClaims(services: readonly ServiceObject[], taken: Taken): Claims {
+/** Services of one step. */
+const STEP = 256;
+
+export function* settleClaims(services: readonly ServiceObject[], taken: Taken): Steps<Claims> {
+  let count = 0;
   const denied = new Map<string, string>();
   const serviceIps = new Map<Ip, string>();
   const owners = new Map<string, string>();
@@ -24,6 +29,7 @@ export function settleClaims(services: readonly ServiceObject[], taken: Taken): 
     problems.push({ service, problem });
   };
   for (const service of byAge(services.filter(({ notServed }) => notServed === undefined))) {
+    if (++count % STEP === 0) yield;
     const name = nameOf(service);
     for (const ip of service.clusterIPs) {
       const owner = ownerOf(ip, taken, serviceIps.get(ip));

@@ -69,7 +69,8 @@ function addressOf({ ip, port, kind }: Frontend): string {
 
 function leadsOf({ inside, outside, sourceRanges }: Frontend): string {
   const [here, there] = [wayOf(inside), wayOf(outside)];
-  const guarded = sourceRanges === undefined ? '' : `; only from ${sourceRanges.join(', ') || 'no one'}`;
+  const guarded =
+    sourceRanges === undefined ? '' : `; only from ${sourceRanges.join(', ') || 'no source at all'}`;
   return `${here === there ? here : `${here} from here, ${there} from outside`}${guarded}`;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Endpoints that are in no list any more, and still have connections: those go on (nobody is cut off because a pod ends),
+ * Endpoints that are in no list any more, and still have connections: those go on (a pod that ends finishes what it began),
  * so their packets have to be tracked as before.
  */
 import type { Ip } from '../../base/ip/ip.ts';

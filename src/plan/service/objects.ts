@@ -27,7 +27,10 @@ export type ServiceObject = {
   externalIPs: readonly Ip[];
   /** Those that the load balancer leaves to the nodes (`ipMode: VIP`). */
   loadBalancerIPs: readonly Ip[];
-  /** Who may use addresses of the load balancer; absent: everyone of a family without ranges. Empty: no one. */
+  /**
+   * Sources that may use addresses of the load balancer. Absent: all; so in a family without ranges, where the other has
+   * some. Empty: none.
+   */
   sourceRanges?: readonly Cidr[];
   internalTrafficPolicy: TrafficPolicy;
   externalTrafficPolicy: TrafficPolicy;

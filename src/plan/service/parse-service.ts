@@ -125,7 +125,7 @@ function readSourceRanges(spec: Fields, problems: Problems): Pick<ServiceObject,
   const ranges = listed.flatMap((item): Cidr[] => {
     const range = parseLenientCidr(item);
     if (range !== undefined) return [range];
-    problems.push(`spec.loadBalancerSourceRanges: ${show(item)} is not an IP range; it lets no one in`);
+    problems.push(`spec.loadBalancerSourceRanges: ${show(item)} is not an IP range; it lets no source in`);
     return [];
   });
   // One /0 of a family is as good as no list for that family.

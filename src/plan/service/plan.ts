@@ -43,7 +43,7 @@ export function createServicePlanner(): (input: ServicesInput) => Steps<ServiceT
     if (settings !== knownSettings) known = new Map();
     knownSettings = settings;
     if (settled?.services !== services || settled.taken !== taken)
-      settled = { services, taken, claims: settleClaims(services, taken) };
+      settled = { services, taken, claims: yield* settleClaims(services, taken) };
     const { claims } = settled;
     const next: typeof known = new Map();
     let planning = 0;

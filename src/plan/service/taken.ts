@@ -1,4 +1,4 @@
-/** Addresses that are somebody's already. */
+/** Addresses that are taken already. */
 import { type Cidr, cidrContains } from '../../base/ip/cidr.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 

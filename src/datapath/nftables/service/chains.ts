@@ -8,7 +8,7 @@ import type { Chain, Rule } from '../../../edge/nftables/objects.ts';
 import { ATTACHMENT_GROUP } from '../../../plan/pod/attachment.ts';
 import { IP_WORDS, type ServiceTableOptions } from './objects.ts';
 
-/** Before what others translate: a port of the node that is a service's is no one else's. */
+/** Before what others translate: a NodePort precedes a hostPort of the same number. */
 const DNAT_PRIORITY = '-105';
 const SNAT_PRIORITY = '95';
 const TRANSLATED = ['tcp', 'udp', 'sctp'] as const;

@@ -1,7 +1,7 @@
 /**
- * Numbers for endpoints, lists and items of lists, written as addresses (the rules keep them where a packet has its own). The same name
- * has the same number in every run, so that clients keep their endpoints when the agent starts anew; of the few names that
- * fall on one number the later one takes the next.
+ * Numbers for endpoints, lists and items of lists, written as addresses (the rules keep them where a packet has its own). A number is
+ * the hash of its name, so that one that is given back is not soon another endpoint's, for which a client's note could be
+ * taken; of the few names that fall on one number the later one takes the next.
  */
 import { type IpFamily, ipToBigInt, parseIp } from '../../../base/ip/ip.ts';
 

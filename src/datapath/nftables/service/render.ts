@@ -13,6 +13,7 @@ import { createNumbers, type Numbers } from './numbers.ts';
 import type { ServiceSet, ServiceTableOptions } from './objects.ts';
 import { place } from './places.ts';
 import { type SetName, serviceSets } from './sets.ts';
+import { addShare, type Contents, commitShares, type Shares, settleShares } from './shares.ts';
 
 export type RenderInput = {
   table: ServiceTable;
@@ -53,15 +54,11 @@ export type ServiceRenderer = {
 const STEP = 1000;
 const LISTS = ['cluster', 'local'] as const;
 
-/** Elements by set, and there by key. */
-type Contents = Map<string, Map<string, Element>>;
-
 export function createServiceRenderer(options: ServiceTableOptions): ServiceRenderer {
   const sets = serviceSets(options);
   const numbers = createNumbers();
   const chains = new Set<string>();
-  /** How many services have an element of the sets that they share. */
-  const shared = new Map<string, number>();
+  const shares: Shares = new Map();
   const lists = new Map<string, readonly Endpoint[]>();
   let services = new Map<string, PlannedService>();
   let general: Contents = new Map();
@@ -73,17 +70,18 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
     const needed = new Map<string, Counted>();
     const replaced = new Map<string, readonly Endpoint[]>();
     const [old, now]: [Contents, Contents] = [new Map(), new Map()];
-    const counts = new Map<string, number>();
+    const counts: Shares = new Map();
     const collect = (contents: Contents, service: PlannedService, placed: Placed, by: 1 | -1) => {
-      const own = new Set<string>();
+      const own = new Map<string, Set<string>>();
       const to = {
         add: (name: SetName, family: IpFamily, element: Element, isShared = false) => {
           const [set, key] = [`${name}${family}`, element.key.join(' ')];
           if (isShared) {
-            const id = `${set} ${key}`;
-            if (own.has(id)) return;
-            own.add(id);
-            counts.set(id, (counts.get(id) ?? 0) + by);
+            let keys = own.get(set);
+            if (keys === undefined) own.set(set, (keys = new Set()));
+            if (keys.has(key)) return;
+            keys.add(key);
+            addShare(counts, set, key, by);
           }
           put(contents, set, key, element);
         },
@@ -113,7 +111,7 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
     const others = generalContents(input, options.families);
     for (const [name, elements] of others) mergeGeneral(old, now, name, general.get(name), elements);
     const nextLingerers = shareLingering(input.lingering ?? [], lingerers, counts, old, now);
-    const sharedChanges = yield* settleShared(shared, counts, old, now);
+    yield* settleShares(shares, counts, old, now);
     const changes: SetChange[] = [];
     for (const set of sets) {
       changes.push(...(yield* differences(set, old.get(set.name), now.get(set.name))));
@@ -133,13 +131,8 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
       done: () => {
         for (const [name] of missing) chains.add(name);
         for (const { chain } of notes) chains.add(chain);
-        for (const [id, count] of sharedChanges) {
-          if (count > 0) shared.set(id, count);
-          else {
-            shared.delete(id);
-            if (id.startsWith('targets')) numbers.release(id.slice(id.indexOf(' ') + 1));
-          }
-        }
+        for (const { set, key } of commitShares(shares, counts))
+          if (set.startsWith('targets')) numbers.release(key);
         for (const [name, service] of services)
           if (next.get(name) !== service) forgetLists(lists, numbers, service, next.get(name));
         for (const [key, endpoints] of replaced) lists.set(key, endpoints);
@@ -213,7 +206,7 @@ function mergeGeneral(
 function shareLingering(
   lingering: readonly Lingering[],
   before: ReadonlySet<string>,
-  counts: Map<string, number>,
+  counts: Shares,
   old: Contents,
   now: Contents,
 ): ReadonlySet<string> {
@@ -223,38 +216,13 @@ function shareLingering(
     after.set(`backends${ipFamily(ip)} ${key.join(' ')}`, key);
   }
   const share = (contents: Contents, id: string, key: string[], by: 1 | -1) => {
-    counts.set(id, (counts.get(id) ?? 0) + by);
-    put(contents, id.slice(0, id.indexOf(' ')), key.join(' '), { key });
+    const set = id.slice(0, id.indexOf(' '));
+    addShare(counts, set, key.join(' '), by);
+    put(contents, set, key.join(' '), { key });
   };
   for (const id of before) if (!after.has(id)) share(old, id, id.split(' ').slice(1), -1);
   for (const [id, key] of after) if (!before.has(id)) share(now, id, key, 1);
   return new Set(after.keys());
-}
-
-/**
- * An element that another service has too stays, and one that is there already does not come.
- * @returns the new counts.
- */
-function* settleShared(
-  shared: ReadonlyMap<string, number>,
-  counts: ReadonlyMap<string, number>,
-  old: Contents,
-  now: Contents,
-): Steps<Map<string, number>> {
-  const changes = new Map<string, number>();
-  for (const [id, by] of counts) {
-    const at = id.indexOf(' ');
-    const [set, key] = [id.slice(0, at), id.slice(at + 1)];
-    const before = shared.get(id) ?? 0;
-    const after = before + by;
-    changes.set(id, after);
-    if (before > 0 && after > 0) {
-      old.get(set)?.delete(key);
-      now.get(set)?.delete(key);
-    }
-    if (changes.size % STEP === 0) yield;
-  }
-  return changes;
 }
 
 function* differences(

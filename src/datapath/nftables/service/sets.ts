@@ -18,7 +18,7 @@ export type SetName =
   /** Whose source gives way. */
   | 'sources'
   | 'node-sources'
-  /** Frontends that not everyone may use, and who may. */
+  /** Frontends with source ranges, and those ranges. */
   | 'guarded'
   | 'allowed'
   /** With affinity a frontend leads to a list with a number, whose items have numbers of their own. */
