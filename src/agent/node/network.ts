@@ -22,25 +22,20 @@ import type { Link } from '../../edge/netlink/objects.ts';
 import type { ElementChange } from '../../edge/nftables/elements.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 import type { Sysctls } from '../../edge/sysctl/sysctls.ts';
-import { udpFlowsOf } from '../../plan/hostport/plan.ts';
 import { serviceAddresses } from '../../plan/hostport/services.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
-import { DOOMED_GROUP, describeAttachment } from '../../plan/pod/attachment.ts';
-import { Resync, type ResyncInput, type ResyncResult } from '../kernel/resync.ts';
+import { Resync, type ResyncResult } from '../kernel/resync.ts';
 import { LinkSettler } from '../settings/link-settler.ts';
 import { ensureSettings } from '../settings/node-settings.ts';
 import { readSurroundings } from '../settings/surroundings.ts';
 import { openSettingsRecord, type SettingsRecord, writeSysctls } from '../settings/sysctl.ts';
 import { uplinkNames } from '../settings/uplinks.ts';
-import {
-  type AttachmentTable,
-  describeUnknown,
-  type LiveAttachment,
-  noteUnread,
-  readLinks,
-} from './attachments.ts';
+import { type AttachmentReader, createAttachmentReader } from './attachment-reader.ts';
+import { type AttachmentTable, describeUnknown } from './attachments.ts';
 import type { LinkRemoval } from './link-removal.ts';
+import { createNodeNews, type NodeNews } from './node-news.ts';
 import { strandedPods, unreachedPeers } from './node-problems.ts';
+import { bringKernel, type NodeReached } from './node-reached.ts';
 import { type NodeRecord, openNodeRecord } from './node-record.ts';
 import type { NodeView, Readiness } from './node-view.ts';
 import { ownRecord, prefixLengthsOf } from './own-record.ts';
@@ -68,12 +63,6 @@ export type NodeNetworkOptions = {
   inherited: Inherited;
 };
 
-export type Reached = Partial<ResyncResult> & {
-  problems: readonly string[];
-  refusals: readonly RangeRefusal[];
-  resync?: { at: string; milliseconds: number; operations: number; reasons: readonly string[] };
-};
-
 /** Reasons of a resync that reads everything: nobody said what may have changed, or something was not reached. */
 const READS_ALL: ReadonlySet<string> = new Set(['start', 'period', 'retry', 'configuration']);
 
@@ -92,11 +81,12 @@ export class NodeNetwork {
   readonly #tunnelSets = createTunnelSets();
   #isKnown = false;
   #refusal: string | undefined;
-  #reached: Reached = { problems: [], refusals: [] };
+  #reached: NodeReached = { problems: [], refusals: [] };
   #firewallProblems: readonly string[] = [];
   /** What of others stands in the way. */
   #surroundings: readonly string[] = [];
-  #told: ReadonlySet<string> = new Set();
+  readonly #reader: AttachmentReader;
+  readonly #news: NodeNews;
   readonly #firewallRunner: Runner;
   readonly #record: StateFile<NodeRecord>;
   readonly #settings: SettingsRecord;
@@ -107,6 +97,8 @@ export class NodeNetwork {
     this.#options = options;
     this.#resync = new Resync(options.kernel, options.nextIndex);
     this.#settler = new LinkSettler(options.kernel);
+    this.#reader = createAttachmentReader(options);
+    this.#news = createNodeNews(options, () => this.#isKnown);
     this.#view = options.lastView;
     const { stateDirectory } = options.configuration().paths;
     this.#record = openNodeRecord(stateDirectory, options.log);
@@ -140,7 +132,7 @@ export class NodeNetwork {
     return { ready: false, reason: this.#reached.problem ?? 'the agent has just started' };
   }
 
-  get reached(): Reached {
+  get reached(): NodeReached {
     const unsaved = [this.#record.problem, this.#settings.problem].filter((problem) => problem !== undefined);
     return { ...this.#reached, problems: [...this.#reached.problems, ...this.#firewallProblems, ...unsaved] };
   }
@@ -188,7 +180,7 @@ export class NodeNetwork {
     const { kernel, table, log, store, name } = this.#options;
     const started = performance.now();
     const configuration = this.#options.configuration();
-    this.#ensureAttachments();
+    this.#reader.ensureRead();
     const sysctls = this.#options.openSysctls(configuration.paths.sysctlDirectory);
     const families = configuration.podNetwork.map(cidrFamily);
     const settings = ensureSettings(
@@ -203,21 +195,25 @@ export class NodeNetwork {
     const claim = await ownRecord({ name, store, accepted, configuration, serviceNetwork, log });
     const { self } = claim;
     if (reasons.some((reason) => READS_ALL.has(reason))) this.#resync.doubtAll();
-    const { result, problems: unread } = await this.#bringKernel({
-      self,
-      peers: accepted.nodes.filter((node) => node.name !== name),
-      attachments: (links) => {
-        if (links !== undefined) this.#readAttachments(links);
-        return this.#attached();
+    const { result, problems: unread } = await bringKernel(
+      this.#resync,
+      {
+        self,
+        peers: accepted.nodes.filter((node) => node.name !== name),
+        attachments: (links) => {
+          if (links !== undefined) this.#reader.read(links);
+          return this.#reader.attached;
+        },
+        isDoomed: (index) => table.now.known && table.now.doomed.has(index),
+        settings: configuration,
       },
-      isDoomed: (index) => table.now.known && table.now.doomed.has(index),
-      settings: configuration,
-    });
+      this.#reached,
+    );
     const settled = this.#settler.settle({
       links: result.isFresh ? result.links : undefined,
-      attachments: this.#attached(),
+      attachments: this.#reader.attached,
       families,
-      write: (settings) => writeSysctls(settings, sysctls),
+      write: (wanted) => writeSysctls(wanted, sysctls),
     });
     for (const setting of settled.mended) log.info('a link was not set as it must be', { setting });
     if (result.isFresh) {
@@ -278,7 +274,7 @@ export class NodeNetwork {
       ...failed,
       ...settings.problems,
       ...claim.problems,
-      ...strandedPods(this.#attached(), this.#view?.ranges),
+      ...strandedPods(this.#reader.attached, this.#view?.ranges),
     ]);
     const milliseconds = Math.round((performance.now() - started) * 100) / 100;
     const operations = result.reached.applied;
@@ -304,52 +300,6 @@ export class NodeNetwork {
     if (unreached.length > 0) throw new Error(unreached.join('; '));
   }
 
-  /**
-   * What is attached is read before all else, and whatever else fails: an address that a pod has must not be given
-   * to another, and what its policies and ports are hangs on it.
-   */
-  #ensureAttachments(): void {
-    const { table, kernel } = this.#options;
-    if (table.now.known) return;
-    try {
-      this.#readAttachments(kernel.links());
-    } catch (error) {
-      noteUnread(table, describeError(error));
-      throw error;
-    }
-  }
-
-  /** Where the kernel cannot be read, what the last resync reached counts: what does not hang on it goes on. */
-  async #bringKernel(input: ResyncInput): Promise<{ result: ResyncResult; problems: string[] }> {
-    try {
-      return { result: await this.#resync.run(input), problems: [] };
-    } catch (error) {
-      const problem = `the kernel could not be read or changed: ${describeError(error)}; it is tried again`;
-      const {
-        underlays = [],
-        links = [],
-        addresses = [],
-        foreign = [],
-        overlay,
-        resync,
-        problem: former,
-      } = this.#reached;
-      const unplanned = resync === undefined ? problem : former;
-      const result: ResyncResult = {
-        underlays,
-        links,
-        addresses,
-        foreign,
-        loosened: [],
-        isFresh: false,
-        reached: { applied: 0, failures: [] },
-        ...(overlay === undefined ? {} : { overlay }),
-        ...(unplanned === undefined ? {} : { problem: unplanned }),
-      };
-      return { result, problems: [problem] };
-    }
-  }
-
   /** Brings the firewall to what it shall be; one that is not known yet leaves that of the agent before in force. */
   async #ensureFirewall(): Promise<readonly string[]> {
     const wanted = this.#wantedFirewall();
@@ -358,11 +308,6 @@ export class NodeNetwork {
       const latest = this.#wantedFirewall();
       return latest.known ? latest.input : wanted.input;
     });
-  }
-
-  #attached(): LiveAttachment[] {
-    const { now } = this.#options.table;
-    return now.known ? [...now.live.values()] : [];
   }
 
   /** Ends what runs by itself. */
@@ -380,61 +325,8 @@ export class NodeNetwork {
     return node.addresses.length > 0 ? node.addresses : known;
   }
 
-  /** Tells log and cluster how the node is, as far as that is news. */
   #tell(): void {
-    const { log, store } = this.#options;
-    const { problems, problem: unplanned, resync } = this.reached;
-    const [now, before] = [new Set(problems), this.#told];
-    for (const problem of now) {
-      if (before.has(problem)) continue;
-      // Whoever starts has not read the cluster yet, which is no fault.
-      if (problem === unplanned && resync?.reasons.includes('start') === true) log.info(problem);
-      else log.warn(problem);
-    }
-    for (const problem of before) if (!now.has(problem)) log.info('no longer a problem', { problem });
-    this.#told = now;
-    if (this.#isKnown) store.report?.({ ...this.#pathState(), problems });
-  }
-
-  /** Whether pods of this node are reached: more than that new ones may start, for which the last good view is enough. */
-  #pathState(): { ready: boolean; message: string } {
-    const { readiness } = this;
-    if (!readiness.ready) return { ready: false, message: readiness.reason };
-    const { underlays = [], links = [], problem, reached, overlay } = this.#reached;
-    const dead = underlays.find(
-      ({ linkIndex }) => links.find(({ index }) => index === linkIndex)?.running !== true,
-    );
-    // What was refused of a peer's path is a fault of that path: pods of this node are reached from all others.
-    const [ownFailure] = reached === undefined ? [] : refusalsOf(reached, overlay?.peers ?? []).own;
-    const fault =
-      problem ??
-      (dead === undefined
-        ? (ownFailure?.error.message ?? this.#firewallProblems[0])
-        : `${dead.linkName}, which holds the node's address ${dead.address}, has no carrier; look at the cable, the switch and the link's state`);
-    return fault === undefined
-      ? { ready: true, message: `pods of ${readiness.view.ranges.join(', ')} are reached` }
-      : { ready: false, message: fault };
-  }
-
-  #readAttachments(links: readonly Link[]): void {
-    const { kernel, table, removal, log } = this.#options;
-    const { vanished, garbage } = readLinks(table, links);
-    for (const attachment of vanished) {
-      log.info('a pod is gone with its namespace', {
-        what: describeAttachment(attachment),
-        ips: attachment.ips,
-      });
-    }
-    const flows = vanished.flatMap(udpFlowsOf);
-    this.#options
-      .forgetFlows(flows)
-      .catch((error: unknown) => log.warn('connections stay', { reason: describeError(error) }));
-    for (const index of garbage) {
-      log.info('removes an interface that belongs to no pod', { index });
-      kernel.apply([{ op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } }]);
-      if (table.now.known) table.now.doomed.set(index, []);
-      removal.add(index);
-    }
+    this.#news.tell(this.reached, this.readiness, this.#firewallProblems);
   }
 
   #decideReadiness(

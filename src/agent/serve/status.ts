@@ -10,7 +10,8 @@ import type { Reach } from '../../plan/probe/rounds.ts';
 import type { PolicyEnforcer } from '../datapath/policy-enforcer.ts';
 import type { SpoofDrops } from '../drops/spoofed.ts';
 import { type AttachmentTable, describeUnknown } from '../node/attachments.ts';
-import type { NodeNetwork, Reached } from '../node/network.ts';
+import type { NodeNetwork } from '../node/network.ts';
+import type { NodeReached } from '../node/node-reached.ts';
 import type { Readiness } from '../node/node-view.ts';
 import type { Prober } from '../probes/prober.ts';
 import type { EventLoopDelay } from './event-loop.ts';
@@ -58,10 +59,10 @@ export type AgentStatus = {
   /** Packets that claimed to be what they are not. */
   spoofDrops: SpoofDrops;
   /** Ranges that are refused, and nodes that get none: all of them are among the problems too. */
-  rangeRefusals: Reached['refusals'];
+  rangeRefusals: NodeReached['refusals'];
   /** The last thing that went wrong since the start, though it may be mended. */
   lastError?: LoggedError;
-  lastResync?: Reached['resync'];
+  lastResync?: NodeReached['resync'];
   eventLoopDelay: EventLoopDelay;
   /** Absent where the source of the cluster's nodes has no policies. */
   policy?: PolicyEnforcer['status'];
