@@ -2,7 +2,7 @@
 
 import type { Logger } from '../../base/log/logger.ts';
 import type { ClusterStore, NodeReport } from '../../cluster/store.ts';
-import type { NodeReached } from './node-reached.ts';
+import type { NodeReached } from './network.ts';
 import type { Readiness } from './node-view.ts';
 import { refusalsOf } from './peer-refusals.ts';
 
