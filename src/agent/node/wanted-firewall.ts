@@ -1,7 +1,7 @@
 /** What the node's firewall shall be; until that is known, the one that is in force stays. */
 
 import type { Configuration } from '../../base/config/configuration.ts';
-import type { Cidr } from '../../base/ip/cidr.ts';
+import { type Cidr, cidrContains } from '../../base/ip/cidr.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Accepted } from '../../cluster/ranges/acceptance.ts';
 import type { FirewallInput } from '../../datapath/nftables/firewall.ts';
@@ -47,6 +47,9 @@ export function wantFirewall(sources: FirewallSources): WantedFirewall {
   const input: FirewallInput = {
     ranges,
     podNetwork,
+    strays: pods
+      .flatMap(({ ips }) => ips)
+      .filter((ip) => ![...podNetwork, ...ranges].some((range) => cidrContains(range, ip))),
     nodes: accepted.nodes,
     exclude: [...masquerade.exclude, ...inherited.inside],
     masquerade: masquerade.enabled,
