@@ -50,9 +50,11 @@ export type Count = { packets: number; bytes: number };
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
 const NETLINK_NETFILTER = 12;
+/** Milliseconds that one nft may take: loading the largest table takes seconds, on a node that has much else to do. */
+const PATIENCE_MS = 60_000;
 
 /** @param namespace the process' own where absent; not to be disposed before elements are first changed or asked for. */
-export function openNftables(namespace?: NetworkNamespace): Nftables {
+export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE_MS): Nftables {
   const command = namespace === undefined ? ['nft'] : ['nsenter', `--net=${namespace.path}`, 'nft'];
   // One socket, made when first needed and kept: closing one waits for the RCU grace period in which the kernel frees
   // what was deleted (net/netfilter/nf_tables_api.c, nft_rcv_nl_event), 15–30 ms on the event loop.
@@ -63,13 +65,13 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
   };
   let watching: RulesetWatch | undefined;
   const generation = () => askGeneration(openSocket());
-  const nft = (args: readonly string[]) => run(command, args, '').output;
+  const nft = (args: readonly string[]) => run(command, args, '', patienceMs).output;
   /** One transaction; the kernel knows a child by the socket that it opens, whose port is its process id. */
   const commitOne = async (text: string) => {
     const own = watching?.ledger.begin(generation());
     let committed = false;
     try {
-      const { child, output } = run(command, ['-f', '-'], text);
+      const { child, output } = run(command, ['-f', '-'], text, patienceMs);
       if (child.pid !== undefined) own?.port(child.pid);
       await output;
       committed = true;
@@ -219,9 +221,14 @@ export function natTables(listing: string, { family, name }: TableName): string[
   return [...tables];
 }
 
-function run(command: readonly string[], args: readonly string[], input: string) {
+/** One that hangs would keep every other change of a table waiting, and say nothing. */
+function run(command: readonly string[], args: readonly string[], input: string, patienceMs: number) {
   const [program = 'nft', ...before] = command;
-  const child = spawn(program, [...before, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, [...before, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: patienceMs,
+    killSignal: 'SIGKILL',
+  });
   const output = new Promise<string>((resolve, reject) => {
     let stdout = '';
     let stderr = '';
@@ -235,8 +242,12 @@ function run(command: readonly string[], args: readonly string[], input: string)
     // A child that ends before it has read everything says why on stderr.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
-    child.on('close', (status) => {
+    child.on('close', (status, signal) => {
       if (status === 0) return resolve(stdout);
+      if (child.killed) {
+        const reason = `nft ${args.join(' ')} did not end within ${patienceMs / 1000} s and was ended (${signal})`;
+        return reject(new FairleadError('FL_NFT', `${reason}; look what holds nftables of this node`));
+      }
       const said = stderr.trim().split('\n').slice(0, 3).join(' ');
       reject(new FairleadError('FL_NFT', `nft ${args.join(' ')} failed: ${said}`));
     });
