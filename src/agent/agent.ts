@@ -14,7 +14,6 @@ import { POLICY_TABLE } from '../datapath/nftables/policy/render.ts';
 import type { RequestFrame } from '../edge/cni/frame.ts';
 import { targetsOf } from '../plan/probe/target.ts';
 import { type CniContext, handleCni } from './attach/cni-handler.ts';
-import { listenForPlugins } from './attach/cni-server.ts';
 import { createHostPorts } from './attach/host-ports.ts';
 import { openPendingDeletions } from './attach/pending-deletions.ts';
 import { lookAtFirewalls } from './datapath/foreign-firewalls.ts';
@@ -27,7 +26,7 @@ import { NodeNetwork } from './node/network.ts';
 import { keepNetworkList, type NetworkListKeeper } from './node/network-list.ts';
 import { nodeNameOf } from './node/node-name.ts';
 import { loadNodeView } from './node/node-record.ts';
-import { listenForQuestions, listenForScrapes } from './serve/api-server.ts';
+import { listenForScrapes } from './serve/api-server.ts';
 import { watchEventLoop } from './serve/event-loop.ts';
 import { createAgentMetrics } from './serve/metrics.ts';
 import { createQuestions } from './serve/questions.ts';
@@ -58,11 +57,11 @@ export type RunningAgent = {
 
 /** Starts the agent; it serves when this resolves. The edges stay open when it stops: they are the caller's. */
 export async function startAgent(edges: Edges, source: ConfigurationSource): Promise<RunningAgent> {
-  const { namespace, kernel, nftables, conntrack } = edges;
+  const { namespace, kernel, nftables, conntrack, clock } = edges;
   let configuration = source.read();
   const logSettings = { ...configuration.log };
   const name = nodeNameOf(configuration.node.name, process.env['NODE_NAME'], hostname());
-  const errors = rememberErrors(createLogger(logSettings).child({ node: name }));
+  const errors = rememberErrors(createLogger(logSettings, edges.writeLog).child({ node: name }));
   const { log } = errors;
   const { socketDirectory, stateDirectory } = configuration.paths;
 
@@ -71,11 +70,12 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     edges.openCluster(() => configuration, name, log),
     (opened) => opened.close(),
   );
-  const table = createAttachmentTable();
+  const table = createAttachmentTable(clock.date());
   const removal = new LinkRemoval(
     kernel,
     (links) => table.now.known && buried(table.now, links),
     (error) => log.error('interfaces could not be deleted', { reason: describeError(error) }),
+    clock,
   );
   stack.defer(() => removal.settled());
   // Asked for when the first one is needed: a start must not fail because the links cannot be read just now.
@@ -96,10 +96,11 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     table,
     removal,
     nextIndex,
-    openSysctls: edges.openSysctls,
+    openSysctls: (folder) => edges.openSysctls(folder),
     trackedIps: () => enforcer?.tracked ?? [],
     forgetFlows: conntrack.forget,
     log,
+    clock,
     lastView: loadNodeView(stateDirectory, name),
     inherited,
   });
@@ -115,6 +116,8 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
           conntrack,
           node: () => ({ name, ips: kernel.addresses().map(({ ip }) => ip) }),
           log,
+          clock,
+          openDropLog: edges.openDropLog,
           tracked: inherited.tracked,
           stateDirectory,
           onForce: () => reporter?.look(),
@@ -139,13 +142,14 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     }),
   );
   stack.defer(() => reporter?.[Symbol.dispose]());
-  let resyncedAt = performance.now();
+  let resyncedAt = clock.now();
   const runner = new Runner({
+    clock,
     task: async (reasons) => {
-      const started = performance.now();
+      const started = clock.now();
       // What was not reached does not keep the others from what was.
       const [outcome] = await Promise.allSettled([network.resync(reasons)]);
-      resyncedAt = performance.now();
+      resyncedAt = clock.now();
       metrics.resynced(reasons, (resyncedAt - started) / 1000, outcome.status === 'fulfilled');
       // What the cluster says of nodes leaves the pods of this one as they are.
       if (reasons.some((reason) => reason !== 'cluster')) enforcer?.podsChanged();
@@ -178,11 +182,12 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     }, onUnheard),
   );
   let legacyNat = network.legacyNat;
-  const look = setInterval(() => {
-    if (legacyNat !== network.legacyNat) runner.trigger('iptables');
-    legacyNat = network.legacyNat;
-  }, LEGACY_NAT_MS);
-  stack.defer(() => clearInterval(look));
+  stack.use(
+    clock.every(LEGACY_NAT_MS, () => {
+      if (legacyNat !== network.legacyNat) runner.trigger('iptables');
+      legacyNat = network.legacyNat;
+    }),
+  );
   await runner.runNow('start').catch(() => undefined);
 
   const context: CniContext = {
@@ -210,20 +215,19 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     }),
   };
   const handle = async (frame: RequestFrame) => {
-    const started = performance.now();
+    const started = clock.now();
     const reply = await handleCni(frame, context);
     const command = frame.environment['CNI_COMMAND'] ?? '';
     const known = KNOWN_COMMANDS.has(command) ? command : 'unknown';
-    metrics.called(known, reply, (performance.now() - started) / 1000);
+    metrics.called(known, reply, (clock.now() - started) / 1000);
     return reply;
   };
   const pending = openPendingDeletions({ stateDirectory: () => stateDirectory, handle, log });
-  const plugins = await listenForPlugins(join(socketDirectory, 'cni.sock'), handle, log);
+  const plugins = await edges.listenForPlugins(join(socketDirectory, 'cni.sock'), handle, log);
   // The plugin keeps one whenever it gets no answer, which may be while the agent runs, too.
   const completeKept = async () => (table.now.known ? pending.complete() : undefined);
   await completeKept();
-  const lookForKept = setInterval(() => void completeKept(), KEPT_MS);
-  stack.defer(() => clearInterval(lookForKept));
+  stack.use(clock.every(KEPT_MS, () => void completeKept()));
   stack.defer(() => void plugins.close());
   // Only now can a pod be attached, which is what the list says to a kubelet.
   list = stack.use(
@@ -235,10 +239,10 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   );
   if (network.readiness.ready) list.ensure();
   const eventLoop = stack.use(watchEventLoop());
-  const startedAt = new Date().toISOString();
+  const startedAt = clock.date().toISOString();
   const describe = async () =>
     describeAgent({
-      spoofDrops: await readSpoofDrops(nftables, () => new Date()),
+      spoofDrops: await readSpoofDrops(nftables, () => clock.date()),
       name,
       startedAt,
       backend: configuration.backend,
@@ -270,11 +274,11 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     errors,
     network,
     conntrack,
-    sinceResyncMs: () => performance.now() - resyncedAt,
+    sinceResyncMs: () => clock.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
     policyNames: () => configuration.metrics.policyNames,
   });
-  const socket = await listenForQuestions(join(socketDirectory, 'api.sock'), questions);
+  const socket = await edges.listenForQuestions(join(socketDirectory, 'api.sock'), questions);
   stack.defer(() => void socket.close());
   if (configuration.metrics.address !== '') {
     const scrapes = await listenForScrapes(configuration.metrics.address, questions);

@@ -4,6 +4,7 @@ import { describeError } from '../../base/errors/errors.ts';
 import type { StateFile } from '../../base/files/state-file.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { Mutex } from '../../base/run/mutex.ts';
 import { Runner } from '../../base/run/runner.ts';
 import { inTurns } from '../../base/run/sliced.ts';
@@ -21,7 +22,7 @@ import { type Compiled, compile, type PolicyInput } from '../../plan/policy/comp
 import { type Attached, type Here, openNodeCompiler } from '../../plan/policy/compile/node.ts';
 import type { Outcome } from '../../plan/policy/compile/outcome.ts';
 import { openTabulator } from '../../plan/policy/compile/table.ts';
-import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
+import { type DropContext, type DropLog, type OpenDropLog, openDropLog } from '../drops/drop-log.ts';
 import type { AttachmentTable } from '../node/attachments.ts';
 import { changedAddresses, cutForbidden } from './connection-cutter.ts';
 import {
@@ -50,7 +51,8 @@ export type PolicyEnforcerOptions = {
   onForce?: (state: PolicyState) => void;
   /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
   patienceMs?: number;
-  now?: () => Date;
+  clock?: Clock;
+  openDropLog?: OpenDropLog;
 };
 
 /** The state that is in force, for which interfaces, and since when (RFC 3339). */
@@ -64,6 +66,7 @@ const PATIENCE_MS = 2000;
 
 export class PolicyEnforcer {
   readonly #options: PolicyEnforcerOptions;
+  readonly #clock: Clock;
   readonly #keeper: TableKeeper;
   readonly #runner: Runner;
   readonly #compiler = openNodeCompiler();
@@ -93,12 +96,15 @@ export class PolicyEnforcer {
 
   constructor(options: PolicyEnforcerOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? MACHINE_CLOCK;
+    const clock = this.#clock;
     this.#tracked = options.tracked;
     this.#force = { known: false, since: this.#time(), why: 'the agent has just started' };
     this.#scope = loadPolicyScope(options.stateDirectory);
-    this.#record = openPolicyRecord(options.stateDirectory, options.log);
-    this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
+    this.#record = openPolicyRecord(options.stateDirectory, options.log, clock);
+    this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log, clock);
     this.#runner = new Runner({
+      clock,
       task: () => this.#enforce(),
       // Whoever tells of changes gathers them already.
       delayMs: 0,
@@ -106,6 +112,7 @@ export class PolicyEnforcer {
         options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
     });
     this.#cutter = new Runner({
+      clock,
       task: () => this.#cutForbidden(),
       delayMs: 0,
       onError: (error, retryAfterMs) =>
@@ -182,9 +189,9 @@ export class PolicyEnforcer {
     // No policy can mean an attachment that is of no pod.
     if (pod === undefined) return;
     const { source, patienceMs = PATIENCE_MS } = this.#options;
-    const deadline = performance.now() + patienceMs;
-    while (source.state === undefined && performance.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const deadline = this.#clock.now() + patienceMs;
+    while (source.state === undefined && this.#clock.now() < deadline)
+      await new Promise<void>((resolve) => this.#clock.after(20, resolve));
     if (source.state === undefined && mayBeSelected(this.#scope, pod.namespace))
       throw new CniError(
         'TRY_AGAIN',
@@ -210,7 +217,7 @@ export class PolicyEnforcer {
       pods: () => this.#options.source.state?.pods ?? [],
     };
     try {
-      return openDropLog(context, this.#options.log);
+      return (this.#options.openDropLog ?? openDropLog)(context, this.#options.log);
     } catch (error) {
       this.#blind = describeError(error);
       return undefined;
@@ -236,7 +243,7 @@ export class PolicyEnforcer {
   }
 
   #time(): string {
-    return (this.#options.now?.() ?? new Date()).toISOString();
+    return this.#clock.date().toISOString();
   }
 
   async #enforce(): Promise<void> {

@@ -6,6 +6,7 @@ import type { StateFile } from '../../base/files/state-file.ts';
 import { cidrFamily } from '../../base/ip/cidr.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { Runner } from '../../base/run/runner.ts';
 import { inTurns } from '../../base/run/sliced.ts';
 import { createRangeAcceptance } from '../../cluster/ranges/acceptance.ts';
@@ -62,6 +63,7 @@ export type NodeNetworkOptions = {
   trackedIps: () => readonly Ip[];
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
+  clock?: Clock;
   /** The last good view of an earlier run. */
   lastView: NodeView | undefined;
   /** What the earlier run's firewall knew of the cluster: it counts until the cluster itself is known. */
@@ -109,16 +111,17 @@ export class NodeNetwork {
     this.#settler = new LinkSettler(options.kernel);
     this.#view = options.lastView;
     const { stateDirectory } = options.configuration().paths;
-    this.#record = openNodeRecord(stateDirectory, options.log);
-    this.#settings = openSettingsRecord(stateDirectory, options.log);
+    this.#record = openNodeRecord(stateDirectory, options.log, options.clock);
+    this.#settings = openSettingsRecord(stateDirectory, options.log, options.clock);
     this.#inherited = options.inherited;
-    this.#firewall = new Firewall(options.nftables, options.log);
+    this.#firewall = new Firewall(options.nftables, options.log, options.clock);
     this.#wantedFirewall = () => ({
       known: false,
       since: this.#startedAt,
       why: 'the agent has just started',
     });
     this.#firewallRunner = new Runner({
+      clock: options.clock ?? MACHINE_CLOCK,
       task: async () => {
         this.#firewallProblems = await this.#ensureFirewall();
         this.#tell();
@@ -217,7 +220,7 @@ export class NodeNetwork {
       links: result.isFresh ? result.links : undefined,
       attachments: this.#attached(),
       families,
-      write: (settings) => writeSysctls(settings, sysctls),
+      write: (wanted) => writeSysctls(wanted, sysctls),
     });
     for (const setting of settled.mended) log.info('a link was not set as it must be', { setting });
     if (result.isFresh) {
