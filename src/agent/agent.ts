@@ -73,7 +73,12 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   const table = createAttachmentTable(clock.date());
   const removal = new LinkRemoval(
     kernel,
-    (links) => table.now.known && buried(table.now, links),
+    (links) => {
+      if (!table.now.known) return;
+      buried(table.now, links);
+      // Our own changes are no news: without this what is enforced for a pod would outlive it until the next resync.
+      enforcer?.podsChanged();
+    },
     (error) => log.error('interfaces could not be deleted', { reason: describeError(error) }),
     clock,
   );
