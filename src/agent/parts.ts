@@ -46,7 +46,12 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
   const table = createAttachmentTable(clock.date());
   const removal = new LinkRemoval(
     kernel,
-    (links) => table.now.known && buried(table.now, links),
+    (links) => {
+      if (!table.now.known) return;
+      buried(table.now, links);
+      // Our own changes are no news: without this what is enforced for a pod would outlive it until the next resync.
+      enforcer?.podsChanged();
+    },
     (error) => log.error('interfaces could not be deleted', { reason: describeError(error) }),
     clock,
   );
@@ -72,7 +77,7 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
     forgetFlows: conntrack.forget,
   });
   stack.defer(() => network.stop());
-  const enforcer =
+  const enforcer: PolicyEnforcer | undefined =
     store.policies === undefined
       ? undefined
       : new PolicyEnforcer({

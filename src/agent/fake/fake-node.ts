@@ -1,8 +1,9 @@
 /** A node for tests, as a runtime and an administrator have it: its folders, its configuration, the plugin, and an agent. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseConfiguration } from '../../base/config/parse.ts';
+import { describeError } from '../../base/errors/errors.ts';
 import { parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import { encodeRequest, type RequestFrame } from '../../edge/cni/frame.ts';
@@ -67,6 +68,9 @@ export type FakeNode = FakeEdges & {
   [Symbol.dispose](): void;
 };
 
+/** A file system without a disk, on which every write would be waited for. */
+const MEMORY = '/dev/shm';
+
 export type FakeNodeOptions = FakeEdgesOptions & {
   /** Lines of its configuration, in place of those with the same key. */
   configuration?: Readonly<Record<string, string>>;
@@ -74,7 +78,7 @@ export type FakeNodeOptions = FakeEdgesOptions & {
 
 /** A node with an interface, in a cluster of two, unless its nodes are set otherwise. */
 export function createFakeNode({ configuration = {}, ...options }: FakeNodeOptions = {}): FakeNode {
-  const directory = mkdtempSync(join(tmpdir(), 'flt-whole-'));
+  const directory = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'flt-whole-'));
   const stateDirectory = join(directory, 'state');
   const keys = {
     node: '{ name: node-1 }',
@@ -112,7 +116,11 @@ export function createFakeNode({ configuration = {}, ...options }: FakeNodeOptio
   };
   const begin: FakeNode['begin'] = (change = (edges) => edges) => {
     const { edges, life } = fakes.open();
-    const started = startAgent(change(edges), fakes.configuration).then((running) => {
+    const starting = startAgent(change(edges), fakes.configuration).catch((error: unknown) => {
+      if (!life.isOver) throw error;
+      return new Promise<never>(() => undefined);
+    });
+    const started = starting.then((running) => {
       const agent: FakeAgent = {
         ...running,
         life,
@@ -138,8 +146,12 @@ export function createFakeNode({ configuration = {}, ...options }: FakeNodeOptio
     if (reply !== undefined) return reply;
     if (command !== 'DEL') return { exitCode: 1, stdout: '{"code":11,"msg":"no agent answers"}' };
     const pending = join(stateDirectory, 'pending');
-    mkdirSync(pending, { recursive: true });
-    writeFileSync(join(pending, `${call.container}.del`), encodeRequest(frame));
+    try {
+      mkdirSync(pending, { recursive: true });
+      writeFileSync(join(pending, `${call.container}.del`), encodeRequest(frame));
+    } catch (error) {
+      return { exitCode: 1, stdout: `{"code":11,"msg":${JSON.stringify(describeError(error))}}` };
+    }
     return { exitCode: 0, stdout: '' };
   };
   const status = () => {
