@@ -1,4 +1,5 @@
 /** Pods, namespaces and policies of the cluster, as enforcement needs them. */
+import { notKnown } from '../base/known.ts';
 import type { KubeClient } from '../edge/kubernetes/client.ts';
 import { readKind } from '../edge/kubernetes/read-kind.ts';
 import { Reflector } from '../edge/kubernetes/reflector.ts';
@@ -12,6 +13,7 @@ import type { KubeNode } from './kinds/node.ts';
 import { POD_KIND, type Pod } from './kinds/pod.ts';
 import { SERVICE_KIND, type Service } from './kinds/service.ts';
 import type { KubeStore } from './kube-store.ts';
+import type { Topic } from './topic.ts';
 
 export type PolicyState = PolicyInput & {
   pods: readonly Pod[];
@@ -22,15 +24,11 @@ export type PolicyState = PolicyInput & {
 /** `policies` of both kinds; `pods` with their namespaces. */
 export type PolicyVersions = { policies: string; pods: string };
 
-export type PolicySource = {
-  /** Undefined until all of it was listed once: half of it would allow what is forbidden. */
-  readonly state: PolicyState | undefined;
-  readonly problems: readonly string[];
+export type PolicySource = Topic<{ state: PolicyState }> & {
   /** Nodes as they are now: {@link PolicyState} has them as of the last change that a policy could mean. */
   nodes(): Iterable<KubeNode>;
   /** Read when they are asked for: policies mean none. @throws ApiError */
   readServices(): Promise<readonly Service[]>;
-  watch(onChange: () => void): { [Symbol.dispose](): void };
   close(): void;
 };
 
@@ -55,14 +53,18 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
   const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange });
   const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange: onPolicyChange });
   const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange: onPolicyChange });
+  const unlisted = notKnown(
+    new Date(),
+    'the API has not listed all pods, namespaces and policies since the agent started',
+  );
   const all = [pods, namespaces, policies, clusterPolicies];
   // Nodes change all the time; few policies mean any.
   const nodes = store.watch(() => {
     if ([...clusterPolicies.objects.values()].some(({ policy }) => meansNodes(policy))) onChange();
   });
   return {
-    get state() {
-      if (!all.every(({ complete }) => complete)) return undefined;
+    get now() {
+      if (!all.every(({ complete }) => complete)) return unlisted;
       digest ??= digestPolicies([...policies.objects.values(), ...clusterPolicies.objects.values()]);
       state ??= stateOf(
         [...pods.objects.values()],
@@ -79,7 +81,7 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
           }),
         },
       );
-      return state;
+      return { known: true as const, state };
     },
     get problems() {
       return all.flatMap(({ problems }) => problems);

@@ -3,6 +3,7 @@
 import type { Configuration } from '../../base/config/configuration.ts';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import type { Part, Reached } from '../../base/run/part.ts';
 import { Runner } from '../../base/run/runner.ts';
 import { judgeRanges, type RangeRefusal } from '../../cluster/ranges/refusals.ts';
@@ -41,6 +42,7 @@ export type NodeNetworkOptions = {
   openSysctls: (folder: string) => Sysctls;
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
+  clock?: Clock;
   /** What is known; a resync keeps it up to date. */
   world: World;
   /** Of every part, derived from what is known at that moment. */
@@ -84,6 +86,7 @@ export class NodeNetwork {
     this.#readiness = keepReadiness(options);
     this.#news = createNodeNews(options, () => world.view.self !== undefined);
     this.#later = new Runner({
+      clock: options.clock ?? MACHINE_CLOCK,
       task: async () => {
         const { retried } = await this.#setFirewall();
         this.#tell();

@@ -3,6 +3,7 @@
 import { describeError } from '../../base/errors/errors.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { type Reached, retried } from '../../base/run/part.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 import { hostPortElements, type PodPorts } from '../../plan/hostport/plan.ts';
@@ -21,13 +22,20 @@ import { watchTables } from './table-watch.ts';
 const ASPECTS: readonly Aspect[] = ['node', 'policies'];
 
 /** Reads what the agent before has left, which counts until more is known. */
-export async function openNftablesDatapath(nftables: Nftables, log: Logger): Promise<Datapath> {
+export async function openNftablesDatapath(
+  nftables: Nftables,
+  log: Logger,
+  clock: Clock = MACHINE_CLOCK,
+): Promise<Datapath> {
   const inherited = readInherited(await nftables.read(TABLE));
-  return new NftablesDatapath(nftables, log, createNodeInput(inherited), inherited.tracked);
+  return new NftablesDatapath({ nftables, log, clock }, createNodeInput(inherited), inherited.tracked);
 }
+
+type Means = { nftables: Nftables; log: Logger; clock: Clock };
 
 class NftablesDatapath implements Datapath {
   readonly #nftables: Nftables;
+  readonly #clock: Clock;
   readonly #firewall: Firewall;
   readonly #policies: Policies;
   readonly #foreign: ForeignFirewalls;
@@ -38,10 +46,11 @@ class NftablesDatapath implements Datapath {
   /** Whose it has tracked, as it was reached last. */
   #confirmed: readonly Ip[];
 
-  constructor(nftables: Nftables, log: Logger, nodeInput: NodeInput, tracked: readonly Ip[]) {
+  constructor({ nftables, log, clock }: Means, nodeInput: NodeInput, tracked: readonly Ip[]) {
     this.#nftables = nftables;
-    this.#firewall = new Firewall(nftables, log);
-    this.#policies = openPolicies(nftables, log);
+    this.#clock = clock;
+    this.#firewall = new Firewall(nftables, log, clock);
+    this.#policies = openPolicies(nftables, log, clock);
     this.#foreign = lookAtFirewalls(nftables);
     this.#nodeInput = nodeInput;
     this.#tracked = tracked;
@@ -93,6 +102,7 @@ class NftablesDatapath implements Datapath {
       legacyNat: () => this.#firewall.legacyNat,
       onLegacyNat: () => onStale(['node']),
       onProblem,
+      clock: this.#clock,
     });
   }
 

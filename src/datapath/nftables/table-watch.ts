@@ -1,5 +1,6 @@
 /** Watches rulesets of the namespace; legacy iptables, which sends no notifications, is looked at every second. */
 
+import type { Clock } from '../../base/run/clock.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 
 const LEGACY_NAT_MS = 1000;
@@ -11,25 +12,26 @@ export type TableWatchOptions = {
   legacyNat: () => boolean;
   onLegacyNat: () => void;
   onProblem: (problem: string) => void;
+  clock: Clock;
 };
 
 export function watchTables(
   nftables: Nftables,
-  { onTables, legacyNat, onLegacyNat, onProblem }: TableWatchOptions,
+  { onTables, legacyNat, onLegacyNat, onProblem, clock }: TableWatchOptions,
 ): Disposable & { readonly problem: string | undefined } {
   const watch = nftables.watch(onTables, onProblem);
   let translates = legacyNat();
-  const timer = setInterval(() => {
+  const timer = clock.every(LEGACY_NAT_MS, () => {
     const before = translates;
     translates = legacyNat();
     if (before !== translates) onLegacyNat();
-  }, LEGACY_NAT_MS);
+  });
   return {
     get problem() {
       return watch.problem;
     },
     [Symbol.dispose]: () => {
-      clearInterval(timer);
+      timer[Symbol.dispose]();
       watch[Symbol.dispose]();
     },
   };
