@@ -70,9 +70,9 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
     removal,
     nextIndex,
     log,
+    clock,
     world,
     states,
-    clock,
     openSysctls: (folder) => edges.openSysctls(folder),
     forgetFlows: conntrack.forget,
   });
@@ -85,10 +85,10 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
           table,
           conntrack,
           log,
-          stateDirectory,
-          onForce,
           clock,
           openDropLog: edges.openDropLog,
+          stateDirectory,
+          onForce,
           source: store.policies,
           set: (effective) => {
             world.view = { ...world.view, policies: { known: true, effective } };

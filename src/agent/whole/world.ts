@@ -1,5 +1,6 @@
 /** What may happen to a node, in any order, and what must hold afterwards. */
 import assert from 'node:assert/strict';
+import { parseCidr } from '../../base/ip/cidr.ts';
 import { TABLE } from '../../datapath/nftables/node-table.ts';
 import { POLICY_TABLE } from '../../datapath/nftables/policy/render.ts';
 import type { FakeNamespace } from '../../edge/netlink/fake/fake.ts';
@@ -21,6 +22,9 @@ type Attempt = {
   isLost: boolean;
 };
 type Pod = { container: string; path: string; attempts: Attempt[]; owesDeletion: boolean };
+
+/** Five addresses for five pods: each is soon given again. */
+const OWN = nodeRecord(1, { podCidrs: [parseCidr('10.244.0.0/29')] });
 
 export class World {
   readonly node: FakeNode;
@@ -202,6 +206,7 @@ export class World {
       const result = JSON.parse(stdout) as { ips: { address: string }[] };
       attempt.result = result;
       attempt.ip = result.ips[0]!.address.split('/')[0]!;
+      this.#isAlone(index, attempt.ip);
       const isKnown = upheavals === this.#upheavals && !this.#isAway;
       if (isKnown && pod.attempts.includes(attempt)) this.#isServed(index, attempt.ip);
     };
@@ -259,7 +264,7 @@ export class World {
 
   #tellNodes(): void {
     const peers = [...this.#peers.values()].filter((peer) => peer !== undefined);
-    this.node.cluster.setNodes([...(this.#isRecorded ? [nodeRecord(1)] : []), ...peers]);
+    this.node.cluster.setNodes([...(this.#isRecorded ? [OWN] : []), ...peers]);
   }
 
   #tellObjects(): void {
@@ -276,6 +281,14 @@ export class World {
         spec: { podSelector: { matchLabels: { app: `app-${index}` } }, ingress: [] },
       })),
     });
+  }
+
+  /** The address is not in the namespace of any other pod, though that may be on its way out. */
+  #isAlone(index: number, ip: string): void {
+    for (const { path } of this.#pods.toSpliced(index, 1)) {
+      const others = this.node.pod(path)?.addresses.map((address) => String(address.ip)) ?? [];
+      assert.ok(!others.includes(ip), `${ip} has two owners: ${path} and that of pod ${index}`);
+    }
   }
 
   /** What an ADD that said yes promises beyond the kernel's links: its policies and its ports. */

@@ -88,6 +88,7 @@ class NftablesDatapath implements Datapath {
 
   watch(onStale: (causes: readonly StaleCause[]) => void, onProblem: (problem: string) => void) {
     return watchTables(this.#nftables, {
+      clock: this.#clock,
       onTables: (tables) => {
         this.#foreign.invalidate();
         const isChanged = ({ name }: { name: string }) => tables === undefined || tables.has(name);
@@ -102,7 +103,6 @@ class NftablesDatapath implements Datapath {
       legacyNat: () => this.#firewall.legacyNat,
       onLegacyNat: () => onStale(['node']),
       onProblem,
-      clock: this.#clock,
     });
   }
 
