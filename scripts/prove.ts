@@ -1,18 +1,26 @@
-/** `npm run prove -- policy [--cases N] [--seed N]`: what CI proves by chance, for as long as somebody wants. */
+/**
+ * `npm run prove [-- FILE…]`: all proofs, which are tests that take a lab of several nodes, a container runtime or long.
+ * `npm run prove -- policy [--cases N] [--seed N] [--seconds N]`: what is proven by chance, for as long as wanted.
+ */
 import { spawnSync } from 'node:child_process';
+import { globSync, mkdirSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
 
-const PROOFS: Readonly<Record<string, readonly string[]>> = {
+const BY_CHANCE: Readonly<Record<string, readonly string[]>> = {
   policy: [
     'test/policy/kernel.test.ts',
     'test/policy/evaluate.test.ts',
     'test/policy/incremental.test.ts',
-    'test/lab/policy-storm.test.ts',
+    'test/lab/policy-storm.proof.ts',
   ],
 };
 /** Below whatever else the machine does. */
 const NICE = 10;
+const PROOFS = '{src,lab,test}/**/*.proof.ts';
+/** One more than there are cores here: proofs wait half of their time, for leases to end and for retries. */
+const CONCURRENCY = '3';
+const DURATIONS = 'build/prove-durations.txt';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -22,25 +30,36 @@ const { positionals, values } = parseArgs({
     seconds: { type: 'string', default: '300' },
   },
 });
-const files = PROOFS[positionals[0] ?? ''];
+const byChance = BY_CHANCE[positionals[0] ?? ''];
+const files = positionals.length === 0 ? globSync(PROOFS).toSorted() : positionals;
 
-if (files === undefined) {
-  console.error(
-    `npm run prove -- ${Object.keys(PROOFS).join(' | ')} [--cases 10000] [--seed 1] [--seconds 300]`,
-  );
-  process.exitCode = 2;
-} else {
+if (byChance !== undefined) {
   setPriority(NICE);
-  const environment = {
-    ...process.env,
+  runTests(byChance, 1, {
     FAIRLEAD_POLICY_CASES: values.cases,
     FAIRLEAD_POLICY_KERNEL_CASES: values.cases,
     FAIRLEAD_POLICY_SEED: values.seed,
     FAIRLEAD_POLICY_STORM_SECONDS: values.seconds,
-  };
-  const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...files], {
-    stdio: 'inherit',
-    env: environment,
   });
+} else if (files.every((file) => file.endsWith('.ts'))) {
+  runTests(files, Number(process.env['FAIRLEAD_TEST_CONCURRENCY'] ?? CONCURRENCY), {});
+} else {
+  console.error(
+    `npm run prove [-- FILE.proof.ts…]\nnpm run prove -- ${Object.keys(BY_CHANCE).join(' | ')} [--cases 10000] [--seed 1] [--seconds 300]`,
+  );
+  process.exitCode = 2;
+}
+
+function runTests(paths: readonly string[], concurrency: number, environment: NodeJS.ProcessEnv): void {
+  mkdirSync('build', { recursive: true });
+  const reporters = [
+    ['spec', 'stdout'],
+    ['./scripts/durations.ts', DURATIONS],
+  ].flatMap(([reporter, to]) => [`--test-reporter=${reporter}`, `--test-reporter-destination=${to}`]);
+  const { status } = spawnSync(
+    process.execPath,
+    ['--test', `--test-concurrency=${concurrency}`, ...reporters, ...paths],
+    { stdio: 'inherit', env: { ...process.env, ...environment } },
+  );
   process.exitCode = status ?? 1;
 }

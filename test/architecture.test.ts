@@ -108,7 +108,7 @@ const PURE_BUILTINS = new Set(['node:crypto', 'node:buffer', 'node:util', 'node:
 const files = ['src', 'lab', 'cmd'].flatMap((folder) =>
   [...walk(join(ROOT, folder))].map((path) => relative(ROOT, path)),
 );
-const production = files.filter((path) => !path.endsWith('.test.ts'));
+const production = files.filter((path) => !/\.(test|proof)\.ts$/.test(path));
 
 test('pure code imports nothing that does input or output', () => {
   const isPure = (path: string) =>

@@ -8,7 +8,12 @@ import { ask, type Check } from './ask.ts';
 import { proveSizes } from './sizes.ts';
 import { everyWay, type LabView, onePerNode } from './view.ts';
 
-export type Proof = { number: number; title: string; run: (lab: LabView) => Promise<Check[]> };
+export type Proof = {
+  number: number;
+  title: string;
+  /** @param streamBytes of the long stream. */
+  run: (lab: LabView, streamBytes: number) => Promise<Check[]>;
+};
 
 /** Beyond this many pods the mesh across nodes is of one pod per node. */
 const FULL_MESH = 16;
@@ -30,7 +35,7 @@ export const PROOFS: readonly Proof[] = [
   },
   {
     number: 7,
-    title: 'full-size packets pass, larger ones are told so, 100 MB arrive whole',
+    title: 'full-size packets pass, larger ones are told so, a long stream arrives whole',
     run: proveSizes,
   },
 ];

@@ -9,19 +9,18 @@ import { type LabView, onePerNode, type PodHost } from './view.ts';
 
 /** IPv4 header 20 or IPv6 header 40, UDP or ICMP header 8. */
 const HEADERS = { 4: 28, 6: 48 } as const;
-const STREAM_BYTES = 100_000_000;
 const STREAM_MS = 60_000;
 /** Pairs of nodes whose paths carry the long stream in a large lab. */
 const MOST_STREAMS = 6;
 
-export async function proveSizes({ plan, pods, family }: LabView): Promise<Check[]> {
+export async function proveSizes({ plan, pods, family }: LabView, streamBytes: number): Promise<Check[]> {
   const across = neighborsInRing(onePerNode(pods));
   const within = sameNodePair(pods);
   const pairs = within === undefined ? across : [within, ...across];
   return [
     ...(await proveFullSize(pairs, HEADERS[family])),
     ...(await proveOversize(plan, across[0], family)),
-    ...(await proveStreams(pairs.slice(0, MOST_STREAMS))),
+    ...(await proveStreams(pairs.slice(0, MOST_STREAMS), streamBytes)),
   ];
 }
 
@@ -108,13 +107,13 @@ function describe({ error, mtu, offender }: ProbeOutcome): string {
   return `${error ?? 'no error'}${mtu === undefined ? '' : `, ${mtu} bytes fit, said ${who}`}`;
 }
 
-async function proveStreams(pairs: readonly Pair[]): Promise<Check[]> {
+async function proveStreams(pairs: readonly Pair[], bytes: number): Promise<Check[]> {
   const checks: Check[] = [];
   // One at a time: they share the machine's cores.
   for (const pair of pairs) {
-    const question: Question = { ...pair, protocol: 'stream', size: STREAM_BYTES, timeoutMs: STREAM_MS };
+    const question: Question = { ...pair, protocol: 'stream', size: bytes, timeoutMs: STREAM_MS };
     const [check] = await ask([question]);
-    checks.push({ ...check!, what: `100 MB by tcp ${pair.from.name} → ${pair.to.name}` });
+    checks.push({ ...check!, what: `${bytes / 1_000_000} MB by tcp ${pair.from.name} → ${pair.to.name}` });
   }
   return checks;
 }

@@ -27,21 +27,25 @@ export type VerifyReport = {
   seconds: number;
 };
 
+const STREAM_BYTES = 100_000_000;
+
 /**
  * Every proof for every family.
  * @param tell called with each proof as it ends.
+ * @param streamBytes of the long stream, on each path.
  */
 export async function verifyLab(
   plan: LabPlan,
   families: readonly IpFamily[],
   tell: (proof: ProofReport) => void,
+  streamBytes = STREAM_BYTES,
 ): Promise<VerifyReport> {
   const started = performance.now();
   const proofs: ProofReport[] = [];
   const runs = PROOFS.flatMap((proof) => families.map((family) => ({ ...proof, family })));
   for (const { number, title, run, family } of runs) {
     const since = performance.now();
-    const checks = await run(viewLab(plan, family)).catch((error: unknown): Check[] => [
+    const checks = await run(viewLab(plan, family), streamBytes).catch((error: unknown): Check[] => [
       { what: 'the proof itself', ok: false, detail: describeError(error) },
     ]);
     const failures = checks

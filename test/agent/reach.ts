@@ -4,6 +4,9 @@ import { createInterface } from 'node:readline';
 import { namespacePath } from '../../lab/namespaces.ts';
 import { probe } from '../../lab/prober.ts';
 
+/** Far beyond what an answer takes: it keeps a packet that is lost from becoming a hang. */
+const LOST_MS = 20_000;
+
 /** @returns who answered and whom it saw asking; undefined when nobody did. */
 export async function reach(
   namespace: string,
@@ -16,18 +19,19 @@ export async function reach(
   return { name: outcome.answer?.name ?? '', sawSource: outcome.answer?.sawSource ?? '' };
 }
 
-/** A client with one source port for all it asks. */
+/** A client with one source port for all it asks, which the kernel tells where a port is closed. */
 export function openUdpClient(namespace: string, address: string, port: number) {
   const script = `
     const socket = require('node:dgram').createSocket('udp4');
-    socket.bind(40000);
     let timer;
-    socket.on('message', (m) => { clearTimeout(timer); console.log(JSON.parse(m).name); });
-    socket.on('error', () => undefined);
-    process.stdin.on('data', () => {
-      timer = setTimeout(() => console.log('-'), 700);
-      socket.send('{}', ${port}, '${address}');
-    });`;
+    const told = (text) => { clearTimeout(timer); console.log(text); };
+    socket.on('message', (m) => told(JSON.parse(m).name));
+    socket.on('error', () => told('-'));
+    socket.bind(40000, () => socket.connect(${port}, '${address}', () =>
+      process.stdin.on('data', () => {
+        timer = setTimeout(() => console.log('-'), ${LOST_MS});
+        socket.send('{}');
+      })));`;
   const child = spawn(
     'nsenter',
     [`--net=${namespacePath(namespace)}`, '--', process.execPath, '-e', script],

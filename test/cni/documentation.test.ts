@@ -22,7 +22,7 @@ for (const [path, least] of [
 }
 
 function checkReferences(document: string, least: number): void {
-  const references = [...document.matchAll(/`([\w/.-]+\.test\.ts)`: ((?:“[^”]+”(?:, )?)+)/g)];
+  const references = [...document.matchAll(/`([\w/.-]+\.(?:test|proof)\.ts)`: ((?:“[^”]+”(?:, )?)+)/g)];
   assert.ok(references.length > least);
   for (const [, file = '', names = ''] of references) {
     const text = read(file);

@@ -1,5 +1,6 @@
 /** From what the node's firewall shall be to what its table is planned from, with what the agent before left. */
 
+import { cidrContains } from '../../base/ip/cidr.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { NodeFirewall } from '../datapath.ts';
 import type { FirewallInput } from './firewall.ts';
@@ -18,6 +19,9 @@ export function createNodeInput(inherited: Inherited): NodeInput {
     return {
       ranges,
       podNetwork,
+      strays: hostPorts.pods
+        .flatMap(({ ips }) => ips)
+        .filter((ip) => ![...podNetwork, ...ranges].some((range) => cidrContains(range, ip))),
       nodes,
       exclude: [...sourceNat.exclude, ...former.inside],
       masquerade: sourceNat.enabled,

@@ -13,7 +13,7 @@ export function judgeSpoofed(drops: SpoofDrops): Finding {
     ? doubtful(
         WHAT,
         `dropped ${seen}`,
-        'find who sends them: nft list table inet fairlead shows the rules, and tcpdump on the interfaces of pods (fl…) or on that of the node shows the packets',
+        'find who sends them, or which rule for routing leads the addresses of pods elsewhere (ip rule): nft list table inet fairlead shows the rules, and tcpdump on the interfaces of pods (fl…) or on that of the node shows the packets',
       )
     : fine(WHAT, seen === 'none' ? 'none was dropped' : seen);
 }

@@ -46,7 +46,8 @@ export function readProposed(manifests: readonly Manifest[]): ProposedPolicies {
       continue;
     }
     const note = (problem: string | undefined) => {
-      if (problem !== undefined) problems.push({ policy: shown, text: `${at}: ${problem}` });
+      if (problem !== undefined)
+        problems.push({ policy: shown, text: `${at}: ${kind.toLowerCase()} ${shown}: ${problem}` });
     };
     if (kind === 'NetworkPolicy') {
       const { policy, problem } = parseNetworkPolicy(namespace, name, written);

@@ -48,7 +48,7 @@ export function parseClusterPolicy(name: string, value: unknown): ParsedClusterP
   if (problems.length === 0) return { policy };
   return {
     policy,
-    problem: `clusternetworkpolicy ${name}: ${problems.join('; ')}; until it is mended it denies what it might mean`,
+    problem: `${problems.join('; ')}; until it is mended it denies what it might mean`,
   };
 }
 

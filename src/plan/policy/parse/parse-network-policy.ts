@@ -19,6 +19,7 @@ import {
 import { isPort, isPortName, isStaged, listOf, parseBlockCidr, refuseLarge } from './parse-fields.ts';
 import { parseSelector } from './selector.ts';
 
+/** The problem begins with the field: what it is of is known where it is shown. */
 export type ParsedPolicy = { policy: NetworkPolicy; problem?: string };
 
 /** @param value of the API, with a name and a namespace that were checked. */
@@ -36,7 +37,7 @@ export function parseNetworkPolicy(namespace: string, name: string, value: unkno
   } catch (error) {
     return {
       policy: { namespace, name, staged, pods, ingress: [], egress: [] },
-      problem: `networkpolicy ${namespace}/${name}: ${describeError(error)}; until it is mended it allows nothing to the pods that it selects`,
+      problem: `${describeError(error)}; until it is mended it allows nothing to the pods that it selects`,
     };
   }
 }

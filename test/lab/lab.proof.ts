@@ -22,7 +22,7 @@ test('the default lab is the textbook, and all of it is proven', async () => {
     ],
   );
   assert.deepEqual(readPods(plan.options.name)[0]?.ips, ['10.244.0.2']);
-  assert.deepEqual(await faultsOf(plan), []);
+  assert.deepEqual(await faultsOf(plan, 100_000_000), []);
 });
 
 test('one node, proven', async () => {
