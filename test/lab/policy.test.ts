@@ -137,6 +137,8 @@ test('why: the policy and the rule on each side, and the path', async () => {
   assert.doesNotMatch(denied.stdout, /path/, 'its packets begin at another node');
   const allowed = await why('pod-2', 'pod-1', '--port', '8080');
   assert.equal(allowed.status, 0, allowed.stdout);
+  // A path is told by the node on which packets begin: of those from pod-3 this one sees the end alone.
+  assert.match(allowed.stdout, /path {4}on this node, by its interface fl/);
   assert.match(
     allowed.stdout,
     /ingress allowed {2}default\/allow ingress\[0\] allows it to pod default\/pod-1/,
