@@ -3,8 +3,8 @@
 import type { Configuration } from '../../base/config/configuration.ts';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
-import type { Part, Reached } from '../../base/run/part.ts';
 import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
+import type { Part, Reached } from '../../base/run/part.ts';
 import { Runner } from '../../base/run/runner.ts';
 import { judgeRanges, type RangeRefusal } from '../../cluster/ranges/refusals.ts';
 import type { ClusterStore } from '../../cluster/store.ts';
