@@ -5,9 +5,9 @@ import { Reflector } from '../edge/kubernetes/reflector.ts';
 import type { PolicyInput } from '../plan/policy/compile/compile.ts';
 import { digestPolicies, digestVersions, type Versioned } from '../plan/policy/compile/digest.ts';
 import type { ClusterPolicy } from '../plan/policy/parse/objects.ts';
-import { CLUSTER_POLICY_KIND, type ClusterPolicyObject } from './kinds/cluster-policy.ts';
+import { CLUSTER_POLICY_KIND } from './kinds/cluster-policy.ts';
 import { NAMESPACE_KIND, type Namespace } from './kinds/namespace.ts';
-import { NETWORK_POLICY_KIND, type PolicyObject } from './kinds/network-policy.ts';
+import { NETWORK_POLICY_KIND } from './kinds/network-policy.ts';
 import type { KubeNode } from './kinds/node.ts';
 import { POD_KIND, type Pod } from './kinds/pod.ts';
 import { SERVICE_KIND, type Service } from './kinds/service.ts';
@@ -47,8 +47,11 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
     state = undefined;
     for (const listener of listeners) listener();
   };
+  /** The same lists as long as no policy changes. */
+  let lists: Pick<PolicyState, 'policies' | 'clusterPolicies'> | undefined;
   const onPolicyChange = () => {
     digest = undefined;
+    lists = undefined;
     onChange();
   };
   const pods = new Reflector({ client, kind: POD_KIND, onChange });
@@ -67,8 +70,10 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
       state ??= stateOf(
         [...pods.objects.values()],
         [...namespaces.objects.values()],
-        [...policies.objects.values()],
-        [...clusterPolicies.objects.values()],
+        (lists ??= {
+          policies: [...policies.objects.values()].map(({ policy }) => policy),
+          clusterPolicies: [...clusterPolicies.objects.values()].map(({ policy }) => policy),
+        }),
         [...store.nodes()],
         digest,
         {
@@ -105,8 +110,7 @@ function meansNodes({ egress }: ClusterPolicy): boolean {
 function stateOf(
   pods: readonly Pod[],
   namespaces: readonly Namespace[],
-  policies: readonly PolicyObject[],
-  clusterPolicies: readonly ClusterPolicyObject[],
+  lists: Pick<PolicyState, 'policies' | 'clusterPolicies'>,
   nodes: readonly KubeNode[],
   digest: string,
   latest: { pod: (pod: Pod) => Versioned; namespace: (namespace: Namespace) => Versioned },
@@ -115,8 +119,7 @@ function stateOf(
   return {
     pods,
     namespaces,
-    policies: policies.map(({ policy }) => policy),
-    clusterPolicies: clusterPolicies.map(({ policy }) => policy),
+    ...lists,
     nodes,
     versions: {
       policies: digest,

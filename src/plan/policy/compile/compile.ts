@@ -45,21 +45,23 @@ export type Compiled = {
 
 export type Compiler = {
   /**
-   * @param isOurs which pods are compiled: those of this node, or to explain any all that have addresses of their own.
+   * @param ours pods of the input that are compiled: those of this node, or, where absent, to explain any all that have
+   * addresses of their own.
    * @returns what is valid until the next call.
    */
-  compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Steps<Compiled>;
+  compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Steps<Compiled>;
 };
 
-export function compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Compiled {
-  return atOnce(openCompiler().compile(input, isOurs));
+export function compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Compiled {
+  return atOnce(openCompiler().compile(input, ours));
 }
 
 export function openCompiler(): Compiler {
   const census = openCensus();
+  const arrange = openArrangement();
   let before = new Map<string, Ruling>();
   return {
-    *compile(input, isOurs = hasNetwork) {
+    *compile(input, ours = input.pods.filter(hasNetwork)) {
       const population = yield* census.take(input.pods, input.namespaces);
       const bind = openBinder(population, input.nodes);
       const rulings = new Map<string, Ruling>();
@@ -74,12 +76,11 @@ export function openCompiler(): Compiler {
         rulings.set(key, ruling);
         return ruling;
       };
-      const byNamespace = Map.groupBy(input.policies, ({ namespace }) => namespace);
-      const tiers = sortByPriority(input.clusterPolicies);
+      const { byNamespace, tiers } = arrange(input);
       const said = new Map<Identity | PolicyPod, Partial<Record<Direction, Ruling>>>();
       const pods: CompiledPod[] = [];
-      for (const pod of input.pods) {
-        if (pod.hostNetwork || !isOurs(pod)) continue;
+      for (const pod of ours) {
+        if (pod.hostNetwork) continue;
         yield;
         // One that has ended is no peer of others, and isolated as long as it is there.
         const identity = population.identityOf(pod) ?? pod;
@@ -105,6 +106,27 @@ export function openCompiler(): Compiler {
       before = rulings;
       return { pods, byIp: indexByIp(pods, population), population, isOwnNode: openNodes(input.nodes) };
     },
+  };
+}
+
+type Arranged = {
+  byNamespace: ReadonlyMap<string, readonly NetworkPolicy[]>;
+  tiers: readonly ClusterPolicy[];
+};
+
+/** Policies as they are looked for; the same as long as the lists are the same. */
+function openArrangement(): (input: Pick<PolicyInput, 'policies' | 'clusterPolicies'>) => Arranged {
+  let latest: { of: readonly unknown[]; arranged: Arranged } | undefined;
+  return ({ policies, clusterPolicies }) => {
+    if (latest?.of[0] !== policies || latest.of[1] !== clusterPolicies)
+      latest = {
+        of: [policies, clusterPolicies],
+        arranged: {
+          byNamespace: Map.groupBy(policies, ({ namespace }) => namespace),
+          tiers: sortByPriority(clusterPolicies),
+        },
+      };
+    return latest.arranged;
   };
 }
 
