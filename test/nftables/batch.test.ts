@@ -69,6 +69,8 @@ const SETS: readonly NftSet[] = [
       { key: ['udp', '53-54'], value: { verdict: 'return' } },
     ],
   },
+  { name: 'many4', key: ['ipv4_addr'], elements: [{ key: ['10.0.0.1'] }] },
+  { name: 'many6', key: ['ipv6_addr'], elements: [] },
   { name: 'itself4', key: ['ipv4_addr', 'ipv4_addr'], elements: [{ key: ['10.0.0.1', '10.0.0.1'] }] },
   { name: 'itself6', key: ['ipv6_addr', 'ipv6_addr'], elements: [{ key: ['fd00::1', 'fd00::1'] }] },
 ];
@@ -97,6 +99,8 @@ const AFTER: Table = {
         { match: 'ip daddr vmap @range4' },
         { match: 'ip6 saddr vmap @one6' },
         { match: 'ip6 daddr vmap @range6' },
+        { match: 'ip daddr @many4 goto denied' },
+        { match: 'ip6 saddr @many6 return' },
         { match: 'goto passed' },
       ],
     },

@@ -46,6 +46,15 @@ const SHAPES: readonly Shape[] = [
     ],
   ],
   [
+    /^(ip6?) ([sd]addr) @(\S+) (?:(goto) (\S+)|(return))$/,
+    (ip, end, set, goto, chain, verdict) => [
+      ...ofFamily(ip as Ip),
+      address(ip as Ip, end as End, REGISTER.FIRST),
+      lookup(set),
+      immediate(goto === undefined ? { verdict: verdict as 'return' } : { verdict: 'goto', chain }),
+    ],
+  ],
+  [
     /^meta l4proto \. th dport vmap @(\S+)$/,
     (set) => [
       meta(META_KEY.L4PROTO),

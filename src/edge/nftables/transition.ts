@@ -9,8 +9,9 @@
  */
 
 import type { Steps } from '../../base/run/slices.ts';
-import { changesOf, elementDifference, sameChain, sameSet } from './diff.ts';
-import type { Chain, Element, NftSet, Table } from './objects.ts';
+import { changesOf, elementDifference, sameChain, sameSet, withoutGaps } from './diff.ts';
+import type { ElementChange } from './elements.ts';
+import type { Chain, NftSet, Table } from './objects.ts';
 import type { Operation } from './operations.ts';
 
 /** What a table holds, by name. */
@@ -31,19 +32,26 @@ export function* amendTable(before: Table, after: Table): Steps<Transition> {
   const sets = changesOf(before.sets, after.sets, sameSet);
   const chains = changesOf(before.chains, after.chains, sameChain);
   const [counters, counted] = [before.counters ?? [], after.counters ?? []];
-  const switching = [
-    // Whoever leads to something that goes is led elsewhere first.
-    ...sets.kept.flatMap(([old, now]) => {
+  const [changing = [], moving = []] = withoutGaps(
+    sets.kept.flatMap(([old, now]): ElementChange[] => {
       const { gone, come } = elementDifference(old, now);
-      return [...changeElements('delete element', now, gone), ...changeElements('add element', now, come)];
+      return [
+        { change: 'delete', set: now, elements: gone },
+        { change: 'add', set: now, elements: come },
+      ];
     }),
-    ...chains.changed.flatMap(refillChain),
+    sets.added,
+  );
+  // What leads to something that goes is led elsewhere first.
+  const switching = [...changing.flatMap(changeElements), ...chains.changed.flatMap(refillChain)];
+  const leaving = [
+    ...moving.flatMap(changeElements),
+    ...removal({
+      counters: lacking(counters, counted),
+      sets: sets.removed,
+      chains: chains.removed,
+    }),
   ];
-  const leaving = removal({
-    counters: lacking(counters, counted),
-    sets: sets.removed,
-    chains: chains.removed,
-  });
   const added = { ...after, counters: lacking(counted, counters), sets: sets.added, chains: chains.added };
   yield;
   return yield* inStages(added, switching, leaving);
@@ -67,7 +75,10 @@ export function* refillTable(present: Inventory | undefined, table: Table): Step
   const calledBefore = removal({ counters: [], sets: [], chains: chains.filter((chain) => chain.called) });
   const refilled: Operation[] = [];
   for (const set of table.sets.filter(oldSet)) {
-    refilled.push({ verb: 'flush set', set }, ...changeElements('add element', set, set.elements));
+    refilled.push(
+      { verb: 'flush set', set },
+      ...changeElements({ change: 'add', set, elements: set.elements }),
+    );
     yield;
   }
   const switching = [
@@ -146,12 +157,8 @@ function addRules(chain: Chain): Operation[] {
   return chain.rules.map((rule) => ({ verb: 'add rule', chain, rule }));
 }
 
-function changeElements(
-  verb: 'add element' | 'delete element',
-  set: NftSet,
-  elements: readonly Element[],
-): Operation[] {
-  return elements.length === 0 ? [] : [{ verb, set, elements }];
+function changeElements({ change, set, elements }: ElementChange): Operation[] {
+  return elements.length === 0 ? [] : [{ verb: `${change} element`, set, elements }];
 }
 
 /** @returns those that the others have not. */
