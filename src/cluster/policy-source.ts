@@ -47,15 +47,20 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
     state = undefined;
     for (const listener of listeners) listener();
   };
-  /** The same lists as long as no policy changes. */
+  /** The same lists as long as no policy, and no namespace, changes. */
   let lists: Pick<PolicyState, 'policies' | 'clusterPolicies'> | undefined;
+  let namespaceList: readonly Namespace[] | undefined;
+  const onNamespaceChange = () => {
+    namespaceList = undefined;
+    onChange();
+  };
   const onPolicyChange = () => {
     digest = undefined;
     lists = undefined;
     onChange();
   };
   const pods = new Reflector({ client, kind: POD_KIND, onChange });
-  const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange });
+  const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange: onNamespaceChange });
   const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange: onPolicyChange });
   const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange: onPolicyChange });
   const all = [pods, namespaces, policies, clusterPolicies];
@@ -69,7 +74,7 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
       digest ??= digestPolicies([...policies.objects.values(), ...clusterPolicies.objects.values()]);
       state ??= stateOf(
         [...pods.objects.values()],
-        [...namespaces.objects.values()],
+        (namespaceList ??= [...namespaces.objects.values()]),
         (lists ??= {
           policies: [...policies.objects.values()].map(({ policy }) => policy),
           clusterPolicies: [...clusterPolicies.objects.values()].map(({ policy }) => policy),

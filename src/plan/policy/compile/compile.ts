@@ -58,15 +58,14 @@ export function compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Compile
 
 export function openCompiler(): Compiler {
   const census = openCensus();
-  const arrange = openArrangement();
+  const drafting = openDrafting();
   let before = new Map<string, Ruling>();
   return {
     *compile(input, ours = input.pods.filter(hasNetwork)) {
       const population = yield* census.take(input.pods, input.namespaces);
       const bind = openBinder(population, input.nodes);
       const rulings = new Map<string, Ruling>();
-      const rule = (draft: Draft): Ruling => {
-        const key = keyOf(draft);
+      const rule = ({ key, ...draft }: Keyed): Ruling => {
         const known = rulings.get(key);
         if (known !== undefined) return known;
         const clauses = draft.clauses.map((clause) => bind(clause, draft.direction));
@@ -76,7 +75,7 @@ export function openCompiler(): Compiler {
         rulings.set(key, ruling);
         return ruling;
       };
-      const { byNamespace, tiers } = arrange(input);
+      const draftsOf = drafting(input);
       const said = new Map<Identity | PolicyPod, Partial<Record<Direction, Ruling>>>();
       const pods: CompiledPod[] = [];
       for (const pod of ours) {
@@ -86,18 +85,8 @@ export function openCompiler(): Compiler {
         const identity = population.identityOf(pod) ?? pod;
         let directions = said.get(identity);
         if (directions === undefined) {
-          const network = (byNamespace.get(pod.namespace) ?? []).filter(({ pods: selector }) =>
-            meets(pod.labels, selector),
-          );
-          const namespaceLabels = population.namespaceLabels(pod.namespace);
-          const selecting = tiers.filter(
-            ({ subject }) => meets(pod.labels, subject.pods) && meets(namespaceLabels, subject.namespaces),
-          );
           directions = Object.fromEntries(
-            DIRECTIONS.flatMap((direction) => {
-              const draft = draftOf(direction, network, selecting, pod.ports);
-              return draft === undefined ? [] : [[direction, rule(draft)]];
-            }),
+            Object.entries(draftsOf(pod)).map(([direction, draft]) => [direction, rule(draft)]),
           );
           said.set(identity, directions);
         }
@@ -109,24 +98,51 @@ export function openCompiler(): Compiler {
   };
 }
 
-type Arranged = {
-  byNamespace: ReadonlyMap<string, readonly NetworkPolicy[]>;
-  tiers: readonly ClusterPolicy[];
-};
+/** Its clauses mean no pods yet. */
+type Keyed = Ruling;
+type Drafts = Partial<Record<Direction, Keyed>>;
+type DraftsOf = (pod: Pick<PolicyPod, 'namespace' | 'labels' | 'ports'>) => Drafts;
 
-/** Policies as they are looked for; the same as long as the lists are the same. */
-function openArrangement(): (input: Pick<PolicyInput, 'policies' | 'clusterPolicies'>) => Arranged {
-  let latest: { of: readonly unknown[]; arranged: Arranged } | undefined;
-  return ({ policies, clusterPolicies }) => {
-    if (latest?.of[0] !== policies || latest.of[1] !== clusterPolicies)
-      latest = {
-        of: [policies, clusterPolicies],
-        arranged: {
-          byNamespace: Map.groupBy(policies, ({ namespace }) => namespace),
-          tiers: sortByPriority(clusterPolicies),
-        },
-      };
-    return latest.arranged;
+/**
+ * What policies say of pods by their namespaces, labels and ports, before it is known whom they mean: kept as long as the
+ * lists of policies and namespaces are the same lists.
+ */
+function openDrafting(): (input: PolicyInput) => DraftsOf {
+  let latest: { lists: readonly unknown[]; draftsOf: DraftsOf } | undefined;
+  return ({ policies, clusterPolicies, namespaces }) => {
+    const lists = [policies, clusterPolicies, namespaces];
+    if (latest === undefined || lists.some((list, index) => list !== latest!.lists[index]))
+      latest = { lists, draftsOf: draftsBy(policies, clusterPolicies, namespaces) };
+    return latest.draftsOf;
+  };
+}
+
+function draftsBy(
+  policies: readonly NetworkPolicy[],
+  clusterPolicies: readonly ClusterPolicy[],
+  namespaces: readonly PolicyNamespace[],
+): DraftsOf {
+  const byNamespace = Map.groupBy(policies, ({ namespace }) => namespace);
+  const tiers = sortByPriority(clusterPolicies);
+  const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
+  const known = new WeakMap<object, { namespace: string; ports: PolicyPod['ports']; drafts: Drafts }>();
+  return ({ namespace, labels, ports }) => {
+    const former = known.get(labels);
+    if (former !== undefined && former.namespace === namespace && former.ports === ports)
+      return former.drafts;
+    const network = (byNamespace.get(namespace) ?? []).filter(({ pods }) => meets(labels, pods));
+    const selecting = tiers.filter(
+      ({ subject }) =>
+        meets(labels, subject.pods) && meets(labelsOf.get(namespace) ?? {}, subject.namespaces),
+    );
+    const drafts: Drafts = Object.fromEntries(
+      DIRECTIONS.flatMap((direction) => {
+        const draft = draftOf(direction, network, selecting, ports);
+        return draft === undefined ? [] : [[direction, { ...draft, key: keyOf(draft) }]];
+      }),
+    );
+    known.set(labels, { namespace, ports, drafts });
+    return drafts;
   };
 }
 
