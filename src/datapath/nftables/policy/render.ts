@@ -1,8 +1,8 @@
 /**
  * Policies as an nftables table of our own. A packet that begins a connection is looked up by its address: pods of which
- * the same is said share a chain, and a chain is at most four lookups however many policies stand behind it: who is at
- * the other end, by address or by range, and what becomes of the port, by number or by range. What belongs to a connection
- * that was let through passes by its state.
+ * the same is said share a chain, and a chain is at most five lookups however many policies stand behind it: who is at
+ * the other end, by address, among many of which the same is said, or by range, and what becomes of the port, by number or
+ * by range. What belongs to a connection that was let through passes by its state.
  */
 import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
 import type { Steps } from '../../../base/run/slices.ts';
