@@ -18,12 +18,12 @@ import type { Element, NftSet, NftType, Table, Verdict } from './objects.ts';
 
 export type ElementChange = { change: 'add' | 'delete'; set: NftSet; elements: readonly Element[] };
 
-const SUBSYSTEM = 10;
+export const SUBSYSTEM = 10;
 const BATCH_BEGIN = 16;
 const BATCH_END = 17;
 const MESSAGES = { add: 12, delete: 14 } as const;
 const GET_ELEMENT = (SUBSYSTEM << 8) | 13;
-const FAMILIES = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
+export const FAMILIES = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
 const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
 const LIST_ELEM = 1;
 const ELEM = { KEY: 1, DATA: 2, FLAGS: 3, KEY_END: 10 } as const;

@@ -7,6 +7,7 @@ import type { KeptWatch } from '../netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { encodeOperations } from './batch.ts';
+import { type Count, listCounters } from './counters.ts';
 import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
 import { formatOperations } from './operations.ts';
@@ -48,7 +49,6 @@ export type Nftables = {
   [Symbol.dispose](): void;
 };
 
-export type Count = { packets: number; bytes: number };
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
 const NETLINK_NETFILTER = 12;
@@ -137,14 +137,7 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
       }
     },
     amend: async (before, after) => commit(after, await inTurns(amendTable(before, after))),
-    counts: async ({ family, name }) => {
-      try {
-        return readCounts(await nft(['-j', 'list', 'counters', 'table', family, name]));
-      } catch (error) {
-        if (isAbsent(error)) return new Map();
-        throw error;
-      }
-    },
+    counts: async (table) => listCounters(openSocket(), table),
     remove: (table) => commitOne(deleteTable(table)),
     change: (table, changes) =>
       send(encodeElementChanges(table, changes), (errno) => {
@@ -195,18 +188,6 @@ export function readInventory(listing: string): Inventory {
       chain === undefined ? [] : [{ name: chain.name, called: chain.hook !== undefined }],
     ),
   };
-}
-
-/** From what `nft -j list counters` prints (libnftables-json(5)). */
-export function readCounts(listing: string): Map<string, Count> {
-  const { nftables = [] } = JSON.parse(listing) as { nftables?: { counter?: Count & { name: string } }[] };
-  return new Map(
-    nftables.flatMap(({ counter }) =>
-      counter === undefined
-        ? []
-        : [[counter.name, { packets: counter.packets, bytes: counter.bytes }] as const],
-    ),
-  );
 }
 
 /** From what `nft list chains` prints. */
