@@ -156,7 +156,7 @@ test('a shape that is not known here, and what is large, is left to nft', async 
       {
         name: 'large',
         key: ['ipv4_addr'],
-        elements: Array.from({ length: 5000 }, (_, index) => ({
+        elements: Array.from({ length: 6000 }, (_, index) => ({
           key: [`10.0.${index >> 8}.${index & 255}`],
         })),
       },

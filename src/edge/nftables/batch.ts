@@ -10,7 +10,7 @@ import type { Operation } from './operations.ts';
 import { identifier } from './transaction.ts';
 
 /** Elements of one transaction: encoding and the kernel's work are on the event loop, for some ten milliseconds at most. */
-const MOST_ELEMENTS = 2000;
+const MOST_ELEMENTS = 5000;
 
 /** NFT_MSG_* of linux/netfilter/nf_tables.h. */
 const NEW = { CHAIN: 3, RULE: 6, SET: 9, OBJECT: 18 } as const;
