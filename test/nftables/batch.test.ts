@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { atOnce } from '../../src/base/run/slices.ts';
 import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
-import { encodeOperations } from '../../src/edge/nftables/batch.ts';
+import { encodeOperations } from '../../src/edge/nftables/batch/batch.ts';
 import { openNftables } from '../../src/edge/nftables/nft.ts';
 import type { NftSet, Table } from '../../src/edge/nftables/objects.ts';
 import { amendTable } from '../../src/edge/nftables/transition.ts';

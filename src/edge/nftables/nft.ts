@@ -6,11 +6,11 @@ import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.t
 import type { KeptWatch } from '../netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
-import { encodeOperations } from './batch.ts';
-import { type Count, listCounters } from './counters.ts';
+import { encodeOperations } from './batch/batch.ts';
+import { type Count, listCounters } from './batch/counters.ts';
+import { formatOperations } from './batch/operations.ts';
 import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
-import { formatOperations } from './operations.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
 import { amendTable, type Inventory, refillTable, type Transition } from './transition.ts';
 import { askGeneration, type RulesetWatch, watchRulesets } from './watch.ts';

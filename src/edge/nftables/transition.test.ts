@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { atOnce } from '../../base/run/slices.ts';
+import { formatOperations } from './batch/operations.ts';
 import type { Table } from './objects.ts';
-import { formatOperations } from './operations.ts';
 import { amendTable, refillTable, type Transition } from './transition.ts';
 
 /** A map that leads to a chain of this name. */

@@ -9,10 +9,10 @@
  */
 
 import type { Steps } from '../../base/run/slices.ts';
+import type { Operation } from './batch/operations.ts';
 import { changesOf, elementDifference, sameChain, sameSet, withoutGaps } from './diff.ts';
 import type { ElementChange } from './elements.ts';
 import type { Chain, NftSet, Table } from './objects.ts';
-import type { Operation } from './operations.ts';
 
 /** What a table holds, by name. */
 export type Inventory = {

@@ -2,12 +2,12 @@
  * Transactions as one nfnetlink batch instead of a run of nft(8), which costs a process and lists the table first: for what
  * comes and goes with policies and pods. What is large, and what is of another shape, is nft's.
  */
-import { NLM_F_APPEND, NLM_F_CREATE } from '../netlink/codec/message.ts';
-import { type Batch, bigEndian, encodeBatch, SIZES, writeElements } from './elements.ts';
+import { NLM_F_APPEND, NLM_F_CREATE } from '../../netlink/codec/message.ts';
+import { type Batch, bigEndian, encodeBatch, SIZES, writeElements } from '../elements.ts';
+import type { NftSet, NftType, Table } from '../objects.ts';
+import { identifier } from '../transaction.ts';
 import { encodeRule } from './expressions.ts';
-import type { NftSet, NftType, Table } from './objects.ts';
 import type { Operation } from './operations.ts';
-import { identifier } from './transaction.ts';
 
 /** Elements of one transaction: encoding and the kernel's work are on the event loop, for some ten milliseconds at most. */
 const MOST_ELEMENTS = 5000;

@@ -1,8 +1,8 @@
 /** Named counters of a table, by netlink: nft(8) reads every element of every table before it lists them, 0.2 s at 55,000. */
-import { Attributes } from '../netlink/codec/attribute.ts';
-import { dump, type Requester } from '../netlink/dump.ts';
-import { bigEndian, FAMILIES, SUBSYSTEM } from './elements.ts';
-import type { Table } from './objects.ts';
+import { Attributes } from '../../netlink/codec/attribute.ts';
+import { dump, type Requester } from '../../netlink/dump.ts';
+import { bigEndian, FAMILIES, SUBSYSTEM } from '../elements.ts';
+import type { Table } from '../objects.ts';
 
 export type Count = { packets: number; bytes: number };
 

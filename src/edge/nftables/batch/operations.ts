@@ -1,6 +1,6 @@
 /** What a transaction does to a table, one object at a time, and how nft(8) is told of it. */
-import type { Steps } from '../../base/run/slices.ts';
-import type { Chain, Element, NftSet, Rule, Table } from './objects.ts';
+import type { Steps } from '../../../base/run/slices.ts';
+import type { Chain, Element, NftSet, Rule, Table } from '../objects.ts';
 import {
   formatElement,
   formatHook,
@@ -10,7 +10,7 @@ import {
   kindOf,
   nameOf,
   replaceTable,
-} from './transaction.ts';
+} from '../transaction.ts';
 
 type Kind = Pick<NftSet, 'name' | 'value'>;
 

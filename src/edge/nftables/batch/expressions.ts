@@ -2,9 +2,9 @@
  * Rules as the kernel's expressions (linux/netfilter/nf_tables.h), for the few shapes that are written while pods wait: what
  * nft(8) makes of the same words in a table of family inet, so that a listing shows the same. All else is nft's.
  */
-import type { Writer } from '../netlink/codec/attribute.ts';
-import { bigEndian, writeVerdict } from './elements.ts';
-import type { Rule, Verdict } from './objects.ts';
+import type { Writer } from '../../netlink/codec/attribute.ts';
+import { bigEndian, writeVerdict } from '../elements.ts';
+import type { Rule, Verdict } from '../objects.ts';
 
 const LIST_ELEM = 1;
 const EXPRESSION = { NAME: 1, DATA: 2 } as const;
