@@ -6,9 +6,9 @@ import { Reflector } from '../edge/kubernetes/reflector.ts';
 import type { PolicyInput } from '../plan/policy/compile/compile.ts';
 import { digestPolicies, digestVersions, type Versioned } from '../plan/policy/compile/digest.ts';
 import type { ClusterPolicy } from '../plan/policy/parse/objects.ts';
-import { CLUSTER_POLICY_KIND, type ClusterPolicyObject } from './kinds/cluster-policy.ts';
+import { CLUSTER_POLICY_KIND } from './kinds/cluster-policy.ts';
 import { NAMESPACE_KIND, type Namespace } from './kinds/namespace.ts';
-import { NETWORK_POLICY_KIND, type PolicyObject } from './kinds/network-policy.ts';
+import { NETWORK_POLICY_KIND } from './kinds/network-policy.ts';
 import type { KubeNode } from './kinds/node.ts';
 import { POD_KIND, type Pod } from './kinds/pod.ts';
 import { SERVICE_KIND, type Service } from './kinds/service.ts';
@@ -45,12 +45,20 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
     state = undefined;
     for (const listener of listeners) listener();
   };
+  /** The same lists as long as no policy, and no namespace, changes. */
+  let lists: Pick<PolicyState, 'policies' | 'clusterPolicies'> | undefined;
+  let namespaceList: readonly Namespace[] | undefined;
+  const onNamespaceChange = () => {
+    namespaceList = undefined;
+    onChange();
+  };
   const onPolicyChange = () => {
     digest = undefined;
+    lists = undefined;
     onChange();
   };
   const pods = new Reflector({ client, kind: POD_KIND, onChange });
-  const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange });
+  const namespaces = new Reflector({ client, kind: NAMESPACE_KIND, onChange: onNamespaceChange });
   const policies = new Reflector({ client, kind: NETWORK_POLICY_KIND, onChange: onPolicyChange });
   const clusterPolicies = new Reflector({ client, kind: CLUSTER_POLICY_KIND, onChange: onPolicyChange });
   const unlisted = notKnown(
@@ -68,9 +76,11 @@ export function openPolicySource(client: KubeClient, store: KubeStore): PolicySo
       digest ??= digestPolicies([...policies.objects.values(), ...clusterPolicies.objects.values()]);
       state ??= stateOf(
         [...pods.objects.values()],
-        [...namespaces.objects.values()],
-        [...policies.objects.values()],
-        [...clusterPolicies.objects.values()],
+        (namespaceList ??= [...namespaces.objects.values()]),
+        (lists ??= {
+          policies: [...policies.objects.values()].map(({ policy }) => policy),
+          clusterPolicies: [...clusterPolicies.objects.values()].map(({ policy }) => policy),
+        }),
         [...store.nodes()],
         digest,
         {
@@ -107,8 +117,7 @@ function meansNodes({ egress }: ClusterPolicy): boolean {
 function stateOf(
   pods: readonly Pod[],
   namespaces: readonly Namespace[],
-  policies: readonly PolicyObject[],
-  clusterPolicies: readonly ClusterPolicyObject[],
+  lists: Pick<PolicyState, 'policies' | 'clusterPolicies'>,
   nodes: readonly KubeNode[],
   digest: string,
   latest: { pod: (pod: Pod) => Versioned; namespace: (namespace: Namespace) => Versioned },
@@ -117,8 +126,7 @@ function stateOf(
   return {
     pods,
     namespaces,
-    policies: policies.map(({ policy }) => policy),
-    clusterPolicies: clusterPolicies.map(({ policy }) => policy),
+    ...lists,
     nodes,
     versions: {
       policies: digest,

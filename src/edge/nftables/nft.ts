@@ -6,10 +6,13 @@ import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.t
 import type { KeptWatch } from '../netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
+import { encodeOperations } from './batch/batch.ts';
+import { type Count, listCounters } from './batch/counters.ts';
+import { formatOperations } from './batch/operations.ts';
 import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
-import { amendTable, type Inventory, refillTable } from './transition.ts';
+import { amendTable, type Inventory, refillTable, type Transition } from './transition.ts';
 import { askGeneration, type RulesetWatch, watchRulesets } from './watch.ts';
 
 export type TableName = Pick<Table, 'family' | 'name'>;
@@ -46,7 +49,6 @@ export type Nftables = {
   [Symbol.dispose](): void;
 };
 
-export type Count = { packets: number; bytes: number };
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
 const NETLINK_NETFILTER = 12;
@@ -79,8 +81,32 @@ export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE
       own?.end(committed ? generation() : undefined);
     }
   };
-  const commit = async (transactions: readonly string[]) => {
-    for (const text of transactions) await commitOne(text);
+  /** On the socket; what is refused is not done at all. */
+  const send = (batch: Buffer, refused: (errno: string) => FairleadError) => {
+    const socket = openSocket();
+    const own = watching?.ledger.begin(generation());
+    own?.port(socket.portId);
+    let replies: Buffer;
+    try {
+      ({ replies } = socket.transact(batch));
+    } finally {
+      own?.end(generation());
+    }
+    for (const message of readMessages(replies)) {
+      const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
+      if (refusal !== undefined) throw refused(refusal.errno);
+    }
+  };
+  const commit = async (table: TableName, transactions: Transition) => {
+    for (const operations of transactions) {
+      const batch = encodeOperations(table, operations);
+      if (batch === undefined) await commitOne(await inTurns(formatOperations(table, operations)));
+      else
+        send(
+          batch,
+          (errno) => new FairleadError('FL_NFT', `changes of table ${table.name} were refused: ${errno}`),
+        );
+    }
   };
   const inventory = async ({ family, name }: TableName): Promise<Inventory | undefined> => {
     try {
@@ -106,42 +132,23 @@ export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE
     },
     replace: async (table) => {
       try {
-        await commit(await inTurns(refillTable(await inventory(table), table)));
+        await commit(table, await inTurns(refillTable(await inventory(table), table)));
       } catch {
         // What somebody made of another kind under our names gives way at once.
-        await commit([replaceTable(table)]);
+        await commitOne(replaceTable(table));
       }
     },
-    amend: async (before, after) => commit(await inTurns(amendTable(before, after))),
-    counts: async ({ family, name }) => {
-      try {
-        return readCounts(await nft(['-j', 'list', 'counters', 'table', family, name]));
-      } catch (error) {
-        if (isAbsent(error)) return new Map();
-        throw error;
-      }
-    },
+    amend: async (before, after) => commit(after, await inTurns(amendTable(before, after))),
+    counts: async (table) => listCounters(openSocket(), table),
     remove: (table) => commitOne(deleteTable(table)),
-    change: (table, changes) => {
-      const socket = openSocket();
-      const own = watching?.ledger.begin(generation());
-      own?.port(socket.portId);
-      let replies: Buffer;
-      try {
-        ({ replies } = socket.transact(encodeElementChanges(table, changes)));
-      } finally {
-        own?.end(generation());
-      }
-      for (const message of readMessages(replies)) {
-        const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
-        if (refusal === undefined) continue;
+    change: (table, changes) =>
+      send(encodeElementChanges(table, changes), (errno) => {
         const sets = [...new Set(changes.map(({ set }) => set.name))].join(', ');
-        throw new FairleadError(
+        return new FairleadError(
           'FL_NFT',
-          `elements of ${sets} in table ${table.name} were refused: ${refusal.errno}`,
+          `elements of ${sets} in table ${table.name} were refused: ${errno}`,
         );
-      }
-    },
+      }),
     holds: (table, elements) => {
       const { replies } = openSocket().transact(encodeElementQuestions(table, elements));
       return [...readMessages(replies)].every(
@@ -183,18 +190,6 @@ export function readInventory(listing: string): Inventory {
       chain === undefined ? [] : [{ name: chain.name, called: chain.hook !== undefined }],
     ),
   };
-}
-
-/** From what `nft -j list counters` prints (libnftables-json(5)). */
-export function readCounts(listing: string): Map<string, Count> {
-  const { nftables = [] } = JSON.parse(listing) as { nftables?: { counter?: Count & { name: string } }[] };
-  return new Map(
-    nftables.flatMap(({ counter }) =>
-      counter === undefined
-        ? []
-        : [[counter.name, { packets: counter.packets, bytes: counter.bytes }] as const],
-    ),
-  );
 }
 
 /** From what `nft list chains` prints. */
