@@ -8,6 +8,7 @@ import { agentGrants } from './agent-account.ts';
 import type { Api } from './api/api.ts';
 import { LASTING_NAMESPACES } from './api/delete.ts';
 import { apiListener } from './api/server.ts';
+import { keepAddressObjects } from './api/service/address-objects.ts';
 import { openStore } from './api/storage/journal.ts';
 import { ensureObject } from './api/validation/owner.ts';
 import { INSIDE_PORT, readAccess } from './api-access.ts';
@@ -15,6 +16,8 @@ import { mirrorAgents, runnableOf } from './kubelet/agent-mirror.ts';
 import { mirrorNodes } from './kubelet/node-mirror.ts';
 import { runPods } from './kubelet/pod-runner.ts';
 import { readLogFile } from './kubelet/processes.ts';
+import { keepClusterServices } from './slices/cluster-services.ts';
+import { keepSlices } from './slices/controller.ts';
 import { apiPaths, readRecord } from './state.ts';
 
 /** The listener on the machine's loopback, which whoever started this process has opened. */
@@ -41,6 +44,9 @@ export async function serveLabApi(name: string): Promise<never> {
   };
   for (const namespace of LASTING_NAMESPACES)
     ensureObject(api, 'Namespace', { metadata: { name: namespace } });
+  keepClusterServices(plan, api);
+  keepAddressObjects(api);
+  keepSlices(api, logger);
   mirrorNodes(plan, api);
   mirrorAgents(plan, api);
   runPods(plan, api, logger);

@@ -36,6 +36,7 @@ const PURE_FOLDERS = [
   'lab/api/apply',
   'lab/api/openapi',
   'lab/api/patch',
+  'lab/api/service',
 ];
 const PURE_FILES = new Set([
   'lab/api/access/authorize.ts',
@@ -49,6 +50,8 @@ const PURE_FILES = new Set([
   'lab/kubelet/container.ts',
   'lab/kubelet/plan.ts',
   'lab/kubelet/pod-status.ts',
+  'lab/slices/endpoints.ts',
+  'lab/slices/plan.ts',
   'lab/topology.ts',
   'src/base/run/backoff.ts',
   'src/base/run/mutex.ts',

@@ -239,7 +239,10 @@ test('services and slices that cannot be are refused, each fault by its field', 
     [{ endpoints: [{ addresses: ['fd00::1'] }] }, /addresses\[0\]: Invalid value: "fd00::1"/],
     [{ endpoints: [{ addresses: ['127.0.0.1'] }] }, /addresses\[0\]: Invalid value/],
     [{ ports: [{ port: 80 }, { port: 81 }] }, /ports\[1\]\.name: Duplicate value/],
-    [{ endpoints: Array(1001).fill({ addresses: ['10.0.0.1'] }) }, /endpoints: Too many: 1001/],
+    [
+      { endpoints: Array.from({ length: 1001 }, () => ({ addresses: ['10.0.0.1'] })) },
+      /endpoints: Too many: 1001/,
+    ],
   ];
   for (const [fields, message] of wrong) refused(await call('POST', slices, slice(fields)), message);
 });
