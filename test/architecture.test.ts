@@ -50,6 +50,7 @@ const PURE_FILES = new Set([
   'lab/kubelet/container.ts',
   'lab/kubelet/plan.ts',
   'lab/kubelet/pod-status.ts',
+  'lab/kubelet/readiness.ts',
   'lab/slices/endpoints.ts',
   'lab/slices/plan.ts',
   'lab/topology.ts',
