@@ -12,6 +12,7 @@ import { keepAddressObjects } from './api/service/address-objects.ts';
 import { openStore } from './api/storage/journal.ts';
 import { ensureObject } from './api/validation/owner.ts';
 import { INSIDE_PORT, readAccess } from './api-access.ts';
+import { DNS_GRANTS, keepDns } from './dns/deploy.ts';
 import { mirrorAgents, runnableOf } from './kubelet/agent-mirror.ts';
 import { mirrorNodes } from './kubelet/node-mirror.ts';
 import { runPods } from './kubelet/pod-runner.ts';
@@ -49,10 +50,12 @@ export async function serveLabApi(name: string): Promise<never> {
   keepSlices(api, logger);
   mirrorNodes(plan, api);
   mirrorAgents(plan, api);
+  if (plan.options.dns) keepDns(plan, api);
   runPods(plan, api, logger);
   const accounts = [
     { token: access.token },
     { token: access.agentToken, grants: agentGrants(valuesWithEvents(true)) },
+    ...(access.dnsToken === undefined ? [] : [{ token: access.dnsToken, grants: DNS_GRANTS }]),
   ];
   const listener = apiListener(api, accounts);
   // Loaded here: an agent, of the same program, does without its memory.

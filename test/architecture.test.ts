@@ -47,6 +47,8 @@ const PURE_FILES = new Set([
   'lab/api/storage/store.ts',
   'lab/api/table/table.ts',
   'lab/api/write.ts',
+  'lab/dns/answer.ts',
+  'lab/dns/zone.ts',
   'lab/kubelet/container.ts',
   'lab/kubelet/plan.ts',
   'lab/kubelet/pod-status.ts',

@@ -15,6 +15,7 @@ import { chooseNode, type PodAction, planPods, recordName, uidOf } from './plan.
 import { adoptPod, type PodWork, refreshPod, startPod, stopPod } from './pod-work.ts';
 import { createProbes } from './probes.ts';
 import { removeLogs } from './processes.ts';
+import { removeResolver } from './resolver.ts';
 
 /** Milliseconds: what happens together is looked at together. */
 const SETTLE_MS = 10;
@@ -88,6 +89,7 @@ export function runPods(plan: LabPlan, api: Api, logger: Logger): Disposable {
     if (type === 'DELETED') {
       failed.delete(object.metadata.uid);
       removeLogs(lab, recordName(object));
+      removeResolver(lab, recordName(object));
     }
     trigger();
   });

@@ -16,6 +16,7 @@ import { isHostNetwork, recordName, uidOf } from './plan.ts';
 import { statusOf, waitingStatus } from './pod-status.ts';
 import type { Probes } from './probes.ts';
 import { type Exit, logPath, startProcess } from './processes.ts';
+import { withResolver, writeResolver } from './resolver.ts';
 
 export type PodWork = { plan: LabPlan; api: Api; logger: Logger; probes: Probes; trigger: () => void };
 
@@ -46,6 +47,7 @@ export async function startPod({ plan, api, trigger }: PodWork, pod: ApiObject):
       setField(api, pod, ['status'], statusOf(pod, { ips, hostIps: ips }, clock(api)));
       return;
     }
+    writeResolver(plan, pod);
     await addPod(plan, recordName(pod), node, undefined, {
       namespace,
       name,
@@ -146,7 +148,7 @@ function startContainer(work: PodWork, pod: ApiObject, record: LabPod, container
   const pid = startProcess(
     {
       namespace: record.namespace,
-      command: commandOf(spec, environment) ?? ['sleep', 'infinity'],
+      command: withResolver(plan, record.name, commandOf(spec, environment) ?? ['sleep', 'infinity']),
       environment: { HOSTNAME: pod.metadata.name, ...environment },
       workingDirectory: textAt(spec, 'workingDir') || '/',
       log: logPath(plan.options.name, record.name, container.name),

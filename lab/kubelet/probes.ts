@@ -12,6 +12,7 @@ import {
   readinessProbeOf,
   UNASKED,
 } from './readiness.ts';
+import { withResolver } from './resolver.ts';
 
 export type Probes = {
   /** Asks what is due. @returns whether the container is ready, as far as it is known now. */
@@ -68,7 +69,7 @@ function ask(plan: LabPlan, record: LabPod, { question, host, timeoutMs }: Readi
   const address = host ?? String(record.ips?.[0]);
   switch (question.by) {
     case 'exec':
-      return succeeds(record.namespace, question.command, timeoutMs);
+      return succeeds(record.namespace, withResolver(plan, record.name, question.command), timeoutMs);
     case 'tcp':
       return succeeds(node, ['bash', '-c', CONNECT, 'probe', address, String(question.port)], timeoutMs);
     case 'http': {

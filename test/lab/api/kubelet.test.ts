@@ -111,9 +111,9 @@ test('the node with the fewest pods is next, if it may be and its labels fit', (
     'node-2',
   );
   assert.equal(chooseNode(pod('a', { spec: { nodeSelector: { disk: 'slow' } } }), nodes, []), undefined);
-  const asks = (name: string, port: Fields, node?: string) =>
+  const asks = (name: string, port: Fields, on?: string) =>
     pod(name, {
-      ...(node === undefined ? {} : { node }),
+      ...(on === undefined ? {} : { node: on }),
       spec: { containers: [{ name: 'c', ports: [port] }] },
     });
   const taken = [
