@@ -43,7 +43,8 @@ function isOurs(name: string): boolean {
 }
 
 function isAsked(type: string, question: Question): boolean {
-  return type === question.type || type === 'CNAME' || String(question.type) === 'ANY';
+  const asked: string = question.type;
+  return type === asked || type === 'CNAME' || asked === 'ANY';
 }
 
 function podRecords(name: string): DnsRecord[] | undefined {
@@ -56,7 +57,7 @@ function podRecords(name: string): DnsRecord[] | undefined {
 }
 
 function toAnswer(record: DnsRecord): Answer {
-  return { ttl: TTL, ...record } as Answer;
+  return { ttl: TTL, ...record };
 }
 
 /** RFC 2308 §3: how long it may be remembered that there is nothing. */

@@ -7,7 +7,7 @@ import { INSIDE_PORT, readAccess } from '../api-access.ts';
 import { requireLab } from '../state.ts';
 import { answerTo } from './answer.ts';
 import { DNS_SERVICE_KIND, DNS_SLICE_KIND } from './objects.ts';
-import { serveDns } from './server.ts';
+import { type Answering, serveDns } from './server.ts';
 import { makeZone, type Zone } from './zone.ts';
 
 const PORT = 53;
@@ -26,17 +26,30 @@ export async function serveLabDns(lab: string): Promise<never> {
     ca: { text: access.certificate },
   });
   const logger = createLogger({ level: 'info', format: 'text' });
-  const zone = await new Promise<{ latest: Zone }>((resolve) => {
-    const held: { latest: Zone } = { latest: new Map() };
+  const names = await followNames(client);
+  await serveDns(names.answer, PORT);
+  logger.info('the DNS serves', { port: PORT });
+  return new Promise<never>(() => undefined);
+}
+
+export type Names = { answer: Answering } & Disposable;
+
+/** @returns once all names are known; from then on they are as the API has them. */
+export function followNames(client: KubeClient): Promise<Names> {
+  let zone: Zone = new Map();
+  return new Promise((resolve) => {
     const onChange = () => {
       if (!services.complete || !slices.complete) return;
-      held.latest = makeZone(services.objects.values(), slices.objects.values());
-      resolve(held);
+      zone = makeZone(services.objects.values(), slices.objects.values());
+      resolve({
+        answer: (query) => answerTo(zone, query),
+        [Symbol.dispose]: () => {
+          services[Symbol.dispose]();
+          slices[Symbol.dispose]();
+        },
+      });
     };
     const services = new Reflector({ client, kind: DNS_SERVICE_KIND, onChange });
     const slices = new Reflector({ client, kind: DNS_SLICE_KIND, onChange });
   });
-  await serveDns((query) => answerTo(zone.latest, query), PORT);
-  logger.info('the DNS serves', { port: PORT, names: zone.latest.size });
-  return new Promise<never>(() => undefined);
 }

@@ -70,8 +70,8 @@ function pointerOf(ip: Ip, data: string): DnsRecord {
 export function reverseName(ip: Ip): string {
   const bytes = [...ipToBytes(ip)];
   if (bytes.length === 4) return `${bytes.toReversed().join('.')}.in-addr.arpa`;
-  const digits = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  return `${[...digits].toReversed().join('.')}.ip6.arpa`;
+  const digits = bytes.flatMap((byte) => [byte >> 4, byte & 15]).map((digit) => digit.toString(16));
+  return `${digits.toReversed().join('.')}.ip6.arpa`;
 }
 
 function parentOf(name: string): string {

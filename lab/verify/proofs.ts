@@ -4,11 +4,19 @@ import { parseIp } from '../../src/base/ip/ip.ts';
 import { askStatus } from '../../src/tools/status/ask.ts';
 import { addPod, deletePod } from '../pods.ts';
 import { nodePaths } from '../state.ts';
+import type { LabPlan } from '../topology.ts';
 import { ask, type Check } from './ask.ts';
+import { proveServices, whyNoServices } from './services.ts';
 import { proveSizes } from './sizes.ts';
 import { everyWay, type LabView, onePerNode } from './view.ts';
 
-export type Proof = { number: number; title: string; run: (lab: LabView) => Promise<Check[]> };
+export type Proof = {
+  number: number;
+  title: string;
+  run: (lab: LabView) => Promise<Check[]>;
+  /** @returns why it cannot be run in this lab. */
+  whyNot?: (plan: LabPlan) => Promise<string | undefined>;
+};
 
 /** Beyond this many pods the mesh across nodes is of one pod per node. */
 const FULL_MESH = 16;
@@ -32,6 +40,12 @@ export const PROOFS: readonly Proof[] = [
     number: 7,
     title: 'full-size packets pass, larger ones are told so, 100 MB arrive whole',
     run: proveSizes,
+  },
+  {
+    number: 8,
+    title: 'services are reached at each of their addresses, from pods, nodes and outside',
+    run: proveServices,
+    whyNot: whyNoServices,
   },
 ];
 

@@ -4,23 +4,30 @@ import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { decode, encode, type Packet, type RecordType, streamDecode, streamEncode } from 'dns-packet';
+import { setField } from '../../lab/api/validation/owner.ts';
 import { answerTo } from '../../lab/dns/answer.ts';
 import { DNS_SERVICE_KIND, DNS_SLICE_KIND, type DnsService, type DnsSlice } from '../../lab/dns/objects.ts';
+import { followNames } from '../../lab/dns/serve.ts';
 import { serveDns } from '../../lab/dns/server.ts';
 import { makeZone, reverseName } from '../../lab/dns/zone.ts';
 import { clusterFirst, formatResolver, resolverSettings } from '../../lab/kubelet/resolver.ts';
+import { keepSlices } from '../../lab/slices/controller.ts';
 import { parseIp } from '../../src/base/ip/ip.ts';
+import { createLogger } from '../../src/base/log/logger.ts';
+import { KubeClient } from '../../src/edge/kubernetes/client.ts';
 import type { Trimmed } from '../../src/edge/kubernetes/object.ts';
+import { until } from '../until.ts';
+import { podManifest, serveApi } from './api/fixture.ts';
 
 const META = { namespace: 'shop', uid: 'u', resourceVersion: '1' };
-const read = <T>(trimmed: Trimmed<T>): T => {
+const objectOf = <T>(trimmed: Trimmed<T>): T => {
   if ('object' in trimmed) return trimmed.object;
   throw new Error(trimmed.problem);
 };
 const service = (name: string, spec: object): DnsService =>
-  read(DNS_SERVICE_KIND.trim({ metadata: { ...META, name }, spec }));
+  objectOf(DNS_SERVICE_KIND.trim({ metadata: { ...META, name }, spec }));
 const slice = (name: string, fields: object): DnsSlice =>
-  read(
+  objectOf(
     DNS_SLICE_KIND.trim({
       metadata: { ...META, name: `${name}-1`, labels: { 'kubernetes.io/service-name': name } },
       ...fields,
@@ -121,7 +128,7 @@ test('over UDP what is too long is cut, and comes whole over TCP; what is no que
       const socket = createSocket('udp4');
       socket.on('message', (message) => {
         socket.close();
-        resolve(decode(message) as Packet & { flag_tc: boolean });
+        resolve(decode(message));
       });
       // Answered, if anything were, before the question that is one.
       socket.send(Buffer.from('no question'), server.port, '127.0.0.1');
@@ -174,4 +181,45 @@ test('what a pod asks follows from its namespace, its policy and what it asks fo
   const both = resolverSettings(pod({ dnsPolicy: 'ClusterFirst', dnsConfig }), servers)!;
   assert.deepEqual(both.options, ['ndots:2', 'edns0']);
   assert.deepEqual(both.nameservers, [...servers, '192.0.2.1']);
+});
+
+test('names follow the API: services and their endpoints come and go', async () => {
+  const { call, url, api } = await serveApi();
+  using client = new KubeClient({ server: new URL(url), origin: 'test' });
+  using names = await followNames(client);
+  using controller = keepSlices(api, createLogger({ level: 'error', format: 'text' }));
+  void controller;
+  const found = (name: string, type: RecordType) =>
+    String(
+      names
+        .answer({ id: 1, type: 'query', questions: [{ name, type }] })
+        .answers?.map((record) => (record as { data: unknown }).data),
+    );
+  const services = '/api/v1/namespaces/default/services';
+  const body = (name: string, spec: object) => ({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name },
+    spec,
+  });
+  await call('POST', services, body('web', { selector: { app: 'web' }, ports: [{ port: 80 }] }));
+  await call(
+    'POST',
+    services,
+    body('free', { clusterIP: 'None', selector: { app: 'web' }, ports: [{ port: 80 }] }),
+  );
+  await until('the service has a name', () => found('web.default.svc.cluster.local', 'A') === '10.96.0.1');
+  const made = await call(
+    'POST',
+    '/api/v1/namespaces/default/pods',
+    podManifest('a', { labels: { app: 'web' } }),
+  );
+  setField(api, made.body, ['status'], {
+    phase: 'Running',
+    podIPs: [{ ip: '10.244.0.2' }],
+    conditions: [{ type: 'Ready', status: 'True' }],
+  });
+  await until('the pod is found', () => found('free.default.svc.cluster.local', 'A') === '10.244.0.2');
+  await call('DELETE', `${services}/web`);
+  await until('the name is gone', () => found('web.default.svc.cluster.local', 'A') === 'undefined');
 });
