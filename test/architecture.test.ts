@@ -36,6 +36,7 @@ const PURE_FOLDERS = [
   'lab/api/apply',
   'lab/api/openapi',
   'lab/api/patch',
+  'lab/api/service',
 ];
 const PURE_FILES = new Set([
   'lab/api/access/authorize.ts',
@@ -46,9 +47,14 @@ const PURE_FILES = new Set([
   'lab/api/storage/store.ts',
   'lab/api/table/table.ts',
   'lab/api/write.ts',
+  'lab/dns/answer.ts',
+  'lab/dns/zone.ts',
   'lab/kubelet/container.ts',
   'lab/kubelet/plan.ts',
   'lab/kubelet/pod-status.ts',
+  'lab/kubelet/readiness.ts',
+  'lab/slices/endpoints.ts',
+  'lab/slices/plan.ts',
   'lab/topology.ts',
   'src/agent/derive.ts',
   'src/agent/world.ts',
