@@ -1,6 +1,6 @@
 /** The architecture as tests: what may import what, that every code and dependency is documented, where logic may be. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { test } from 'node:test';
 import { ERROR_CODES } from '../src/base/errors/errors.ts';
@@ -50,8 +50,12 @@ const PURE_FILES = new Set([
   'lab/kubelet/plan.ts',
   'lab/kubelet/pod-status.ts',
   'lab/topology.ts',
+  'src/agent/derive.ts',
+  'src/agent/world.ts',
+  'src/base/known.ts',
   'src/base/run/backoff.ts',
   'src/base/run/mutex.ts',
+  'src/base/run/part.ts',
   'src/base/run/slices.ts',
   'src/cluster/ranges/plan.ts',
   'src/cluster/ranges/ranges.ts',
@@ -59,7 +63,9 @@ const PURE_FILES = new Set([
   'src/cluster/report/agent-report.ts',
   'src/cluster/report/members.ts',
   'src/cluster/shared-addresses.ts',
+  'src/datapath/datapath.ts',
   'src/datapath/nftables/inherited.ts',
+  'src/datapath/nftables/node-input.ts',
   'src/datapath/nftables/node-table.ts',
   'src/datapath/nftables/pod-guard.ts',
   'src/datapath/nftables/tunnel-guard.ts',
@@ -184,6 +190,19 @@ test('every error code has a section in docs/errors.md, and the other way round'
     ...readFileSync(join(ROOT, 'docs/errors.md'), 'utf8').matchAll(/^## (FL_[A-Z0-9_]+)$/gm),
   ].map((match) => match[1]!);
   assert.deepEqual(documented.toSorted(), Object.keys(ERROR_CODES).toSorted());
+});
+
+test('files and folders that the architecture page and the records of parts name exist', () => {
+  for (const page of ['docs/architecture.md', 'docs/adr/0011-parts.md']) {
+    const named = [
+      ...readFileSync(join(ROOT, page), 'utf8').matchAll(/`((?:src|lab|cmd|native|test)\/[^`*…]+)`/g),
+    ];
+    assert.deepEqual(
+      named.map(([, path]) => path!).filter((path) => !existsSync(join(ROOT, path))),
+      [],
+      page,
+    );
+  }
 });
 
 test('every dependency has a line in docs/dependencies.md', () => {

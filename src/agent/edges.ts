@@ -32,7 +32,7 @@ export type Edges = {
   watchKernel(onEvent: (event: KernelEvent) => void, onProblem?: (problem: string) => void): KeptWatch;
   nftables: Nftables;
   /** @param folder where settings are written. */
-  openSysctls(folder: string): Sysctls;
+  openSysctls: (folder: string) => Sysctls;
   conntrack: Conntrack;
   openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource;
   startProber(options: ProberOptions): Prober;

@@ -105,6 +105,7 @@ const NODES = [
 const table = createNodeTablePlanner()({
   ranges: NODES[0]!.podCidrs,
   podNetwork: [parseCidr('10.244.0.0/16'), parseCidr('fd00:244::/48')],
+  strays: [],
   nodes: NODES,
   exclude: [],
   untracked: true,
@@ -176,8 +177,14 @@ test('a pod sends in its own name alone, to the node and beyond it, whatever the
       assert.deepEqual(await counted(() => pretend(pod, other, destination)), ['spoofed-source']);
     }
   }
-  // The sixth is what a DHCP client or a mapping of link-local addresses gives a link.
-  node.exec('ip', 'address', 'add', '169.254.7.7/16', 'dev', 'pod0');
+  // What a DHCP client or a mapping of link-local addresses gives a link is no address of the pod's either.
+  for (const ip of ['169.254.7.7/16', 'fd00:77::7/64'])
+    node.exec('ip', 'address', 'add', ip, 'dev', 'pod0', 'nodad');
+  for (const [source, destination] of [
+    ['169.254.9.9', '10.244.0.1'],
+    ['fd00:77::9', 'fd00:244::1'],
+  ] as const)
+    assert.deepEqual(await counted(() => pretend(pod, source, destination)), ['spoofed-source'], source);
   for (const source of [
     '10.244.1.7',
     '192.168.1.3',
@@ -188,7 +195,8 @@ test('a pod sends in its own name alone, to the node and beyond it, whatever the
     '224.0.0.1',
   ])
     assert.deepEqual(await counted(() => pretend(pod, source, '192.168.1.3')), ['spoofed-source'], source);
-  node.exec('ip', 'address', 'delete', '169.254.7.7/16', 'dev', 'pod0');
+  for (const ip of ['169.254.7.7/16', 'fd00:77::7/64'])
+    node.exec('ip', 'address', 'delete', ip, 'dev', 'pod0');
 });
 
 test('a router advertisement of a pod is dropped, and would not be taken', async () => {
@@ -265,6 +273,16 @@ test('a known node sends through the tunnel in the name of its own pods and of i
       ['tunnel-inner-source'],
       source,
     );
+});
+
+test('nothing is tunnelled to another address of the node, where pods of a known node speak in its name', async () => {
+  peer.exec('ip', 'link', 'delete', 'evil');
+  node.exec('ip', 'address', 'add', '192.168.1.50/24', 'dev', 'eth0');
+  tunnelFrom(peer, '192.168.1.3', '192.168.1.50');
+  assert.deepEqual(await counted(() => pretend(peer, '10.244.1.7', '10.244.0.2')), ['tunnel-stranger']);
+  node.exec('ip', 'address', 'delete', '192.168.1.50/24', 'dev', 'eth0');
+  peer.exec('ip', 'link', 'delete', 'evil');
+  tunnelFrom(peer, '192.168.1.3', '192.168.1.2');
 });
 
 test('what is tunnelled in fragments is judged whole', async () => {

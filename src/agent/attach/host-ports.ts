@@ -3,11 +3,11 @@
 import { describeError } from '../../base/errors/errors.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Datapath } from '../../datapath/datapath.ts';
 import type { FlowFilter } from '../../edge/conntrack/flush.ts';
-import { hostPortElements, udpFlowsBefore, udpFlowsOf } from '../../plan/hostport/plan.ts';
+import { udpFlowsBefore, udpFlowsOf } from '../../plan/hostport/plan.ts';
 import type { Attachment } from '../../plan/pod/attachment.ts';
 import { describeAttachment } from '../../plan/pod/attachment.ts';
-import type { NodeNetwork } from '../node/network.ts';
 
 export type HostPorts = {
   /** @throws when they cannot be opened; then none is. */
@@ -19,7 +19,7 @@ export type HostPorts = {
 };
 
 export type HostPortsOptions = {
-  network: Pick<NodeNetwork, 'changeFirewall' | 'firewallHolds'>;
+  datapath: Pick<Datapath, 'changePorts' | 'hasPorts'>;
   /** Addresses of the node, of all its interfaces. */
   localIps: () => readonly Ip[];
   forget: (flows: readonly FlowFilter[]) => Promise<void>;
@@ -27,11 +27,11 @@ export type HostPortsOptions = {
   log: Logger;
 };
 
-export function createHostPorts({ network, localIps, forget, resync, log }: HostPortsOptions): HostPorts {
+export function createHostPorts({ datapath, localIps, forget, resync, log }: HostPortsOptions): HostPorts {
   return {
     open: async (attachment) => {
       if (!hasPorts(attachment)) return;
-      await network.changeFirewall(hostPortElements('add', attachment));
+      await datapath.changePorts('add', attachment);
       // What was sent to the port before is remembered as meant for the node itself, or for the pod before.
       // The addresses of a node with many pods are a long list: only who needs them asks for them.
       if (hasUdp(attachment)) await forget(udpFlowsBefore(attachment, localIps()));
@@ -39,7 +39,7 @@ export function createHostPorts({ network, localIps, forget, resync, log }: Host
     close: async (attachment) => {
       if (!hasPorts(attachment)) return;
       const attempts = [
-        () => network.changeFirewall(hostPortElements('delete', attachment)),
+        () => datapath.changePorts('delete', attachment),
         () => forget(udpFlowsOf(attachment)),
       ];
       for (const attempt of attempts) {
@@ -54,8 +54,7 @@ export function createHostPorts({ network, localIps, forget, resync, log }: Host
         }
       }
     },
-    areOpen: (attachment) =>
-      !hasPorts(attachment) || network.firewallHolds(hostPortElements('add', attachment)),
+    areOpen: (attachment) => !hasPorts(attachment) || datapath.hasPorts(attachment),
   };
 }
 

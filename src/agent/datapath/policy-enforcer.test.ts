@@ -4,16 +4,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '../../../test/until.ts';
+import { parseConfiguration } from '../../base/config/parse.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import { createLogger } from '../../base/log/logger.ts';
 import type { PolicySource } from '../../cluster/policy-source.ts';
+import { openNftablesDatapath } from '../../datapath/nftables/datapath.ts';
 import { POLICY_TABLE } from '../../datapath/nftables/policy/render.ts';
 import type { Conntrack } from '../../edge/conntrack/conntrack.ts';
 import type { Connection } from '../../edge/conntrack/list.ts';
-import { createFakeNftables } from '../../edge/nftables/fake.ts';
+import { createFakeNftables, type FakeNftables } from '../../edge/nftables/fake.ts';
 import { parseNetworkPolicy } from '../../plan/policy/parse/parse-network-policy.ts';
-import { createAttachmentTable, readLinks } from '../node/attachments.ts';
-import { PolicyEnforcer } from './policy-enforcer.ts';
+import { derive } from '../derive.ts';
+import { type AttachmentTable, createAttachmentTable, readLinks } from '../node/attachments.ts';
+import { createWorld } from '../world.ts';
+import { PolicyEnforcer, type PolicyEnforcerOptions } from './policy-enforcer.ts';
 import { loadPolicyScope, mayBeSelected } from './policy-record.ts';
 
 const CONNTRACK: Conntrack = {
@@ -50,6 +54,29 @@ const SOURCE = {
   close: () => undefined,
 } as unknown as PolicySource;
 
+/** A datapath that is set to what is compiled, as the agent does. */
+async function enforcedBy(
+  nftables: FakeNftables,
+  table: AttachmentTable,
+): Promise<Pick<PolicyEnforcerOptions, 'datapath' | 'set'>> {
+  const datapath = await openNftablesDatapath(nftables, createLogger({ level: 'error', format: 'text' }));
+  const world = createWorld('node-1', undefined);
+  const configuration = parseConfiguration(
+    '{ podNetwork: [10.244.0.0/16], cluster: { directory: /x } }',
+    'test',
+  );
+  return {
+    datapath,
+    set: (effective) => {
+      world.view = { ...world.view, policies: { known: true, effective } };
+      return datapath.set(
+        () => derive(world.view, world.node, table.now, configuration).datapath,
+        ['policies'],
+      );
+    },
+  };
+}
+
 test('before an agent has read what is attached, what its predecessor enforced stays', async () => {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'flt-enforcer-'));
   const nftables = createFakeNftables();
@@ -59,13 +86,11 @@ test('before an agent has read what is attached, what its predecessor enforced s
   const table = createAttachmentTable();
   const enforcer = new PolicyEnforcer({
     source: SOURCE,
-    nftables,
+    ...(await enforcedBy(nftables, table)),
     table,
-    track: async () => undefined,
     node: () => ({ name: 'node-1', ips: [] }),
     conntrack: CONNTRACK,
     log: createLogger({ level: 'error', format: 'text' }),
-    tracked: [],
     stateDirectory,
   });
   try {
@@ -94,13 +119,11 @@ test('a first policy that comes while the state directory is full lets no pod of
   readLinks(table, []);
   const enforcer = new PolicyEnforcer({
     source,
-    nftables: createFakeNftables(),
+    ...(await enforcedBy(createFakeNftables(), table)),
     table,
-    track: async () => undefined,
     node: () => ({ name: 'node-1', ips: [] }),
     conntrack: CONNTRACK,
     log: createLogger({ level: 'error', format: 'text' }),
-    tracked: [],
     stateDirectory,
   });
   const isOpen = () => !mayBeSelected(loadPolicyScope(stateDirectory), 'default');
@@ -164,13 +187,11 @@ test('a pod is admitted while connections are still looked through; those that a
   const nftables = createFakeNftables();
   const enforcer = new PolicyEnforcer({
     source: SOURCE,
-    nftables,
+    ...(await enforcedBy(nftables, table)),
     table,
-    track: async () => undefined,
     node: () => ({ name: 'node-1', ips: [] }),
     conntrack,
     log: createLogger({ level: 'error', format: 'text' }),
-    tracked: [],
     stateDirectory,
   });
   try {

@@ -2,25 +2,22 @@
 
 import { describeError } from '../../base/errors/errors.ts';
 import type { StateFile } from '../../base/files/state-file.ts';
-import type { Ip } from '../../base/ip/ip.ts';
+import { type Known, notKnown } from '../../base/known.ts';
 import type { Logger } from '../../base/log/logger.ts';
 import { Mutex } from '../../base/run/mutex.ts';
+import type { Reached } from '../../base/run/part.ts';
 import { Runner } from '../../base/run/runner.ts';
 import { inTurns } from '../../base/run/sliced.ts';
 import type { PolicySource, PolicyState } from '../../cluster/policy-source.ts';
-import { openRenderer, POLICY_TABLE } from '../../datapath/nftables/policy/render.ts';
+import type { Datapath, PolicyCount } from '../../datapath/datapath.ts';
 import { CniError } from '../../edge/cni/errors.ts';
 import type { PodName } from '../../edge/cni/pod-name.ts';
 import type { Conntrack } from '../../edge/conntrack/conntrack.ts';
-import type { Nftables } from '../../edge/nftables/nft.ts';
-import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
 import { hostLinkName } from '../../plan/pod/attachment.ts';
 import { describeExcess } from '../../plan/policy/compile/bounds.ts';
 import { describeClashes } from '../../plan/policy/compile/clash.ts';
 import { type Compiled, compile, type PolicyInput } from '../../plan/policy/compile/compile.ts';
 import { type Attached, type Here, openNodeCompiler } from '../../plan/policy/compile/node.ts';
-import type { Outcome } from '../../plan/policy/compile/outcome.ts';
-import { openTabulator } from '../../plan/policy/compile/table.ts';
 import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
 import type { AttachmentTable } from '../node/attachments.ts';
 import { changedAddresses, cutForbidden } from './connection-cutter.ts';
@@ -34,16 +31,14 @@ import {
 
 export type PolicyEnforcerOptions = {
   source: PolicySource;
-  nftables: Nftables;
+  datapath: Pick<Datapath, 'isTrusted' | 'outcome' | 'counts'>;
   table: AttachmentTable;
-  /** Called when other addresses than before need their connections tracked; resolves when they are. */
-  track: () => Promise<void>;
+  /** Brings what is said about the pods of this node into force. */
+  set: (effective: Compiled) => Promise<Reached>;
   conntrack: Conntrack;
   /** This node, with all addresses that it has now. */
   node: () => Here;
   log: Logger;
-  /** Addresses whose connections an earlier agent had tracked: its policies are in force until ours are. */
-  tracked: readonly Ip[];
   /** Where it is kept which namespaces have policies. */
   stateDirectory: string;
   /** Called when what is in force is of a new state of the cluster. */
@@ -54,25 +49,17 @@ export type PolicyEnforcerOptions = {
 };
 
 /** The state that is in force, for which interfaces, and since when (RFC 3339). */
-export type InForce =
-  | { known: true; since: string; state: PolicyState; attached: readonly Attached[]; here: Here }
-  | { known: false; since: string; why: string };
-
-export type PolicyCount = { outcome: Outcome; packets: number };
+export type InForce = Known<{ since: string; state: PolicyState; attached: readonly Attached[]; here: Here }>;
 
 const PATIENCE_MS = 2000;
 
 export class PolicyEnforcer {
   readonly #options: PolicyEnforcerOptions;
-  readonly #keeper: TableKeeper;
   readonly #runner: Runner;
   readonly #compiler = openNodeCompiler();
-  readonly #tabulator = openTabulator();
-  readonly #renderer = openRenderer();
   readonly #cutter: Runner;
   readonly #compiling = new Mutex();
   readonly #drops: DropLog | undefined;
-  #outcomes: ReadonlyMap<string, Outcome> = new Map();
   #blind: string | undefined;
   #excess: readonly string[] = [];
   #inForce: PolicyState | undefined;
@@ -80,7 +67,6 @@ export class PolicyEnforcer {
   readonly #record: StateFile<PolicyScope>;
   readonly #watching: { [Symbol.dispose](): void };
   #compiled: Compiled = compile(NOTHING);
-  #tracked: readonly Ip[];
   /** Compiled last, in force or about to be. */
   #latest: Compiled = this.#compiled;
   /** By which rulings connections were cut last. */
@@ -93,11 +79,9 @@ export class PolicyEnforcer {
 
   constructor(options: PolicyEnforcerOptions) {
     this.#options = options;
-    this.#tracked = options.tracked;
-    this.#force = { known: false, since: this.#time(), why: 'the agent has just started' };
+    this.#force = notKnown(this.#now(), 'the agent has just started');
     this.#scope = loadPolicyScope(options.stateDirectory);
     this.#record = openPolicyRecord(options.stateDirectory, options.log);
-    this.#keeper = new TableKeeper(options.nftables, POLICY_TABLE, options.log);
     this.#runner = new Runner({
       task: () => this.#enforce(),
       // Whoever tells of changes gathers them already.
@@ -117,11 +101,6 @@ export class PolicyEnforcer {
     this.#drops = this.#listen();
     this.#watching = options.source.watch(() => this.#runner.trigger('policy'));
     this.#runner.trigger('start');
-  }
-
-  /** Addresses of pods that some policy isolates: what they send and receive must be tracked. */
-  get tracked(): readonly Ip[] {
-    return this.#tracked;
   }
 
   get status() {
@@ -155,17 +134,12 @@ export class PolicyEnforcer {
   }
 
   /** Packets that began, or tried to begin, a connection, by how they ended up. */
-  async counts(): Promise<PolicyCount[]> {
-    const counts = await this.#options.nftables.counts(POLICY_TABLE);
-    return [...counts].flatMap(([name, { packets }]) => {
-      const outcome = this.#outcomes.get(name);
-      return outcome === undefined ? [] : [{ outcome, packets }];
-    });
+  counts(): Promise<PolicyCount[]> {
+    return this.#options.datapath.counts();
   }
 
-  /** Somebody changed a ruleset of this namespace, or a pod came or went. */
-  distrust(): void {
-    this.#keeper.distrust();
+  /** What is in force may have been changed by others. */
+  stale(): void {
     this.#runner.trigger('nftables');
   }
 
@@ -205,7 +179,7 @@ export class PolicyEnforcer {
   /** Who cannot say what was denied enforces all the same. */
   #listen(): DropLog | undefined {
     const context: DropContext = {
-      outcome: (name) => this.#outcomes.get(name),
+      outcome: (name) => this.#options.datapath.outcome(name),
       compiled: () => this.#compiled,
       pods: () => this.#options.source.state?.pods ?? [],
     };
@@ -235,12 +209,12 @@ export class PolicyEnforcer {
     this.#judged = inForce;
   }
 
-  #time(): string {
-    return (this.#options.now?.() ?? new Date()).toISOString();
+  #now(): Date {
+    return this.#options.now?.() ?? new Date();
   }
 
   async #enforce(): Promise<void> {
-    const { source, table, track, node } = this.#options;
+    const { source, table, set, datapath, node } = this.#options;
     const { state } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
     if (state === undefined || !table.now.known) return;
@@ -251,34 +225,21 @@ export class PolicyEnforcer {
       live.filter(({ pod }) => pod !== undefined).map(({ pod, ips, link }) => [pod, ips, link]),
     ]);
     // Whatever the kernel tells of, and every ADD, asks: most of the time it is so already.
-    if (this.#inForce === state && this.#attached === attached && this.#keeper.isTrusted) return;
+    if (this.#inForce === state && this.#attached === attached && datapath.isTrusted('policies')) return;
     // What was compiled before is of no use while this runs.
     const compiled = await this.#compiling.run(async () => {
       this.#latest = await inTurns(this.#compiler.compile(state, live, here));
       return this.#latest;
     });
-    const tracked = compiled.pods.flatMap(({ pod }) => pod.podIPs);
-    // Answers must be known as such before anything is dropped; and until nothing is, when a policy goes.
-    const former = this.#tracked;
-    if (hasMore(tracked, former)) {
-      this.#tracked = [...new Set([...former, ...tracked])];
-      await track();
-    }
-    await this.#keeper.ensure(async () => {
-      const policies = await inTurns(this.#tabulator.tabulate(compiled));
-      const { table: wanted, outcomes } = await inTurns(this.#renderer.render(policies));
-      this.#outcomes = outcomes;
-      return compiled.pods.length === 0 ? undefined : wanted;
-    });
+    const { problems } = await set(compiled);
+    if (problems.length > 0) throw new Error(problems.join('; '));
     this.#compiled = compiled;
     this.#excess = describeExcess(
       compiled.pods.flatMap(({ ingress, egress }) => [ingress ?? [], egress ?? []].flat()),
     );
-    this.#tracked = tracked;
-    if (hasMore(former, tracked)) await track();
     this.#cutter.trigger('policy');
     this.#attached = attached;
-    this.#force = { known: true, since: this.#time(), state, attached: live, here };
+    this.#force = { known: true, since: this.#now().toISOString(), state, attached: live, here };
     if (this.#inForce === state) return;
     this.#inForce = state;
     this.#remember(scopeOf(state));
@@ -287,8 +248,3 @@ export class PolicyEnforcer {
 }
 
 const NOTHING: PolicyInput = { pods: [], namespaces: [], policies: [], clusterPolicies: [], nodes: [] };
-
-function hasMore(ips: readonly Ip[], than: readonly Ip[]): boolean {
-  const known = new Set(than);
-  return ips.some((ip) => !known.has(ip));
-}

@@ -3,6 +3,7 @@
  * it is read again at every resync, so whatever happened to a link behind our back is noticed there.
  */
 import { type Ip, ipFamily } from '../../base/ip/ip.ts';
+import { type Known, notKnown, type Unknown } from '../../base/known.ts';
 import type { Link } from '../../edge/netlink/objects.ts';
 import { EMPTY_HISTORY, type History, release } from '../../plan/ipam/allocate.ts';
 import {
@@ -21,18 +22,17 @@ import { type CallQueue, createCallQueue } from '../attach/call-queue.ts';
 export type LiveAttachment = Attachment & { linkIndex: number };
 
 /** Until the links were read it is not known what is attached, which is not the same as that nothing is. */
-export type UnknownAttachments = { readonly known: false; readonly since: Date; readonly why: string };
-
-export type KnownAttachments = {
-  readonly known: true;
+export type Attachments = Known<{
   readonly live: Map<string, LiveAttachment>;
   /** Links that were given up and wait for their deletion, and the addresses that no pod gets before it. */
   readonly doomed: Map<number, readonly Ip[]>;
   history: History;
-};
+}>;
+
+export type KnownAttachments = Extract<Attachments, { known: true }>;
 
 export type AttachmentTable = {
-  now: UnknownAttachments | KnownAttachments;
+  now: Attachments;
   /** Calls that change an attachment take turns. */
   readonly calls: CallQueue;
 };
@@ -47,7 +47,7 @@ export type Reading = {
 /** @param since when the agent began not to know. */
 export function createAttachmentTable(since = new Date()): AttachmentTable {
   return {
-    now: { known: false, since, why: 'the agent has just started' },
+    now: notKnown(since, 'the agent has just started'),
     calls: createCallQueue(),
   };
 }
@@ -58,9 +58,9 @@ export function noteUnread(table: AttachmentTable, why: string): void {
 }
 
 /** One sentence for those who need to know what is attached. */
-export function describeUnknown({ since, why }: UnknownAttachments): string {
+export function describeUnknown({ since, why }: Unknown): string {
   return (
-    `which pods are attached is not known since ${since.toISOString()}, because the links of this node ` +
+    `which pods are attached is not known since ${since}, because the links of this node ` +
     `could not be read (${why}); until they are read, which is tried again and again, no pod comes or goes`
   );
 }

@@ -11,7 +11,7 @@ import { parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import { createLogger } from '../../base/log/logger.ts';
 import type { ClusterStore } from '../../cluster/store.ts';
-import { NOTHING_INHERITED } from '../../datapath/nftables/inherited.ts';
+import { openNftablesDatapath } from '../../datapath/nftables/datapath.ts';
 import { TABLE } from '../../datapath/nftables/node-table.ts';
 import { createFakeNamespace, openFakeKernel } from '../../edge/netlink/fake/fake.ts';
 import { createFakeSysctls } from '../../edge/netlink/fake/fake-sysctls.ts';
@@ -19,6 +19,8 @@ import { type Kernel, NetlinkError } from '../../edge/netlink/kernel.ts';
 import { createFakeNftables } from '../../edge/nftables/fake.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
 import { ATTACHMENT_GROUP, formatRecord } from '../../plan/pod/attachment.ts';
+import { derive } from '../derive.ts';
+import { createWorld } from '../world.ts';
 import { createAttachmentTable } from './attachments.ts';
 import { LinkRemoval } from './link-removal.ts';
 import { NodeNetwork } from './network.ts';
@@ -41,7 +43,13 @@ const RECORD: ClusterNode = {
 };
 
 /** A node with one pod, whose predecessor has left a table; `faults` are what fails, and may change. */
-function startNode({ lastView, nodes = [RECORD] }: { lastView?: NodeView; nodes?: ClusterNode[] } = {}) {
+async function startNode({
+  lastView,
+  nodes = [RECORD],
+}: {
+  lastView?: NodeView;
+  nodes?: ClusterNode[];
+} = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'flt-network-'));
   after(() => rmSync(directory, { recursive: true }));
   const faults = { links: false, entries: false, claim: false };
@@ -107,12 +115,16 @@ function startNode({ lastView, nodes = [RECORD] }: { lastView?: NodeView; nodes?
   };
   const table = createAttachmentTable();
   let index = 1000;
+  const log = createLogger({ level: 'error', format: 'text' }, () => undefined);
+  const world = createWorld('node-1', lastView);
+  const states = () => derive(world.view, world.node, table.now, configuration);
+  const datapath = await openNftablesDatapath(nftables, log);
   const network = new NodeNetwork({
     name: 'node-1',
     configuration: () => configuration,
     store,
     kernel,
-    nftables,
+    datapath,
     table,
     removal: new LinkRemoval(
       kernel,
@@ -121,15 +133,15 @@ function startNode({ lastView, nodes = [RECORD] }: { lastView?: NodeView; nodes?
     ),
     nextIndex: () => ++index,
     openSysctls: () => sysctls,
-    trackedIps: () => [],
     forgetFlows: async () => undefined,
-    log: createLogger({ level: 'error', format: 'text' }, () => undefined),
-    lastView,
-    inherited: NOTHING_INHERITED,
+    log,
+    world,
+    states,
   });
   after(() => network.stop());
   return {
     network,
+    datapath,
     table,
     faults,
     directory,
@@ -139,7 +151,7 @@ function startNode({ lastView, nodes = [RECORD] }: { lastView?: NodeView; nodes?
 }
 
 test('until the links were read a node is not ready, whatever its last view says, and touches nothing', async () => {
-  const { network, table, faults, podRoutes, isFormer } = startNode({ lastView: VIEW });
+  const { network, table, faults, podRoutes, isFormer } = await startNode({ lastView: VIEW });
   faults.links = true;
   assert.equal(network.readiness.ready, false);
   await assert.rejects(network.resync(['start']), /list links/);
@@ -158,7 +170,7 @@ test('until the links were read a node is not ready, whatever its last view says
 });
 
 test('a dump of routes that is interrupted leaves what is attached known, and the firewall in force', async () => {
-  const { network, table, faults, isFormer } = startNode({ lastView: VIEW });
+  const { network, table, faults, isFormer } = await startNode({ lastView: VIEW });
   faults.entries = true;
   await assert.rejects(network.resync(['start']), /the kernel could not be read or changed: list routes/);
   assert.equal(table.now.known && table.now.live.size, 1);
@@ -174,18 +186,20 @@ test('a dump of routes that is interrupted leaves what is attached known, and th
 });
 
 test('a node that does not know its range keeps the firewall of the agent before', async () => {
-  const { network, isFormer } = startNode({ nodes: [] });
+  const { network, datapath, isFormer } = await startNode({ nodes: [] });
   await network.resync(['start']);
-  await network.refreshFirewall();
   assert.equal(isFormer(), true);
   await assert.rejects(
-    network.changeFirewall([{ change: 'add', set: { name: 'x' } as never, elements: [{ key: ['1'] }] }]),
+    datapath.changePorts('add', {
+      ips: [parseIp('10.244.0.2')],
+      portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
+    }),
     /the firewall stays as it is: this node does not know its own range yet/,
   );
 });
 
 test('a claim of a range that is refused is a problem by name, and pods are kept right', async () => {
-  const { network, faults, podRoutes } = startNode({ nodes: [{ ...RECORD, podCidrs: [] }] });
+  const { network, faults, podRoutes } = await startNode({ nodes: [{ ...RECORD, podCidrs: [] }] });
   faults.claim = true;
   await assert.rejects(network.resync(['start']), /no range could be claimed for this node: the API refuses/);
   assert.match(network.reached.problems.join(), /the API refuses the claim/);
@@ -196,7 +210,7 @@ test('a claim of a range that is refused is a problem by name, and pods are kept
 });
 
 test('a state directory that cannot be written is a problem by name, and tried until it can', async () => {
-  const { network, directory } = startNode();
+  const { network, directory } = await startNode();
   const state = join(directory, 'state');
   writeFileSync(state, 'in the way');
   await network.resync(['start']);

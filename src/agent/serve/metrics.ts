@@ -3,9 +3,9 @@ import { readdirSync } from 'node:fs';
 import { parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import { createCounter, createHistogram, type Metric, type Sample } from '../../base/metrics/registry.ts';
+import type { PolicyCount } from '../../datapath/datapath.ts';
 import type { CniReply } from '../../edge/cni/result/reply.ts';
 import { capacityOf, usedIn } from '../../plan/ipam/allocate.ts';
-import type { PolicyCount } from '../datapath/policy-enforcer.ts';
 import type { AgentStatus } from './status.ts';
 
 /** Seconds: an ADD takes a few milliseconds, one that waits up to seconds. */

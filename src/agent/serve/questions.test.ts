@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PolicyCount } from '../datapath/policy-enforcer.ts';
+import type { PolicyCount } from '../../datapath/datapath.ts';
 import { answer } from './api-server.ts';
 import { createQuestions, type Known } from './questions.ts';
 

@@ -2,15 +2,15 @@
 
 import type { IpFamily } from '../../base/ip/ip.ts';
 import type { LoggedError } from '../../base/log/last-error.ts';
+import type { SpoofDrops } from '../../datapath/datapath.ts';
 import type { PodName } from '../../edge/cni/pod-name.ts';
 import type { Path } from '../../plan/overlay/path.ts';
 import { hostLinkName } from '../../plan/pod/attachment.ts';
 import { timeOf } from '../../plan/probe/problems.ts';
 import type { Reach } from '../../plan/probe/rounds.ts';
 import type { PolicyEnforcer } from '../datapath/policy-enforcer.ts';
-import type { SpoofDrops } from '../drops/spoofed.ts';
 import { type AttachmentTable, describeUnknown } from '../node/attachments.ts';
-import type { NodeNetwork, Reached } from '../node/network.ts';
+import type { NodeNetwork, NodeReached } from '../node/network.ts';
 import type { Readiness } from '../node/node-view.ts';
 import type { Prober } from '../probes/prober.ts';
 import type { EventLoopDelay } from './event-loop.ts';
@@ -58,10 +58,10 @@ export type AgentStatus = {
   /** Packets that claimed to be what they are not. */
   spoofDrops: SpoofDrops;
   /** Ranges that are refused, and nodes that get none: all of them are among the problems too. */
-  rangeRefusals: Reached['refusals'];
+  rangeRefusals: NodeReached['refusals'];
   /** The last thing that went wrong since the start, though it may be mended. */
   lastError?: LoggedError;
-  lastResync?: Reached['resync'];
+  lastResync?: NodeReached['resync'];
   eventLoopDelay: EventLoopDelay;
   /** Absent where the source of the cluster's nodes has no policies. */
   policy?: PolicyEnforcer['status'];
@@ -125,9 +125,7 @@ export function describeAgent({
       interface: hostLinkName(attachment),
       ...(attachment.pod === undefined ? {} : { pod: attachment.pod }),
     })),
-    ...(table.now.known
-      ? {}
-      : { attachmentsUnknown: { since: table.now.since.toISOString(), why: table.now.why } }),
+    ...(table.now.known ? {} : { attachmentsUnknown: { since: table.now.since, why: table.now.why } }),
     problems: [
       ...(table.now.known ? [] : [describeUnknown(table.now)]),
       ...problems,

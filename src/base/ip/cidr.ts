@@ -95,3 +95,10 @@ export function nthSubnet(cidr: Cidr, prefixLength: number, index: number | bigi
   const size = 1n << BigInt(familyBits(cidrFamily(cidr)) - prefixLength);
   return makeCidr(nthIp(cidr, BigInt(index) * size), prefixLength);
 }
+
+/** Each once, and none that lies in another: nftables refuses intervals that overlap. */
+export function largestCidrs(ranges: readonly Cidr[]): Cidr[] {
+  return [...new Set(ranges)].filter(
+    (range, _, all) => !all.some((other) => other !== range && cidrContainsCidr(other, range)),
+  );
+}

@@ -24,7 +24,12 @@ export class Firewall {
     this.#log = log;
   }
 
-  /** Somebody changed a ruleset of this namespace: ours may be among them. */
+  /** Whether the kernel holds what was wanted last, as far as is known. */
+  get isTrusted(): boolean {
+    return this.#keeper.isTrusted;
+  }
+
+  /** A ruleset of this namespace was changed: ours may be among them. */
   distrust(): void {
     this.othersChanged();
     this.#keeper.distrust();

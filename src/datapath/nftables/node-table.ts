@@ -3,7 +3,7 @@
  * cluster carry the node's address, and nothing else does; and what stays inside need not be tracked for that.
  */
 
-import { type Cidr, cidrContains, cidrContainsCidr, cidrFamily, hostCidr } from '../../base/ip/cidr.ts';
+import { type Cidr, cidrContains, cidrFamily, hostCidr, largestCidrs } from '../../base/ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../../base/ip/ip.ts';
 import type { Chain, Element, NftSet, Rule, Table } from '../../edge/nftables/objects.ts';
 import {
@@ -32,6 +32,8 @@ export const TABLE = { family: 'inet', name: 'fairlead' } as const;
 export type NodeTableInput = {
   ranges: readonly Cidr[];
   podNetwork: readonly Cidr[];
+  /** Of attached pods that are in neither: the node had another range when they came. */
+  strays: readonly Ip[];
   /** All nodes, this one among them: a packet to a node keeps its source. */
   nodes: readonly ClusterNode[];
   exclude: readonly Cidr[];
@@ -109,10 +111,11 @@ function planTable(input: NodeTableInput, inside: Record<IpFamily, Inside>): Tab
 
 /** Before connections are tracked: what pods may not send, and what need not be tracked. */
 function earlyChains(
-  { podNetwork, untracked, tunnel, hostPorts }: NodeTableInput,
+  { ranges, podNetwork, strays, untracked, tunnel, hostPorts }: NodeTableInput,
   families: readonly IpFamily[],
 ): Chain[] {
-  const guard = [...(hostPorts === undefined ? [] : [LOCALHOST_GUARD]), ...podGuard(families)];
+  const sources = [...podNetwork, ...ranges, ...strays.map(hostCidr)];
+  const guard = [...(hostPorts === undefined ? [] : [LOCALHOST_GUARD]), ...podGuard(families, sources)];
   const tracked = hostPorts === undefined || !untracked ? [] : hostPortTracking({ families });
   const pods = (untracked ? podNetwork : []).map((range): Rule => {
     const ip = cidrFamily(range) === 4 ? 'ip' : 'ip6';
@@ -142,7 +145,7 @@ function createInside(family: IpFamily): Inside {
   let known = new WeakMap<ClusterNode, readonly Element[]>();
   let knownRanges = '';
   return ({ podNetwork, exclude, nodes }) => {
-    const ranges = withoutInner(
+    const ranges = largestCidrs(
       [...podNetwork, ...exclude, MULTICAST[family] as Cidr].filter((range) => cidrFamily(range) === family),
     );
     if (knownRanges !== String(ranges)) known = new WeakMap();
@@ -173,11 +176,4 @@ function withTracked(set: NftSet, tracked: readonly Ip[]): NftSet {
     ...tracked.filter((ip) => ipFamily(ip) === family),
   ]);
   return { ...set, elements: [...ips].map((ip) => ({ key: [ip] })) };
-}
-
-/** An interval set refuses ranges that overlap: of two the larger stays. */
-function withoutInner(ranges: readonly Cidr[]): Cidr[] {
-  return [...new Set(ranges)].filter(
-    (range, _, all) => !all.some((other) => other !== range && cidrContainsCidr(other, range)),
-  );
 }

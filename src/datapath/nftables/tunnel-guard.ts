@@ -86,7 +86,7 @@ export function createTunnelSets(): (nodes: readonly ClusterNode[], self: string
   };
 }
 
-export function tunnelGuard({ port, vni, sets }: TunnelGuardInput): Chain[] {
+export function tunnelGuard({ port, vni, localIps, sets }: TunnelGuardInput): Chain[] {
   const stranger = `counter name "${TUNNEL_STRANGER}" drop`;
   const names = sets.map(({ name }) => name);
   const peers = names.filter((name) => PEERS.test(name));
@@ -96,6 +96,7 @@ export function tunnelGuard({ port, vni, sets }: TunnelGuardInput): Chain[] {
   if (peers.length > 0)
     rules.push(
       { match: `${VNI_AT} != ${vni} accept`, comment: 'a tunnel of others' },
+      ...elsewhere(localIps).map((to) => ({ match: `${to} ${stranger}`, comment: 'no end of the tunnel' })),
       ...names.flatMap(acceptance),
       ...peers.map((name) => ({
         match: `${WORDS[familyFrom(name.at(-1)!)]} saddr @${name} counter name "${TUNNEL_INNER_SOURCE}" drop`,
@@ -134,6 +135,20 @@ export function tunnelTracking({ port, localIps, sets }: TunnelGuardInput): {
         comment,
       })),
   };
+}
+
+/**
+ * Destinations that nodes do not send to, though the tunnel's socket hears them: a second address of the node, say. What
+ * pods send there leaves their node in that node's name, as what they send to the outside does.
+ */
+function elsewhere(localIps: readonly Ip[]): string[] {
+  if (localIps.length === 0) return [];
+  return FAMILIES.map((family) => {
+    const ends = localIps.filter((ip) => ipFamily(ip) === family);
+    return ends.length === 0
+      ? `meta nfproto ipv${family}`
+      : `${WORDS[family]} daddr != { ${ends.join(', ')} }`;
+  });
 }
 
 type Placed = { set: string; element: Element };

@@ -27,6 +27,8 @@ const SPECIAL: readonly (readonly [Cidr, string])[] = (
     ['240.0.0.0/4', 'is reserved, and the address of no machine'],
     ['::/128', 'is the address of no machine'],
     ['::1/128', 'is the loopback address of every machine'],
+    ['::ffff:0:0/96', 'is an IPv4 address in the form of IPv6, which is never sent'],
+    ['fe80::/10', 'leads to another machine on every link'],
     ['ff00::/8', 'is a multicast address'],
   ] as const
 ).map(([range, words]) => [parseCidr(range), words]);

@@ -210,6 +210,10 @@ test('an address that leads to no other node is named for its peer, and costs no
   ] as const)
     assert.match(reasonOf(odd('odd', ip)), what);
   assert.match(reasonOf(odd('odd', '::1', 'ff02::1')), /::1 is the loopback.*ff02::1 is a multicast/);
+  assert.match(
+    reasonOf(odd('odd', 'fe80::1', '::ffff:192.0.2.1')),
+    /fe80::1 leads to another machine.*IPv4 address/,
+  );
   const { peers } = plan('auto', [odd('half', '127.0.0.1', '192.168.1.8')]);
   assert.deepEqual(peers[0]!.paths[0]!.path, { mode: 'direct', gateway: '192.168.1.8' });
 });

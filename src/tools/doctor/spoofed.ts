@@ -1,5 +1,6 @@
 /** Packets that claimed to be what they are not: the node dropped them, and somewhere there is one who sends them. */
-import { describeSpoofDrops, type SpoofDrops } from '../../agent/drops/spoofed.ts';
+import type { SpoofDrops } from '../../datapath/datapath.ts';
+import { describeSpoofDrops } from '../../datapath/nftables/spoofed.ts';
 import { doubtful, type Finding, fine } from './finding.ts';
 
 const WHAT = 'spoofed packets';

@@ -1,7 +1,7 @@
 /** An agent's status for people: what it serves, how it reaches whom, and what is wrong. */
 
-import { describeSpoofDrops } from '../../agent/drops/spoofed.ts';
 import type { AgentStatus, PathProbes } from '../../agent/serve/status.ts';
+import { describeSpoofDrops } from '../../datapath/nftables/spoofed.ts';
 import type { Path } from '../../plan/overlay/path.ts';
 import { table } from './table.ts';
 

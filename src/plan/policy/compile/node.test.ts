@@ -128,9 +128,33 @@ test('a cluster policy that means the own node means addresses that it does not 
     },
   });
   const reported = { name: 'node-1', labels: { role: 'worker' }, ips: [parseIp('192.168.1.2')] };
-  const compiled = compileHere({ pods: [pod('web', OWN)], clusterPolicies: [deny], nodes: [reported] }, [
-    attachedAs('web'),
-  ]);
+  const compiled = compileHere(
+    {
+      pods: [pod('web', OWN)],
+      namespaces: [{ name: 'shop', labels: {} }],
+      clusterPolicies: [deny],
+      nodes: [reported],
+    },
+    [attachedAs('web')],
+  );
   for (const ip of ['192.168.1.2', '172.17.0.1']) assert.equal(allows(compiled, OWN, ip), false);
   assert.equal(allows(compiled, OWN, '192.168.1.3'), true);
+});
+
+test('a pod in a namespace that is not known is closed by policies of the cluster, whatever they select', () => {
+  const pods = [pod('web', '10.244.0.2'), pod('peer', OTHER)];
+  const none = parseClusterPolicy('none', {
+    spec: {
+      tier: 'Admin',
+      priority: 1,
+      subject: { namespaces: { matchLabels: { tenant: 'a' } } },
+      ingress: [{ action: 'Deny', from: [{ namespaces: {} }] }],
+    },
+  }).policy;
+  const isOpen = (input: Partial<PolicyInput>) =>
+    allows(compileHere({ pods, ...input }, [attachedAs('web')]), OTHER, OWN);
+  assert.equal(isOpen({ clusterPolicies: [none] }), false, 'its labels may be those');
+  const namespaces = [{ name: 'shop', labels: {} }];
+  assert.equal(isOpen({ clusterPolicies: [none], namespaces }), true, 'they are others');
+  assert.equal(isOpen({}), true, 'no policy of the cluster');
 });

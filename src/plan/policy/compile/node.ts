@@ -1,6 +1,7 @@
 /**
  * What is enforced on one node: its own pods are known by what is attached, before the cluster tells their addresses. One
- * that the cluster has not told of at all may be selected by any policy: until it is known, those allow it nothing.
+ * that the cluster has not told of at all may be selected by any policy: until it is known, those allow it nothing. So
+ * may one in a namespace that it has not told of, by policies of the cluster: they select by labels of namespaces.
  */
 import { cidrContains } from '../../../base/ip/cidr.ts';
 import { type Ip, ipFamily } from '../../../base/ip/ip.ts';
@@ -37,9 +38,10 @@ export function openNodeCompiler(): NodeCompiler {
       const here = new Set<PolicyPod>();
       const before = placed;
       placed = new Map();
+      const mayBeSelected = createNamespaceDoubt(state);
       const pods = state.pods.map((pod) => {
         const local = own.get(pod.namespace)?.get(pod.name);
-        if (local === undefined) return pod;
+        if (local === undefined || mayBeSelected(pod.namespace)) return pod;
         local.known = true;
         const former = before.get(pod);
         const now =
@@ -64,6 +66,13 @@ export function openNodeCompiler(): NodeCompiler {
       return { ...compiled, pods: all, byIp: indexByIp(all, compiled.population) };
     },
   };
+}
+
+/** Whether policies of the cluster may select pods of a namespace whose labels are not known. */
+function createNamespaceDoubt({ namespaces, clusterPolicies }: PolicyInput): (namespace: string) => boolean {
+  if (clusterPolicies.length === 0) return () => false;
+  const known = new Set(namespaces.map(({ name }) => name));
+  return (namespace) => !known.has(namespace);
 }
 
 type OwnPod = { ips: Ip[]; links: string[]; known: boolean };
@@ -106,7 +115,7 @@ function close(
     nodeName,
   }: { namespace: string; name: string; ips: readonly Ip[]; nodeName: string },
 ): CompiledPod[] {
-  const labels = namespaces.find((one) => one.name === namespace)?.labels ?? {};
+  const labels = namespaces.find((one) => one.name === namespace)?.labels;
   const closed = (direction: Direction): Partial<Record<Direction, Ruling>> => {
     const isolatedBy = [
       ...policies
@@ -117,7 +126,7 @@ function close(
       ...clusterPolicies
         .filter(
           ({ subject, staged, [direction]: rules }) =>
-            rules.length > 0 && !staged && meets(labels, subject.namespaces),
+            rules.length > 0 && !staged && (labels === undefined || meets(labels, subject.namespaces)),
         )
         .map((policy) => policy.name),
     ];

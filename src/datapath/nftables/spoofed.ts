@@ -1,7 +1,9 @@
 /** Packets that were dropped because they were not what they claimed to be: how many, by kind. */
 import { describeError } from '../../base/errors/errors.ts';
-import { TABLE } from '../../datapath/nftables/node-table.ts';
+import { notKnown } from '../../base/known.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
+import type { SpoofDrops, SpoofKind } from '../datapath.ts';
+import { TABLE } from './node-table.ts';
 
 /** Named counters of the node's table, and what each counts. */
 export const SPOOF_KINDS = {
@@ -9,15 +11,7 @@ export const SPOOF_KINDS = {
   'tunnel-stranger': "to the tunnel's port from what is no node",
   'tunnel-inner-source': 'out of the tunnel with a source that is not of the node that sent them',
   'router-advertisement': 'of pods that would configure the node (router advertisements, redirects)',
-} as const;
-
-export type SpoofKind = keyof typeof SPOOF_KINDS;
-
-export type SpoofDrops =
-  /** Packets since the table was loaded; kinds that the table does not count are absent. */
-  | { known: true; packets: Readonly<Partial<Record<SpoofKind, number>>> }
-  /** RFC 3339. */
-  | { known: false; since: string; why: string };
+} as const satisfies Readonly<Record<SpoofKind, string>>;
 
 /** @param now for when they cannot be read. */
 export async function readSpoofDrops(
@@ -33,7 +27,7 @@ export async function readSpoofDrops(
     }
     return { known: true, packets };
   } catch (error) {
-    return { known: false, since: now().toISOString(), why: describeError(error) };
+    return notKnown(now(), describeError(error));
   }
 }
 
