@@ -11,6 +11,7 @@ import type { AgentReporter } from '../cluster/report/agent-reporter.ts';
 import { readInherited } from '../datapath/nftables/inherited.ts';
 import { TABLE } from '../datapath/nftables/node-table.ts';
 import { POLICY_TABLE } from '../datapath/nftables/policy/render.ts';
+import { SERVICE_TABLES } from '../datapath/nftables/service/objects.ts';
 import type { RequestFrame } from '../edge/cni/frame.ts';
 import { targetsOf } from '../plan/probe/target.ts';
 import { type CniContext, handleCni } from './attach/cni-handler.ts';
@@ -33,6 +34,7 @@ import { createAgentMetrics } from './serve/metrics.ts';
 import { createQuestions } from './serve/questions.ts';
 import { describeSelf } from './serve/self-report.ts';
 import { describeAgent } from './serve/status.ts';
+import { Services } from './services/services.ts';
 import { writeSysctls } from './settings/sysctl.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
@@ -120,6 +122,16 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
           onForce: () => reporter?.look(),
         });
   stack.defer(() => enforcer?.stop());
+  const services = new Services({
+    store,
+    configuration: () => configuration,
+    kernel,
+    nftables,
+    conntrack,
+    openSysctls: (folder) => edges.openSysctls(folder),
+    log,
+  });
+  stack.defer(() => services.stop());
   let list: NetworkListKeeper | undefined;
   enforcer?.drops?.follow((denial) => store.denials?.tell(denial));
   const prober = stack.use(
@@ -149,6 +161,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
       metrics.resynced(reasons, (resyncedAt - started) / 1000, outcome.status === 'fulfilled');
       // What the cluster says of nodes leaves the pods of this one as they are.
       if (reasons.some((reason) => reason !== 'cluster')) enforcer?.podsChanged();
+      services.look();
       if (network.readiness.ready) list?.ensure();
       prober.aim(targetsOf(network.reached.overlay?.peers ?? []));
       reporter?.look();
@@ -171,6 +184,8 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
       firewalls.invalidate();
       const isOurs = (one: string) => tables === undefined || tables.has(one);
       if (isOurs(POLICY_TABLE.name)) enforcer?.distrust();
+      if (SERVICE_TABLES.some(isOurs)) services.distrust();
+      if (!SERVICE_TABLES.some((one) => tables?.has(one))) services.othersChanged();
       if (isOurs(TABLE.name)) network.distrustFirewall();
       // Whether others translate addresses counts too; some change their tables all the time.
       else network.othersChanged();
@@ -246,7 +261,9 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
       network,
       eventLoopDelay: eventLoop.read(),
       policy: enforcer?.status,
+      services: services.status,
       otherProblems: [
+        ...services.problems,
         ...(enforcer?.problems ?? []),
         ...(reporter?.problem === undefined ? [] : [reporter.problem]),
         ...(list?.problems ?? []),

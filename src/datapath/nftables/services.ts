@@ -25,18 +25,21 @@ export function openServiceTables(nftables: Pick<Nftables, 'commit' | 'send'>): 
     if (rules.length > 0) await nftables.send(encodeNotes(name, rules), `rules of affinity in table ${name}`);
   };
   return {
-    load: async (name, { prepare, notes, fill, fillText, activate }) => {
+    load: async (name, { prepare, notes, fill, fillText, activate, seal = [] }) => {
       await nftables.commit(prepare);
       await note(name, notes);
       await put(name, fill);
       await nftables.commit(fillText);
       await nftables.commit(activate);
+      await put(name, seal);
     },
-    update: async (name, { chains = '', notes, stages, text = '' }) => {
+    update: async (name, { chains = '', notes, stages, text = '', breaking = [], sealing = [] }) => {
+      await put(name, breaking);
       await nftables.commit(chains);
       await note(name, notes);
       await put(name, stages);
       await nftables.commit(text);
+      await put(name, sealing);
     },
     remove: () => nftables.commit(removeServices()),
   };
