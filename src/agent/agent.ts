@@ -287,6 +287,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     errors,
     network,
     conntrack,
+    services,
     sinceResyncMs: () => performance.now() - resyncedAt,
     resyncSeconds: () => configuration.resyncSeconds,
     policyNames: () => configuration.metrics.policyNames,

@@ -10,7 +10,7 @@ import { nodePaths } from '../../lab/state.ts';
 import type { Host } from '../../lab/verify/ask.ts';
 import { viewLab } from '../../lab/verify/view.ts';
 import { askStatus } from '../../src/tools/status/ask.ts';
-import { startLab } from '../lab/fixture.ts';
+import { fairlead, startLab } from '../lab/fixture.ts';
 import { until } from '../until.ts';
 
 const plan = await startLab({ nodes: 2, pods: 2, api: true });
@@ -93,9 +93,30 @@ test('a ClusterIP is reached from pods, the node and by a NodePort from outside'
   assert.equal(await seen(caller, CLUSTER_IP, 80, 'udp'), from, 'a pod keeps its address');
   assert.match(await seen(nodeOne, CLUSTER_IP, 80), new RegExp(`^${far.name} saw `));
   assert.equal(await seen(world, nodeOne.address, NODE_PORT), `${far.name} saw ${nodeOne.address}`);
+  const health = await inNode('curl', '-s', `http://${one.addresses[0]}:10256/healthz`);
+  assert.match(health, /"lastUpdated".*"nodeEligible":true,"healthy":true/);
   const { services, problems } = await status();
   assert.equal(services.serving, true);
   assert.deepEqual(problems, []);
+});
+
+test('a service is told in words, by the node that serves it', async () => {
+  const { apiSocket } = nodePaths(plan.options.name, one.name);
+  const { stdout, status: code } = await fairlead('services', 'web', '--socket', apiSocket);
+  assert.equal(code, 0);
+  assert.match(stdout, /^default\/web\n {2}tcp 80\/TCP over IPv4\n {4}10\.96\.7\.7:80 /);
+  assert.ok(stdout.includes(`→ ${far.address}:8080  elsewhere  used`), stdout);
+  const missing = await fairlead('services', 'none', '--socket', apiSocket);
+  assert.match(missing.stderr, /no service default\/none/);
+});
+
+test('a UDP flow to an endpoint that is gone is cut, so that its next packet is led anew', async () => {
+  assert.equal((await ask(caller, CLUSTER_IP, 80, 'udp')).ok, true);
+  const cut = (await status()).services.flowsCut;
+  await endpoints(near.address);
+  await until('it is cut', async () => (await status()).services.flowsCut > cut);
+  await endpoints(far.address);
+  await until('led as before', async () => (await seen(caller, CLUSTER_IP, 80, 'udp')).startsWith(far.name));
 });
 
 test('an agent that starts again finds its table as it shall be, and writes nothing', async () => {

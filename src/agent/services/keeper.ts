@@ -35,7 +35,9 @@ export class ServiceKeeper {
   /** Absent where nobody can tell. */
   #held: Held | undefined;
   #isRemoved = false;
+  /** Until the first one: what an earlier agent left says by its seal whether it is good. */
   #isFirst = true;
+  #doubts = 0;
 
   constructor(nftables: Nftables) {
     this.#nftables = nftables;
@@ -49,8 +51,8 @@ export class ServiceKeeper {
 
   /** Somebody changed it, or it was not reached: the next one is loaded whole. */
   distrust(): void {
+    this.#doubts++;
     this.#held = undefined;
-    this.#isFirst = false;
     this.#isRemoved = false;
   }
 
@@ -63,6 +65,7 @@ export class ServiceKeeper {
     options: ServiceTableOptions,
     lingering: readonly Lingering[],
   ): Promise<Written> {
+    const doubts = this.#doubts;
     const seal = this.#seal(table, options);
     const lingers = JSON.stringify(lingering);
     const settings = JSON.stringify(options);
@@ -82,7 +85,8 @@ export class ServiceKeeper {
       await this.#tables.update(name, held.seal === seal ? update : sealUpdate(update, held.seal, seal));
     } else await this.#tables.load(name, sealLoad(loadServices(renderer, change, name), seal));
     change.done();
-    this.#held = { name, seal, lingering: lingers, options: settings, renderer };
+    // What was changed meanwhile may be what has just been written.
+    if (this.#doubts === doubts) this.#held = { name, seal, lingering: lingers, options: settings, renderer };
     return isChange ? 'changes' : 'all';
   }
 

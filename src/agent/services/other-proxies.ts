@@ -2,6 +2,7 @@
 import { request } from '../../base/http/http.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
+import { SERVER } from './health-server.ts';
 
 /** kube-proxy’s own, whatever it is set to. */
 const HEALTH = { host: '127.0.0.1', port: 10256, path: '/healthz' } as const;
@@ -31,7 +32,7 @@ function answersAsProxy(): Promise<boolean> {
     const question = request({ ...HEALTH, timeout: PATIENCE_MS }, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (text: string) => (body = (body + text).slice(0, 4096)));
-      response.on('end', () => resolve(body.includes('lastUpdated')));
+      response.on('end', () => resolve(response.headers.server !== SERVER && body.includes('lastUpdated')));
       response.on('error', () => resolve(false));
     });
     question.on('timeout', () => question.destroy());

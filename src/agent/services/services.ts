@@ -11,12 +11,14 @@ import type { Conntrack } from '../../edge/conntrack/conntrack.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 import type { Sysctls } from '../../edge/sysctl/sysctls.ts';
+import { isEligible } from '../../plan/service/health.ts';
 import { type Lingering, linger } from '../../plan/service/linger.ts';
 import { createServicePlanner } from '../../plan/service/plan.ts';
 import { mayMakeStale } from '../../plan/service/stale.ts';
 import type { PlannedPort, ServiceTable } from '../../plan/service/table.ts';
 import type { ClusterSource } from '../cluster-source.ts';
 import { cutStale, dropUnused, readLingering } from './flows.ts';
+import { createHealthServer, type HealthServer } from './health-server.ts';
 import { ServiceKeeper } from './keeper.ts';
 import { findOtherProxies } from './other-proxies.ts';
 import { createPlanInput } from './plan-input.ts';
@@ -70,8 +72,12 @@ export class Services {
   #others: readonly string[] | undefined;
   #failure: string | undefined;
   #settingProblems: readonly string[] = [];
+  readonly #health: HealthServer;
+  /** Since when a change waits to be written. */
+  #queuedSince: Date | undefined;
   #writtenAt: Date | undefined;
   #flowsCut = 0;
+  readonly #startedAt = new Date();
 
   constructor(options: ServicesOptions) {
     this.#options = options;
@@ -86,6 +92,12 @@ export class Services {
           retryAfterMs,
         });
       },
+    });
+    this.#health = createHealthServer({
+      address: options.configuration().services.healthAddress,
+      health: () => this.#healthNow(),
+      onBusy: (service, port, reason) =>
+        options.log.warn('a health check port cannot be listened at', { service, port, reason }),
     });
     this.#lingerLook = setInterval(() => {
       if (this.#lingering.length > 0) void this.#lookAtLingering();
@@ -124,6 +136,7 @@ export class Services {
       ...(this.#failure === undefined ? [] : [this.#failure]),
       ...both,
       ...this.#settingProblems,
+      ...this.#health.problems,
       ...(this.#source?.problems ?? []),
       ...ofServices.slice(0, MOST_PROBLEMS),
       ...(ofServices.length > MOST_PROBLEMS
@@ -163,12 +176,15 @@ export class Services {
     clearInterval(this.#lingerLook);
     await this.#runner.stop();
     this.#close();
+    this.#health.close();
   }
 
   async #run(): Promise<void> {
     const why = await this.#reasonAgainst();
     if (why !== undefined) {
       this.#close();
+      this.#health.close();
+      this.#queuedSince = undefined;
       this.#why = why;
       this.#table = undefined;
       this.#lingering = [];
@@ -184,7 +200,7 @@ export class Services {
     const { mode } = configuration().services;
     if (store.openServices === undefined) return 'the nodes of this cluster come from a directory';
     if (mode === 'off') return 'services.mode is off';
-    this.#others ??= await findOtherProxies(nftables, kernel, true);
+    this.#others ??= await findOtherProxies(nftables, kernel, !this.#health.isOpen);
     if (mode === 'on' || this.#others.length === 0) return undefined;
     return `services.mode is auto, and another proxy serves this node: it shows by ${this.#others.join(', ')}`;
   }
@@ -192,7 +208,10 @@ export class Services {
   #open(): ServiceSource {
     if (this.#source !== undefined) return this.#source;
     this.#source = this.#options.store.openServices!();
-    this.#watching = this.#source.watch(() => this.#runner.trigger('cluster', 0));
+    this.#watching = this.#source.watch(() => {
+      this.#queuedSince ??= new Date();
+      this.#runner.trigger('cluster', 0);
+    });
     return this.#source;
   }
 
@@ -234,17 +253,34 @@ export class Services {
         ? await readLingering(conntrack, table)
         : linger(this.#lingering, before, table);
     if (before === undefined) this.#ensureSettings();
+    const queued = this.#queuedSince;
     const written = await this.#keeper.ensure(table, options, lingering);
+    if (this.#queuedSince === queued) this.#queuedSince = undefined;
+    await this.#health.serve(table.services);
     this.#table = table;
     this.#lingering = lingering;
     this.#why = undefined;
     if (written === 'nothing') return;
+    this.#options.log.debug('services were written', { written, services: table.services.length });
     this.#writtenAt = new Date();
     source.takeChanges();
     if (before === undefined || mayHaveStale(before, table))
       this.#flowsCut += await cutStale(conntrack, table, before);
     // Changes that come now join the first of them.
     await new Promise((resolve) => setTimeout(resolve, GATHER_MS).unref());
+  }
+
+  #healthNow() {
+    const state = this.#source?.state;
+    const now = new Date();
+    const lastUpdated = this.#writtenAt ?? this.#startedAt;
+    const queued = this.#queuedSince === undefined ? {} : { queuedSince: this.#queuedSince };
+    const node = state?.known === true ? state.node : undefined;
+    return {
+      now,
+      progress: (this.#table?.families ?? []).map((family) => ({ family, lastUpdated, ...queued })),
+      nodeEligible: isEligible(node && { deleting: node.deleting === true, taints: node.taints }),
+    };
   }
 
   #ensureSettings(): void {
