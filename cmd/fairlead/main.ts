@@ -21,6 +21,7 @@ import { policyCheckCommand } from '../../src/cli/policy/check.ts';
 import { policyDiffCommand } from '../../src/cli/policy/diff.ts';
 import { policyMatrixCommand } from '../../src/cli/policy/matrix.ts';
 import { policyStatusCommand } from '../../src/cli/policy/status.ts';
+import { servicesCommand } from '../../src/cli/services.ts';
 import { statusCommand } from '../../src/cli/status.ts';
 import { versionCommand } from '../../src/cli/version.ts';
 import { whyCommand } from '../../src/cli/why.ts';
@@ -32,6 +33,7 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   doctorCommand,
   whyCommand,
   dropsCommand,
+  servicesCommand,
   installCommand,
   policyMatrixCommand,
   policyDiffCommand,

@@ -13,6 +13,7 @@ import { type AgentReporter, reportAgent } from '../cluster/report/agent-reporte
 import { type Removal, watchRemoval } from '../cluster/report/daemon-set.ts';
 import { type DenialReporter, reportDenials } from '../cluster/report/denial-report.ts';
 import { reportNode } from '../cluster/report/node-report.ts';
+import { openServiceSource, type ServiceSource } from '../cluster/service-source.ts';
 import type { ClusterStore } from '../cluster/store.ts';
 import { KubeClient } from '../edge/kubernetes/client.ts';
 import { readAccess } from '../edge/kubernetes/credentials.ts';
@@ -25,6 +26,8 @@ export type ClusterSource = ClusterStore & {
   denials?: DenialReporter;
   /** Tells the cluster from now on how the agent is, where it wants to know. @param report as it is at any time. */
   reportAgent?(report: () => AgentReport): AgentReporter;
+  /** Asks the cluster for its services from then on; absent where it has none. */
+  openServices?(): ServiceSource;
   /** Absent where nobody could know. */
   removal?: Removal;
 };
@@ -110,6 +113,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     claimRanges: (node, ranges) => store.claimRanges(node, ranges),
     policies,
     denials,
+    openServices: () => openServiceSource(client, store, name),
     ...(cni.daemonSet === '' ? {} : { removal: watchRemoval(client, cni.daemonSet, log) }),
     report: (report) => reporter.report(report),
     leave: () => reporter.leave(),

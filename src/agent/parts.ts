@@ -13,6 +13,7 @@ import { LinkRemoval } from './node/link-removal.ts';
 import { NodeNetwork } from './node/network.ts';
 import { loadNodeView } from './node/node-record.ts';
 import type { Prober } from './probes/prober.ts';
+import { Services } from './services/services.ts';
 import { createWorld } from './world.ts';
 
 /** Indexes below are what the kernel itself hands out first. */
@@ -28,6 +29,7 @@ export type Parts = {
   /** Absent where the source of the cluster's nodes has no policies. */
   enforcer: PolicyEnforcer | undefined;
   prober: Prober;
+  services: Services;
 };
 
 export type PartsOptions = {
@@ -101,7 +103,17 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
   const prober = stack.use(
     edges.startProber({ intervalSeconds: () => configuration().probes.intervalSeconds, log }),
   );
-  return { store, table, removal, nextIndex, datapath, network, enforcer, prober };
+  const services = new Services({
+    store,
+    configuration,
+    kernel,
+    nftables: edges.nftables,
+    conntrack,
+    log,
+    openSysctls: (folder) => edges.openSysctls(folder),
+  });
+  stack.defer(() => services.stop());
+  return { store, table, removal, nextIndex, datapath, network, enforcer, prober, services };
 }
 
 /** Asked for when the first one is needed: a start must not fail because the links cannot be read just now. */

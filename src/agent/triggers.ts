@@ -33,7 +33,7 @@ export type ResyncsOptions = {
 };
 
 export function createResyncs({ clock, basis, parts, metrics, reporter, list }: ResyncsOptions): Resyncs {
-  const { network, enforcer, prober } = parts;
+  const { network, enforcer, prober, services } = parts;
   const { log, configuration } = basis;
   let endedAt = clock.now();
   const runner = new Runner({
@@ -46,6 +46,7 @@ export function createResyncs({ clock, basis, parts, metrics, reporter, list }: 
       metrics.resynced(reasons, (endedAt - started) / 1000, outcome.status === 'fulfilled');
       // What the cluster says of nodes leaves the pods of this one as they are.
       if (reasons.some((reason) => reason !== 'cluster')) enforcer?.podsChanged();
+      services.look();
       if (network.readiness.ready) list()?.ensure();
       prober.aim(targetsOf(network.reached.overlay?.peers ?? []));
       reporter?.look();
@@ -66,7 +67,7 @@ export type Watches = Disposable & {
 /** The cluster, the kernel and others' rulesets. */
 export function watchAll(edges: Edges, { log }: Basis, parts: Parts, runner: Runner): Watches {
   using stack = new DisposableStack();
-  const { store, network, datapath, enforcer } = parts;
+  const { store, network, datapath, enforcer, services } = parts;
   const onUnheard = (problem: string) => log.error(problem);
   stack.use(store.watch(() => runner.trigger('cluster', 0)));
   const kernel = stack.use(
@@ -77,6 +78,8 @@ export function watchAll(edges: Edges, { log }: Basis, parts: Parts, runner: Run
   const rulesets = stack.use(
     datapath.watch((causes) => {
       if (causes.includes('policies')) enforcer?.stale();
+      if (causes.includes('services')) services.distrust();
+      if (causes.includes('others')) services.othersChanged();
       // Whether others translate addresses counts too; some change their tables all the time.
       runner.trigger('nftables', causes.includes('node') ? undefined : FOREIGN_TABLES_MS);
     }, onUnheard),

@@ -53,7 +53,7 @@ export type NodeFirewall = {
 export type PolicyCount = { outcome: Outcome; packets: number };
 
 /** What was noticed: one of ours that may be changed, or others' rulesets, on which ours may depend. */
-export type StaleCause = Aspect | 'others';
+export type StaleCause = Aspect | 'services' | 'others';
 
 export type Datapath = Part<DatapathState, Aspect> & {
   /** Whether the kernel holds what was set last, as far as is known. */

@@ -163,6 +163,8 @@ cni: { daemonSet: kube-system/${cni.daemonSet} }
   );
   reporter.look();
   await cluster.policies?.readServices();
+  const services = stack.adopt(cluster.openServices!(), (opened) => opened.close());
+  await until('services are known', () => services.state.known);
   await cluster.removal?.isUnderWay();
 
   await until('every rule was used', () => it.unused().length === 0).catch(() => undefined);

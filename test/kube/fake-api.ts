@@ -127,7 +127,7 @@ export class FakeApi {
       reply(response, 200, this.objects.get(path)!);
     else if (
       request.method === 'GET' &&
-      /\/(nodes|namespaces|pods|leases|servicecidrs|[a-z]+policies)$/.test(path)
+      /\/(nodes|namespaces|pods|leases|services|endpointslices|servicecidrs|[a-z]+policies)$/.test(path)
     )
       this.#list(url, response);
     else if (request.method === 'POST') this.#write(path, keyIn(path, body), body, response);

@@ -28,7 +28,6 @@ const OPTIONS = {
   families: [4, 6] as const,
   nodeIps: NODE.ips.map((ip) => parseIp(ip)),
   nodePortRange: { first: 30_000, last: 32_767 },
-  untracked: ['10.244.0.0/16', 'fd00:10:244::/48'],
 };
 let renderer: ServiceRenderer = createServiceRenderer(OPTIONS);
 let loaded: ServiceTableName | undefined;

@@ -31,7 +31,6 @@ const renderer = createServiceRenderer({
   families: [4, 6],
   nodeIps: NODE.ips.map((ip) => parseIp(ip)),
   nodePortRange: { first: 30_000, last: 32_767 },
-  untracked: ['10.244.0.0/16', 'fd00:10:244::/48'],
 });
 let loaded = false;
 /** That TCP is refused takes a second (the first refusal meets a socket that is in use): every fourth world asks for it. */

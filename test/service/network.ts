@@ -5,6 +5,7 @@ import { PROBE } from '../../lab/processes.ts';
 import { openServiceTables, type ServiceTables } from '../../src/datapath/nftables/services.ts';
 import { type Conntrack, openConntrack } from '../../src/edge/conntrack/conntrack.ts';
 import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
+import { openNftables } from '../../src/edge/nftables/nft.ts';
 import { ATTACHMENT_GROUP } from '../../src/plan/pod/attachment.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 import { LOCAL_PODS, NODE, OUTSIDER, REMOTE_PODS } from './worlds.ts';
@@ -62,7 +63,9 @@ export async function openNetwork(): Promise<ServiceNetwork> {
     ...REMOTE_PODS.flatMap((ips) => ips.map((ip) => serve(remote, ips[0], ip))),
   ]);
   const namespace = NetworkNamespace.open(node.path);
-  const [tables, conntrack] = [openServiceTables(namespace), openConntrack(namespace)];
+  const [nftables, conntrack] = [openNftables(namespace), openConntrack(namespace)];
+  const tables = openServiceTables(nftables);
+  exempt(node);
   return {
     node,
     hostOf: (ip) => hosts.get(ip)!,
@@ -70,12 +73,21 @@ export async function openNetwork(): Promise<ServiceNetwork> {
     conntrack,
     [Symbol.dispose]: () => {
       for (const server of servers) server.kill();
-      tables[Symbol.dispose]();
+      nftables[Symbol.dispose]();
       conntrack[Symbol.dispose]();
       namespace[Symbol.dispose]();
       for (const host of opened) host[Symbol.dispose]();
     },
   };
+}
+
+/** As the table of a node does: what pods send each other is not tracked. */
+function exempt(node: TestNamespace): void {
+  const rule = (ip: string, range: string) => `${ip} saddr ${range} ${ip} daddr ${range} notrack accept;`;
+  node.exec(
+    'nft',
+    `table inet exempt { chain early { type filter hook prerouting priority raw; ${rule('ip', '10.244.0.0/16')} ${rule('ip6', 'fd00:10:244::/48')} }; }`,
+  );
 }
 
 function settings(host: TestNamespace, values: readonly string[]): void {

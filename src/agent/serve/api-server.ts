@@ -20,6 +20,8 @@ export type Questions = {
   drops: () => string;
   /** Connections that are open, and such as were denied lately. @returns JSON. */
   flows: () => Promise<string>;
+  /** Services as they are served here. @param query of `/services`. @returns JSON. */
+  services: (query: URLSearchParams) => string;
   /** Calls back with a line of JSON for each denied packet from now on. */
   followDrops: (onLine: (line: string) => void) => { [Symbol.dispose](): void };
   /** @param audience `anybody` is told less, and no more often than once a second. */
@@ -42,7 +44,7 @@ const TEXT = 'text/plain; charset=utf-8';
 /** @param withStatus not for everybody: it names pods. */
 export async function answer(
   url: string,
-  { status, why, drops, flows, metrics, health, readiness }: Questions,
+  { status, why, drops, flows, services, metrics, health, readiness }: Questions,
   withStatus: boolean,
 ): Promise<Answer> {
   const judge = (fault: string | undefined): Answer => ({
@@ -69,6 +71,7 @@ export async function answer(
         '/why': () => why(new URLSearchParams(query)),
         '/drops': drops,
         '/flows': flows,
+        '/services': () => services(new URLSearchParams(query)),
       }
     : {};
   const ask = Object.hasOwn(inside, path) ? inside[path] : undefined;

@@ -14,6 +14,8 @@ import { hasNetwork } from '../../plan/policy/compile/population.ts';
 import type { PolicyEnforcer } from '../datapath/policy-enforcer.ts';
 import type { NodeNetwork } from '../node/network.ts';
 import type { Prober } from '../probes/prober.ts';
+import { explainServices } from '../services/explain.ts';
+import type { Services } from '../services/services.ts';
 import type { Questions } from './api-server.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { recentFlows } from './recent-flows.ts';
@@ -29,6 +31,7 @@ export type Known = Pick<WhyKnown, 'node' | 'kernel' | 'table' | 'podNetwork'> &
   errors: ErrorMemory;
   network: NodeNetwork;
   conntrack: Conntrack;
+  services: Pick<Services, 'source' | 'table' | 'status'>;
   sinceResyncMs: () => number;
   resyncSeconds: () => number;
   /** Whether all who may ask for metrics may know what policies are called. */
@@ -61,6 +64,7 @@ export function createQuestions(known: Known): Questions {
     why: async (query) => JSON.stringify(await explain(known, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
     flows: async () => JSON.stringify({ flows: await seen(known) }),
+    services: (query) => JSON.stringify(explainServices(known.services, query.get('name') ?? undefined)),
     followDrops: (onLine) => followDrops(enforcer, counts, onLine),
     metrics: (audience) => (audience === 'root' ? scrape(true) : openScrape()),
     health: () => {

@@ -30,7 +30,7 @@ export async function serveQuestions(serving: QuestionServing): Promise<Disposab
   const { edges, basis, parts, metrics, resyncs } = serving;
   const { kernel, conntrack, clock } = edges;
   const { configuration, errors, name } = basis;
-  const { table, enforcer, network, prober, store } = parts;
+  const { table, enforcer, network, prober, services, store } = parts;
   const eventLoop = stack.use(watchEventLoop());
   const startedAt = clock.date().toISOString();
   const describe = async () =>
@@ -43,6 +43,7 @@ export async function serveQuestions(serving: QuestionServing): Promise<Disposab
       network,
       eventLoopDelay: eventLoop.read(),
       policy: enforcer?.status,
+      services: services.status,
       otherProblems: await problemsOf(serving),
       prober,
       lastError: errors.last,
@@ -58,6 +59,7 @@ export async function serveQuestions(serving: QuestionServing): Promise<Disposab
     errors,
     network,
     conntrack,
+    services,
     node: name,
     podNetwork: () => configuration().podNetwork,
     policies: store.policies,
@@ -79,6 +81,7 @@ export async function serveQuestions(serving: QuestionServing): Promise<Disposab
 /** Of all but the node's part in the network, one sentence each. */
 async function problemsOf({ parts, reporter, list, watches }: QuestionServing): Promise<string[]> {
   return [
+    ...parts.services.problems,
     ...(parts.enforcer?.problems ?? []),
     ...(reporter?.problem === undefined ? [] : [reporter.problem]),
     ...list.problems,

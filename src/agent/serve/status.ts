@@ -13,6 +13,7 @@ import { type AttachmentTable, describeUnknown } from '../node/attachments.ts';
 import type { NodeNetwork, NodeReached } from '../node/network.ts';
 import type { Readiness } from '../node/node-view.ts';
 import type { Prober } from '../probes/prober.ts';
+import type { ServicesStatus } from '../services/services.ts';
 import type { EventLoopDelay } from './event-loop.ts';
 
 /** What came of the probes on one path. Times are RFC 3339. */
@@ -65,6 +66,7 @@ export type AgentStatus = {
   eventLoopDelay: EventLoopDelay;
   /** Absent where the source of the cluster's nodes has no policies. */
   policy?: PolicyEnforcer['status'];
+  services: ServicesStatus;
 };
 
 export type StatusInput = {
@@ -76,6 +78,7 @@ export type StatusInput = {
   network: NodeNetwork;
   eventLoopDelay: EventLoopDelay;
   policy: PolicyEnforcer['status'] | undefined;
+  services: ServicesStatus;
   /** Of policies, of telling the cluster, and of the runtime's network list. */
   otherProblems: readonly string[];
   prober: Pick<Prober, 'reaches' | 'silent' | 'problems'>;
@@ -92,6 +95,7 @@ export function describeAgent({
   network,
   eventLoopDelay,
   policy,
+  services,
   otherProblems,
   prober,
   lastError,
@@ -132,6 +136,7 @@ export function describeAgent({
       ...otherProblems,
       ...prober.problems,
     ],
+    services,
     spoofDrops,
     rangeRefusals: refusals,
     eventLoopDelay,

@@ -40,6 +40,13 @@ export type Configuration = {
   host: { systemdDirectory: string; networkManagerDirectory: string };
   resyncSeconds: number;
   policy: { events: boolean };
+  services: {
+    mode: 'auto' | 'on' | 'off';
+    /** Empty: primary ones. */
+    nodePortAddresses: readonly Cidr[];
+    masqueradeAll: boolean;
+    healthAddress: string;
+  };
   probes: { intervalSeconds: number };
   metrics: { address: string; policyNames: boolean };
   log: LogSettings;

@@ -36,6 +36,7 @@ export type Key = KeyType & {
 const SOCKETS = 'the sockets are opened once, at the start';
 const SOURCE = 'the nodes are watched from the start';
 const IDENTITY = 'who the node is cannot change while it runs';
+const ADDRESS_AND_PORT = '^$|^(\\[[0-9a-fA-F:]+\\]|[0-9.]+):\\d{1,5}$';
 
 export const KEYS: readonly Key[] = [
   {
@@ -306,6 +307,37 @@ export const KEYS: readonly Key[] = [
     reload: 'live',
   },
   {
+    path: 'services.mode',
+    type: 'choice',
+    of: ['auto', 'on', 'off'],
+    default: 'auto',
+    doc: 'Whether the node serves the services of the cluster, in the place of kube-proxy. `auto` does where no kube-proxy does, and says in its status by what one shows; `on` does in any case; `off` takes the tables of services away and asks the cluster for none.',
+    reload: 'live',
+  },
+  {
+    path: 'services.nodePortAddresses',
+    type: 'ranges',
+    default: [],
+    doc: 'Ranges of those addresses of the node at which NodePorts answer; `0.0.0.0/0` and `::/0` are all of them but loopback. Empty: the addresses of its record in the cluster alone, as `primary` of kube-proxy.',
+    reload: 'live',
+  },
+  {
+    path: 'services.masqueradeAll',
+    type: 'boolean',
+    default: false,
+    doc: 'Whether pods that use the address of a service carry the address of the node too. They keep their own otherwise.',
+    reload: 'live',
+  },
+  {
+    path: 'services.healthAddress',
+    type: 'text',
+    pattern: ADDRESS_AND_PORT,
+    patternHint: 'write an address and a port, as 0.0.0.0:10256 or [::]:10256',
+    default: '0.0.0.0:10256',
+    doc: 'Address and port at which load balancers ask for `/healthz`, while the node serves services. Empty: nowhere.',
+    reload: { restart: SOCKETS },
+  },
+  {
     path: 'probes.intervalSeconds',
     type: 'integer',
     minimum: 0,
@@ -317,7 +349,7 @@ export const KEYS: readonly Key[] = [
   {
     path: 'metrics.address',
     type: 'text',
-    pattern: '^$|^(\\[[0-9a-fA-F:]+\\]|[0-9.]+):\\d{1,5}$',
+    pattern: ADDRESS_AND_PORT,
     patternHint: 'write an address and a port, as 127.0.0.1:9630 or [::1]:9630',
     default: '',
     doc: 'Address and port at which `/metrics`, `/healthz` and `/readyz` are served. Empty: only at the socket `api.sock`.',

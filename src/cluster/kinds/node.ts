@@ -24,6 +24,8 @@ export type KubeNode = ClusterNode &
     taints: readonly Taint[];
     /** All addresses that it reports, those by which its peers reach it among them. */
     ips: readonly Ip[];
+    /** Present while its record waits to be removed. */
+    deleting?: true;
   };
 
 export const NODE_KIND: Kind<KubeNode> = { name: 'node', path: '/api/v1/nodes', trim: trimNode };
@@ -63,9 +65,22 @@ export function trimNode(value: unknown): Trimmed<KubeNode> {
     others.length === 0 ? internalIps : [...new Set([...internalIps, ...others])].slice(0, MOST_ITEMS);
   const taints = eachOf(listAt(spec, 'taints'), 'spec.taints', problems, (taint) => [readTaint(taint)]);
   return {
-    object: { ...identity, createdAt, internalIps, podCidrs, labels: labels.labels, taints, ips },
+    object: {
+      ...identity,
+      createdAt,
+      internalIps,
+      podCidrs,
+      labels: labels.labels,
+      taints,
+      ips,
+      ...deletionOf(metadata),
+    },
     ...(problems.length === 0 ? {} : { problem: problems.join('; ') }),
   };
+}
+
+function deletionOf(metadata: Fields): Pick<KubeNode, 'deleting'> {
+  return textAt(metadata, 'deletionTimestamp') === undefined ? {} : { deleting: true };
 }
 
 /** `podCIDR` alone is what clusters before dual-stack wrote. */

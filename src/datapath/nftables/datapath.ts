@@ -15,6 +15,7 @@ import { createNodeInput, type NodeInput } from './node-input.ts';
 import { TABLE } from './node-table.ts';
 import { openPolicies, type Policies } from './policies.ts';
 import { POLICY_TABLE } from './policy/render.ts';
+import { SERVICE_TABLES } from './service/objects.ts';
 import { readSpoofDrops } from './spoofed.ts';
 import { watchTables } from './table-watch.ts';
 
@@ -98,7 +99,14 @@ class NftablesDatapath implements Datapath {
         ];
         this.invalidate(stale);
         if (!isChanged(TABLE)) this.#firewall.othersChanged();
-        onStale([...stale, ...(isChanged(TABLE) ? [] : (['others'] as const))]);
+        const isServices = SERVICE_TABLES.some((name) => isChanged({ name }));
+        const isOthers =
+          tables === undefined || ![TABLE.name, ...SERVICE_TABLES].some((name) => tables.has(name));
+        onStale([
+          ...stale,
+          ...(isServices ? (['services'] as const) : []),
+          ...(isOthers ? (['others'] as const) : []),
+        ]);
       },
       legacyNat: () => this.#firewall.legacyNat,
       onLegacyNat: () => onStale(['node']),

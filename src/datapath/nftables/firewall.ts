@@ -7,6 +7,9 @@ import type { ElementChange } from '../../edge/nftables/elements.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
 import { createNodeTablePlanner, type NodeTableInput, TABLE } from './node-table.ts';
+import { SERVICE_TABLES } from './service/objects.ts';
+
+const OWN_SERVICES: ReadonlySet<string> = new Set(SERVICE_TABLES.map((name) => `inet ${name}`));
 
 /** What is wanted, but for what only the kernel can tell; undefined is no table at all. */
 export type FirewallInput = Omit<NodeTableInput, 'untracked'> & { conntrack: 'auto' | 'always' };
@@ -84,7 +87,9 @@ export class Firewall {
 
   async #othersTranslate(): Promise<readonly string[]> {
     if (this.#foreignNat !== undefined) return this.#foreignNat;
-    const tables = await this.#nftables.foreignNat(TABLE);
+    const translating = await this.#nftables.foreignNat(TABLE);
+    // What services need tracked is tracked whatever this table exempts.
+    const tables = translating.filter((table) => !OWN_SERVICES.has(table));
     this.#foreignNat = tables;
     if (tables.length > 0) {
       this.#log.debug('others translate addresses here; connections between pods are tracked', { tables });

@@ -17,6 +17,8 @@ export type FakeNftables = Nftables & {
   readonly generation: number;
   /** Listings of tables so far. */
   readonly listings: number;
+  /** What was committed in the words of nft(8); it is in no table here. */
+  readonly texts: readonly string[];
   /** What other programs do. */
   readonly others: { replace(table: Table): void; remove(table: Pick<Table, 'family' | 'name'>): void };
 };
@@ -24,6 +26,7 @@ export type FakeNftables = Nftables & {
 /** @param pause what a transaction of a whole table waits for before it takes effect. */
 export function createFakeNftables(pause: () => Promise<void> = async () => undefined): FakeNftables {
   const tables = new Map<string, Table>();
+  const texts: string[] = [];
   const key = ({ family, name }: Pick<Table, 'family' | 'name'>) => `${family} ${name}`;
   let ledger: TransactionLedger | undefined;
   let generation = 0;
@@ -53,6 +56,7 @@ export function createFakeNftables(pause: () => Promise<void> = async () => unde
     get listings() {
       return listings;
     },
+    texts,
     others: {
       replace: (table) => commit(table, OTHER_PORT, () => tables.set(key(table), table)),
       remove: (table) => commit(table, OTHER_PORT, () => tables.delete(key(table))),
@@ -94,6 +98,8 @@ export function createFakeNftables(pause: () => Promise<void> = async () => unde
       commit(name, OWN_PORT, () => tables.set(key(name), { ...table, sets: [...sets.values()] }));
       own?.end(generation);
     },
+    commit: (text) => commitOwn({ name: 'text' }, () => void texts.push(text)),
+    send: () => commitOwn({ name: 'batch' }, () => undefined),
     holds: (name, questions) => {
       const sets = tables.get(key(name))?.sets ?? [];
       return questions.every(({ set, elements }) => {
@@ -114,6 +120,8 @@ export function createFakeNftables(pause: () => Promise<void> = async () => unde
             : [{ table, chain: name, hook: hook.hook, policy: hook.policy ?? 'accept' }],
         ),
       ),
+    chains: async () =>
+      [...tables].flatMap(([table, { chains }]) => chains.map(({ name }) => `${table} ${name}`)),
     foreignNat: async (own) =>
       [...tables].flatMap(([name, { chains }]) =>
         name !== key(own) && chains.some(({ hook }) => hook?.type === 'nat') ? [name] : [],

@@ -38,12 +38,24 @@ export type Nftables = {
    * @throws FairleadError when one of them cannot be; an added one that is there is fine, an absent one is not.
    */
   change(table: TableName, changes: readonly ElementChange[]): void;
+  /**
+   * One transaction in the words of nft(8); nothing for an empty text.
+   * @throws FairleadError when it is refused: then all is as before.
+   */
+  commit(text: string): Promise<void>;
+  /**
+   * One transaction as a netlink batch, off the event loop: thousands of elements take the kernel milliseconds.
+   * @param what is in it, for the message. @throws as {@link Nftables.commit}.
+   */
+  send(messages: Buffer, what: string): Promise<void>;
   /** Whether all of these elements are there; their values are not compared. */
   holds(table: TableName, elements: readonly Omit<ElementChange, 'change'>[]): boolean;
   /** The table as the kernel reports it, for comparing; undefined when there is none. */
   read(table: TableName): Promise<string | undefined>;
   /** Every chain that the kernel calls, whoever made it. */
   baseChains(): Promise<ListedChain[]>;
+  /** Every chain of the namespace, whoever made it, as `ip nat KUBE-SERVICES`. */
+  chains(): Promise<string[]>;
   /** Tables of others that translate addresses in this namespace, as `ip nat`. */
   foreignNat(own: TableName): Promise<string[]>;
   [Symbol.dispose](): void;
@@ -65,6 +77,8 @@ export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE
     kept ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
     return kept;
   };
+  /** Its answers must not mix with those of the other one. */
+  let bulk: NetlinkSocket | undefined;
   let watching: RulesetWatch | undefined;
   const generation = () => askGeneration(openSocket());
   const nft = (args: readonly string[]) => run(command, args, '', patienceMs).output;
@@ -149,6 +163,23 @@ export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE
           `elements of ${sets} in table ${table.name} were refused: ${errno}`,
         );
       }),
+    commit: (text) => (text === '' ? Promise.resolve() : commitOne(text)),
+    send: async (messages, what) => {
+      bulk ??= new NetlinkSocket(NETLINK_NETFILTER, namespace);
+      const own = watching?.ledger.begin(generation());
+      own?.port(bulk.portId);
+      let replies: Buffer;
+      try {
+        ({ replies } = await bulk.transactAsync(messages));
+      } finally {
+        own?.end(generation());
+      }
+      for (const message of readMessages(replies)) {
+        const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
+        if (refusal !== undefined)
+          throw new FairleadError('FL_NFT', `${what} were refused: ${refusal.errno}`);
+      }
+    },
     holds: (table, elements) => {
       const { replies } = openSocket().transact(encodeElementQuestions(table, elements));
       return [...readMessages(replies)].every(
@@ -164,8 +195,12 @@ export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE
       }
     },
     baseChains: async () => baseChains(await nft(['--stateless', 'list', 'chains'])),
+    chains: async () => allChains(await nft(['--stateless', 'list', 'chains'])),
     foreignNat: async (own) => natTables(await nft(['--stateless', 'list', 'chains']), own),
-    [Symbol.dispose]: () => kept?.[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      kept?.[Symbol.dispose]();
+      bulk?.[Symbol.dispose]();
+    },
   };
 }
 
@@ -201,6 +236,18 @@ export function baseChains(listing: string): ListedChain[] {
     chain = /^\s*chain (\S+) \{/.exec(line)?.[1] ?? chain;
     const [, hook, policy] = /^\s*type \S+ hook (\S+) .*policy (\S+);/.exec(line) ?? [];
     if (hook !== undefined && policy !== undefined) found.push({ table, chain, hook, policy });
+  }
+  return found;
+}
+
+/** From what `nft list chains` prints. */
+export function allChains(listing: string): string[] {
+  const found: string[] = [];
+  let table = '';
+  for (const line of listing.split('\n')) {
+    table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
+    const chain = /^\s*chain (\S+) \{/.exec(line)?.[1];
+    if (chain !== undefined) found.push(`${table} ${chain}`);
   }
   return found;
 }

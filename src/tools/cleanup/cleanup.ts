@@ -7,6 +7,7 @@ import { type Changed, settingsToRestore } from '../../agent/settings/sysctl.ts'
 import type { Cidr } from '../../base/ip/cidr.ts';
 import { TABLE } from '../../datapath/nftables/node-table.ts';
 import { POLICY_TABLE } from '../../datapath/nftables/policy/render.ts';
+import { SERVICE_TABLES } from '../../datapath/nftables/service/objects.ts';
 import { describeOperation } from '../../edge/netlink/codec/operation.ts';
 import type { Kernel, Operation } from '../../edge/netlink/kernel.ts';
 import type { Link } from '../../edge/netlink/objects.ts';
@@ -148,9 +149,13 @@ function removeFolder(folder: string, names: readonly string[]): string[] {
   return [];
 }
 
+const SERVICES = SERVICE_TABLES.map((name): TableName => ({ family: 'inet', name }));
+
 async function presentTables(nftables: Nftables): Promise<TableName[]> {
   const found = await Promise.all(
-    [TABLE, POLICY_TABLE].map(async (table) => ((await nftables.read(table)) === undefined ? [] : [table])),
+    [TABLE, POLICY_TABLE, ...SERVICES].map(async (table) =>
+      (await nftables.read(table)) === undefined ? [] : [table],
+    ),
   );
   return found.flat();
 }

@@ -26,6 +26,7 @@ export function formatStatus(status: AgentStatus): string {
     ],
     ['backend', `${backend}: ${countPaths(status)}`],
     ['policies', describePolicies(status)],
+    ['services', describeServices(status)],
     ['spoofed', describeSpoofDrops(status.spoofDrops)],
     ['last resync', describeResync(status)],
     ['last error', describeError(status)],
@@ -82,6 +83,13 @@ function describeProbes(probes: PathProbes | undefined): string {
   if (answeredAt === undefined) return 'none yet';
   const took = rttSeconds === undefined ? '' : `${(rttSeconds * 1000).toFixed(2)} ms `;
   return `${took}at ${answeredAt.slice(11, 19)}`;
+}
+
+/** Agents before this one tell nothing of services. */
+function describeServices({ services }: Partial<Pick<AgentStatus, 'services'>>): string {
+  if (services === undefined) return 'not told';
+  if (!services.serving) return `not served here: ${services.why ?? 'not known why'}`;
+  return `${services.services} served, with ${services.endpoints} endpoints (services.mode ${services.mode})`;
 }
 
 function describePolicies({ policy }: AgentStatus): string {

@@ -2,8 +2,7 @@
  * The rules: a lookup by address, protocol and port says how many endpoints there are, and the chain for that number
  * draws one. NAT chains see the first packet of a connection alone, so that is all that services cost later ones.
  */
-import type { IpFamily } from '../../../base/ip/ip.ts';
-import { ipFamily } from '../../../base/ip/ip.ts';
+import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
 import type { Chain, Rule } from '../../../edge/nftables/objects.ts';
 import { ATTACHMENT_GROUP } from '../../../plan/pod/attachment.ts';
 import { IP_WORDS, type ServiceTableOptions } from './objects.ts';
@@ -11,6 +10,8 @@ import { IP_WORDS, type ServiceTableOptions } from './objects.ts';
 /** Before what others translate: a NodePort precedes a hostPort of the same number. */
 const DNAT_PRIORITY = '-105';
 const SNAT_PRIORITY = '95';
+/** Before any table exempts packets from tracking. */
+const BEFORE_RAW = '-310';
 const TRANSLATED = ['tcp', 'udp', 'sctp'] as const;
 export const TRANSLATABLE = `meta l4proto { ${TRANSLATED.join(', ')} }`;
 
@@ -37,7 +38,7 @@ export function baseChains(options: ServiceTableOptions): Chain[] {
     rules,
   });
   return [
-    ...early(options),
+    early(options),
     {
       name: 'arrive',
       hook: { type: 'nat', hook: 'prerouting', priority: DNAT_PRIORITY },
@@ -59,34 +60,18 @@ export function baseChains(options: ServiceTableOptions): Chain[] {
   ];
 }
 
-/** Answers of an endpoint must be translated back, so both its directions are tracked. */
-function early({ families, untracked }: ServiceTableOptions): Chain[] {
-  if (untracked === undefined) return [];
-  const tracked = families.flatMap((family): Rule[] => {
-    const ip = IP_WORDS[family];
-    return [
-      { match: `${ip} saddr @tracked${family} accept` },
-      { match: `${ip} daddr @tracked${family} accept` },
-      { match: `${ip} saddr . meta l4proto . th sport @backends${family} accept` },
-      { match: `${ip} daddr . meta l4proto . th dport @backends${family} accept` },
-    ];
-  });
-  const ranges = untracked.filter((range) => families.includes(familyOf(range)));
-  const pods = ranges.map((range): Rule => {
-    const ip = IP_WORDS[familyOf(range)];
-    return { match: `${ip} saddr ${range} ${ip} daddr ${range} notrack accept`, comment: 'between pods' };
-  });
-  return [
-    {
-      name: 'early',
-      hook: { type: 'filter', hook: 'prerouting', priority: 'raw' },
-      rules: [...tracked, ...pods],
-    },
-  ];
-}
-
-function familyOf(range: string): IpFamily {
-  return range.includes(':') ? 6 : 4;
+/**
+ * Answers of an endpoint must be translated back, so both its directions are tracked, though another table exempts what
+ * pods send each other. A packet that has its zone is not exempted any more (nft_notrack_eval of
+ * net/netfilter/nft_ct.c), and zone 0 is the one that it would be in anyway.
+ */
+function early({ families }: ServiceTableOptions): Chain {
+  const rules = families.flatMap((family): Rule[] =>
+    ['saddr . meta l4proto . th sport', 'daddr . meta l4proto . th dport'].map((end) => ({
+      match: `${IP_WORDS[family]} ${end} @backends${family} ct zone set 0`,
+    })),
+  );
+  return { name: 'early', hook: { type: 'filter', hook: 'prerouting', priority: BEFORE_RAW }, rules };
 }
 
 /** Chains that are there whatever the services. */

@@ -26,8 +26,6 @@ export type ServiceTableOptions = {
   nodePortRange: { first: number; last: number };
   /** How many clients keep their endpoints, per family. */
   affinityEntries?: number;
-  /** Packets between these ranges are tracked only where a service or `tracked` needs it; absent: all are tracked. */
-  untracked?: readonly string[];
 };
 
 /** Elements of several sets; what is one change here is one transaction where it fits into one message. */

@@ -1,6 +1,6 @@
 /** A table of services as nftables: whole, or as what has changed since. */
 import { type Cidr, cidrContainsCidr } from '../../../base/ip/cidr.ts';
-import { type Ip, type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
+import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
 import type { Steps } from '../../../base/run/slices.ts';
 import type { Chain, Element } from '../../../edge/nftables/objects.ts';
 import type { Lingering } from '../../../plan/service/linger.ts';
@@ -19,8 +19,6 @@ export type RenderInput = {
   table: ServiceTable;
   /** Endpoints that are in no list any more, and still have connections. */
   lingering?: readonly Lingering[];
-  /** Addresses that are tracked for other reasons. */
-  tracked?: readonly Ip[];
 };
 
 /** What has to be done to a set; `changed` are elements that have another value than before. */
@@ -177,17 +175,16 @@ function put(contents: Contents, set: string, key: string, element: Element): vo
 }
 
 /** What belongs to no service. */
-function generalContents({ table, tracked = [] }: RenderInput, families: readonly IpFamily[]): Contents {
+function generalContents({ table }: RenderInput, families: readonly IpFamily[]): Contents {
   const contents: Contents = new Map();
   for (const family of families) {
-    for (const name of ['node-ips', 'ranges', 'tracked']) contents.set(`${name}${family}`, new Map());
+    for (const name of ['node-ips', 'ranges']) contents.set(`${name}${family}`, new Map());
   }
   const add = (name: SetName, family: IpFamily, key: string[]) => {
     if (families.includes(family)) put(contents, `${name}${family}`, key.join(' '), { key });
   };
   for (const ip of table.nodePortIps) add('node-ips', ipFamily(ip), [ip]);
   for (const range of withoutInner(table.serviceRanges)) add('ranges', range.includes(':') ? 6 : 4, [range]);
-  for (const ip of tracked) add('tracked', ipFamily(ip), [ip]);
   return contents;
 }
 

@@ -34,8 +34,7 @@ export type SetName =
   | 'backends'
   | 'cluster-ips'
   | 'node-ips'
-  | 'ranges'
-  | 'tracked';
+  | 'ranges';
 
 const AFFINITY_ENTRIES = 65_536;
 
@@ -79,7 +78,6 @@ function setsOf(family: IpFamily, entries: number): ServiceSet[] {
     'cluster-ips': { key: [ip] },
     'node-ips': { key: [ip] },
     ranges: { key: [ip], interval: true },
-    tracked: { key: [ip] },
   };
   return Object.entries(sets).map(([name, set]) => ({ ...set, name: `${name}${family}`, elements: [] }));
 }

@@ -11,6 +11,7 @@ import {
 import type { NoteRule } from './notes.ts';
 import { type ElementStage, SERVICE_TABLES, type ServiceSet, type ServiceTableName } from './objects.ts';
 import type { RenderedChange, ServiceRenderer, SetChange } from './render.ts';
+import { SEAL_SET } from './seal.ts';
 
 /** Elements of one message to the kernel: its socket takes some 200 KiB. */
 const PER_STAGE = 1500;
@@ -28,6 +29,8 @@ export type ServiceLoad = {
   fillText: string;
   /** At one moment the table takes the place of the other one. */
   activate: string;
+  /** After all else: see seal.ts. */
+  seal?: readonly ElementStage[];
 };
 
 export type ServiceUpdate = {
@@ -37,6 +40,9 @@ export type ServiceUpdate = {
   stages: readonly ElementStage[];
   /** Instead of the stages, where a set changes that the codec of elements does not know. */
   text?: string;
+  /** Before all else, and after it. */
+  breaking?: readonly ElementStage[];
+  sealing?: readonly ElementStage[];
 };
 
 /** Whether or not there is a table of the name: what is left of one goes. */
@@ -46,7 +52,7 @@ export function loadServices(
   name: ServiceTableName,
 ): ServiceLoad {
   const table = `inet ${name}`;
-  const blocks = [...renderer.sets.map(formatServiceSet), ...renderer.common.map(formatChain)];
+  const blocks = [...[...renderer.sets, SEAL_SET].map(formatServiceSet), ...renderer.common.map(formatChain)];
   const [coded, other] = splitSets(change.sets);
   const others = SERVICE_TABLES.filter((candidate) => candidate !== name);
   return {
