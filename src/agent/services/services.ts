@@ -93,12 +93,9 @@ export class Services {
         });
       },
     });
-    this.#health = createHealthServer({
-      address: options.configuration().services.healthAddress,
-      health: () => this.#healthNow(),
-      onBusy: (service, port, reason) =>
-        options.log.warn('a health check port cannot be listened at', { service, port, reason }),
-    });
+    this.#health = createHealthServer(options.configuration().services.healthAddress, () =>
+      this.#healthNow(),
+    );
     this.#lingerLook = setInterval(() => {
       if (this.#lingering.length > 0) void this.#lookAtLingering();
     }, LINGER_MS);
@@ -176,14 +173,14 @@ export class Services {
     clearInterval(this.#lingerLook);
     await this.#runner.stop();
     this.#close();
-    this.#health.close();
+    await this.#health.close();
   }
 
   async #run(): Promise<void> {
     const why = await this.#reasonAgainst();
     if (why !== undefined) {
       this.#close();
-      this.#health.close();
+      await this.#health.close();
       this.#queuedSince = undefined;
       this.#why = why;
       this.#table = undefined;

@@ -1,8 +1,8 @@
 /** The ports at which load balancers ask for the endpoints of this node: as many servers as services have such a port. */
 import { createServer, type Server } from 'node:http';
-import { describeError } from '../base/errors/errors.ts';
-import type { HealthAnswer } from '../plan/service/health.ts';
-import type { PlannedService } from '../plan/service/table.ts';
+import { describeError } from '../../base/errors/errors.ts';
+import type { HealthAnswer } from '../../plan/service/health.ts';
+import type { PlannedService } from '../../plan/service/table.ts';
 
 /** Opens a port that answers every request alike, as it is then. @throws where the port is taken. */
 export type ListenHealth = (port: number, answer: () => HealthAnswer) => Promise<{ close(): Promise<void> }>;
