@@ -86,8 +86,10 @@ test('a ClusterIP is reached from pods, the node and by a NodePort from outside'
     /refused/i.test(await seen(caller, CLUSTER_IP, 80)),
   );
   await endpoints(near.address, far.address);
-  await until('it answers', async () => (await ask(caller, CLUSTER_IP, 80)).ok);
+  await until('both serve', async () => (await status()).services.endpoints === 4);
+  assert.equal((await ask(caller, CLUSTER_IP, 80)).ok, true);
   await endpoints(far.address);
+  await until('one endpoint is left of each port', async () => (await status()).services.endpoints === 2);
   const from = `${far.name} saw ${caller.address}`;
   await until('the other node’s alone', async () => (await seen(caller, CLUSTER_IP, 80)) === from);
   assert.equal(await seen(caller, CLUSTER_IP, 80, 'udp'), from, 'a pod keeps its address');

@@ -17,6 +17,7 @@ for (const [path, least] of [
   ['docs/faults.md', 20],
   ['docs/policy-conformance.md', 96],
   ['docs/kubernetes-conformance.md', 60],
+  ['docs/services-conformance.md', 30],
 ] as const) {
   void test(`every test that ${path} names exists`, () => checkReferences(read(path), least));
 }

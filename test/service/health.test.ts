@@ -8,7 +8,7 @@ import {
   createServiceHealthPorts,
   type ListenHealth,
   listenHealth,
-} from '../../src/agent/serve/service-health.ts';
+} from '../../src/agent/services/health-ports.ts';
 import {
   answerHealthz,
   answerServiceHealth,

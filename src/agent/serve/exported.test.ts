@@ -6,6 +6,7 @@ import { parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import type { Reach } from '../../plan/probe/rounds.ts';
 import { createProbeMetrics } from '../probes/metrics.ts';
+import { createServiceMetrics } from '../services/metrics.ts';
 import { createAgentMetrics } from './metrics.ts';
 import type { AgentStatus } from './status.ts';
 
@@ -48,13 +49,18 @@ const METRICS = [
   ...createAgentMetrics('1').all(STATUS, [], { warn: 0, error: 0 }, true),
   ...probes.all([reach(1)], []),
 ];
+/** Of services, which the dashboard does not draw. */
+const OF_SERVICES = createServiceMetrics().all(STATUS.services, undefined);
 
 test('every metric is documented with its type, and nothing else is', () => {
   const page = readFileSync(new URL('docs/metrics.md', ROOT), 'utf8');
   const documented = [...page.matchAll(/^\| `(\S+)` \| (\w+) \|/gm)].map(
     ([, name, type]) => `${name} ${type}`,
   );
-  assert.deepEqual(documented.toSorted(), METRICS.map(({ name, type }) => `${name} ${type}`).toSorted());
+  assert.deepEqual(
+    documented.toSorted(),
+    [...METRICS, ...OF_SERVICES].map(({ name, type }) => `${name} ${type}`).toSorted(),
+  );
 });
 
 test('names follow the conventions of Prometheus', () => {

@@ -43,6 +43,7 @@ test('a hundred scrapes at once are one look at the counters, and name no policy
     metrics,
     errors: { counts: {} },
     prober: { metrics: () => [] },
+    services: { metrics: () => [] },
     policyNames: () => false,
   };
   const questions = createQuestions(known as unknown as Known);

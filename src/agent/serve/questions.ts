@@ -31,7 +31,7 @@ export type Known = Pick<WhyKnown, 'node' | 'kernel' | 'table' | 'podNetwork'> &
   errors: ErrorMemory;
   network: NodeNetwork;
   conntrack: Conntrack;
-  services: Pick<Services, 'source' | 'table' | 'status'>;
+  services: Pick<Services, 'source' | 'table' | 'status' | 'metrics'>;
   sinceResyncMs: () => number;
   resyncSeconds: () => number;
   /** Whether all who may ask for metrics may know what policies are called. */
@@ -56,6 +56,7 @@ export function createQuestions(known: Known): Questions {
     return renderMetrics([
       ...metrics.all(await describe(), counted, errors.counts, names),
       ...prober.metrics(),
+      ...known.services.metrics(),
     ]);
   };
   const openScrape = held(OPEN_SCRAPE_MS, () => scrape(known.policyNames()));

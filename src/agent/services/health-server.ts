@@ -10,23 +10,16 @@ import {
   isHealthy,
 } from '../../plan/service/health.ts';
 import type { PlannedService } from '../../plan/service/table.ts';
-
-export type HealthServerOptions = {
-  /** As in `0.0.0.0:10256`; empty for none. */
-  address: string;
-  health: () => Health;
-  /** Called when the port of a service cannot be listened at, once for each time that it is tried first. */
-  onBusy: (service: string, port: number, reason: string) => void;
-};
+import { createServiceHealthPorts, listenHealth } from './health-ports.ts';
 
 export type HealthServer = {
-  /** Services that have a port of their own are listened for; those of before that have none any more are not. */
+  /** Listens for these from now on. Calls must not overlap, nor with {@link close}. */
   serve(services: readonly PlannedService[]): Promise<void>;
   /** Whether the port for all is ours. */
   readonly isOpen: boolean;
   readonly problems: readonly string[];
   /** Ceases to listen. */
-  close(): void;
+  close(): Promise<void>;
 };
 
 /** By which an agent knows the answer of another one, which is about to end, from that of another proxy. */
@@ -35,74 +28,44 @@ export const SERVER = 'fairlead';
 const MOST_CALLERS = 64;
 const REQUEST_MS = 5000;
 
-type Listening = { server: Server; service: PlannedService };
-
-export function createHealthServer({ address, health, onBusy }: HealthServerOptions): HealthServer {
+/** @param address as in `0.0.0.0:10256`; empty for none. */
+export function createHealthServer(address: string, health: () => Health): HealthServer {
   let main: Server | undefined;
   let mainProblem: string | undefined;
-  const ports = new Map<number, Listening>();
-  const busy = new Map<number, string>();
+  let busy: readonly { service: string; problem: string }[] = [];
+  const ports = createServiceHealthPorts(listenHealth, (service) =>
+    answerServiceHealth(service, isHealthy(health())),
+  );
   const openMain = async () => {
     if (main !== undefined || address === '') return;
     const at = address.lastIndexOf(':');
     const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
     try {
-      main = await listen((path) => answer(path, health()), { host, port: Number(address.slice(at + 1)) });
+      main = await listen((path) => answer(path, health()), host, Number(address.slice(at + 1)));
       mainProblem = undefined;
     } catch (error) {
       mainProblem = `services.healthAddress: ${address} cannot be listened at (${describeError(error)}); free the port, or choose another one`;
     }
   };
-  const open = async (service: PlannedService, port: number) => {
-    try {
-      const server = await listen(
-        () => answerServiceHealth(ports.get(port)?.service ?? service, isHealthy(health())),
-        { port },
-      );
-      ports.set(port, { server, service });
-      busy.delete(port);
-    } catch (error) {
-      const reason = describeError(error);
-      if (!busy.has(port)) onBusy(service.name, port, reason);
-      busy.set(
-        port,
-        `service ${service.name}: its health check port ${port} cannot be listened at (${reason}), so its load balancer takes this node for one without endpoints; free the port`,
-      );
-    }
-  };
   return {
     serve: async (services) => {
       await openMain();
-      const wanted = new Map(
-        services.flatMap((service) =>
-          service.health === undefined ? [] : [[service.health.port, service] as const],
-        ),
-      );
-      for (const [port, { server }] of ports) {
-        if (wanted.has(port)) continue;
-        stop(server);
-        ports.delete(port);
-      }
-      for (const port of busy.keys()) if (!wanted.has(port)) busy.delete(port);
-      for (const [port, service] of wanted) {
-        const listening = ports.get(port);
-        if (listening !== undefined) listening.service = service;
-        else await open(service, port);
-      }
+      busy = await ports.set(services);
     },
     get isOpen() {
       return main !== undefined;
     },
     get problems() {
-      return [...(mainProblem === undefined ? [] : [mainProblem]), ...busy.values()];
+      const named = busy.map(({ service, problem }) => `service ${service}: ${problem}`);
+      return [...(mainProblem === undefined ? [] : [mainProblem]), ...named];
     },
-    close: () => {
-      if (main !== undefined) stop(main);
+    close: async () => {
+      main?.close();
+      main?.closeAllConnections();
       main = undefined;
       mainProblem = undefined;
-      for (const { server } of ports.values()) stop(server);
-      ports.clear();
-      busy.clear();
+      busy = [];
+      await ports.close();
     },
   };
 }
@@ -115,10 +78,7 @@ function answer(path: string, health: Health): HealthAnswer {
   return { status: 503, headers, body: 'ask for /healthz, /livez or /proxyMode\n' };
 }
 
-function listen(
-  reply: (path: string) => HealthAnswer,
-  where: { host?: string; port: number },
-): Promise<Server> {
+function listen(reply: (path: string) => HealthAnswer, host: string, port: number): Promise<Server> {
   const server = createServer(
     { headersTimeout: REQUEST_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: REQUEST_MS },
     (request, response) => {
@@ -129,15 +89,6 @@ function listen(
   server.maxConnections = MOST_CALLERS;
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(where, () => {
-      // An agent that ends need not wait for its callers.
-      server.unref();
-      resolve(server);
-    });
+    server.listen({ host, port }, () => resolve(server));
   });
-}
-
-function stop(server: Server): void {
-  server.close();
-  server.closeAllConnections();
 }

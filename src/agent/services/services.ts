@@ -3,6 +3,7 @@ import type { Configuration } from '../../base/config/configuration.ts';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Metric } from '../../base/metrics/registry.ts';
 import { Runner } from '../../base/run/runner.ts';
 import { inTurns } from '../../base/run/sliced.ts';
 import type { ServiceSource } from '../../cluster/service-source.ts';
@@ -20,6 +21,7 @@ import type { ClusterSource } from '../cluster-source.ts';
 import { cutStale, dropUnused, readLingering } from './flows.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
 import { ServiceKeeper } from './keeper.ts';
+import { createServiceMetrics } from './metrics.ts';
 import { findOtherProxies } from './other-proxies.ts';
 import { createPlanInput } from './plan-input.ts';
 import { serviceSysctls } from './sysctls.ts';
@@ -73,6 +75,7 @@ export class Services {
   #failure: string | undefined;
   #settingProblems: readonly string[] = [];
   readonly #health: HealthServer;
+  readonly #metrics = createServiceMetrics();
   /** Since when a change waits to be written. */
   #queuedSince: Date | undefined;
   #writtenAt: Date | undefined;
@@ -86,6 +89,7 @@ export class Services {
       task: () => this.#run(),
       delayMs: 0,
       onError: (error, retryAfterMs) => {
+        this.#metrics.failed();
         this.#failure = `services are not served as they shall be: ${describeError(error)}`;
         options.log.error('services are not served as they shall be', {
           reason: describeError(error),
@@ -93,12 +97,9 @@ export class Services {
         });
       },
     });
-    this.#health = createHealthServer({
-      address: options.configuration().services.healthAddress,
-      health: () => this.#healthNow(),
-      onBusy: (service, port, reason) =>
-        options.log.warn('a health check port cannot be listened at', { service, port, reason }),
-    });
+    this.#health = createHealthServer(options.configuration().services.healthAddress, () =>
+      this.#healthNow(),
+    );
     this.#lingerLook = setInterval(() => {
       if (this.#lingering.length > 0) void this.#lookAtLingering();
     }, LINGER_MS);
@@ -145,6 +146,10 @@ export class Services {
     ];
   }
 
+  metrics(): Metric[] {
+    return this.#metrics.all(this.status, this.#table);
+  }
+
   /** What is in force; undefined where nothing is. */
   get table(): ServiceTable | undefined {
     return this.#why === undefined ? this.#table : undefined;
@@ -176,14 +181,14 @@ export class Services {
     clearInterval(this.#lingerLook);
     await this.#runner.stop();
     this.#close();
-    this.#health.close();
+    await this.#health.close();
   }
 
   async #run(): Promise<void> {
     const why = await this.#reasonAgainst();
     if (why !== undefined) {
       this.#close();
-      this.#health.close();
+      await this.#health.close();
       this.#queuedSince = undefined;
       this.#why = why;
       this.#table = undefined;
@@ -223,6 +228,7 @@ export class Services {
 
   async #serve(): Promise<void> {
     const { store, configuration, kernel, conntrack } = this.#options;
+    const started = performance.now();
     const source = this.#open();
     const { state } = source;
     if (!state.known) {
@@ -263,7 +269,7 @@ export class Services {
     if (written === 'nothing') return;
     this.#options.log.debug('services were written', { written, services: table.services.length });
     this.#writtenAt = new Date();
-    source.takeChanges();
+    this.#metrics.wrote(written, (performance.now() - started) / 1000, source.takeChanges(), this.#writtenAt);
     if (before === undefined || mayHaveStale(before, table))
       this.#flowsCut += await cutStale(conntrack, table, before);
     // Changes that come now join the first of them.
