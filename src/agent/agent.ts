@@ -19,7 +19,7 @@ export type RunningAgent = {
 
 /** Starts the agent; it serves when this resolves. The edges stay open when it stops: they are the caller's. */
 export async function startAgent(edges: Edges, source: ConfigurationSource): Promise<RunningAgent> {
-  const basis = openBasis(source);
+  const basis = openBasis(source, edges.writeLog);
   const { log, configuration } = basis;
   await using stack = new AsyncDisposableStack();
   let reporter: AgentReporter | undefined;
@@ -29,7 +29,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   stack.defer(() => reporter?.[Symbol.dispose]());
   const metrics = createAgentMetrics(basis.version);
   let list: NetworkListKeeper | undefined;
-  const resyncs = createResyncs({ basis, parts, metrics, reporter, list: () => list });
+  const resyncs = createResyncs({ clock: edges.clock, basis, parts, metrics, reporter, list: () => list });
   const { runner } = resyncs;
   stack.defer(() => runner.stop());
   const watches = stack.use(watchAll(edges, basis, parts, runner));

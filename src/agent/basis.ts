@@ -6,7 +6,7 @@ import { describeError } from '../base/errors/errors.ts';
 import { type ErrorMemory, rememberErrors } from '../base/log/last-error.ts';
 import { createLogger, type Logger } from '../base/log/logger.ts';
 import { versionOf } from '../base/version.ts';
-import type { ConfigurationSource } from './edges.ts';
+import type { ConfigurationSource, Edges } from './edges.ts';
 import { nodeNameOf } from './node/node-name.ts';
 
 export type Basis = {
@@ -20,12 +20,15 @@ export type Basis = {
   follow(onChange: () => void): Disposable;
 };
 
-/** @throws FairleadError where the configuration is refused. */
-export function openBasis(source: ConfigurationSource): Basis {
+/**
+ * @param writeLog where lines of the log go.
+ * @throws FairleadError where the configuration is refused.
+ */
+export function openBasis(source: ConfigurationSource, writeLog: Edges['writeLog']): Basis {
   let configuration = source.read();
   const logSettings = { ...configuration.log };
   const name = nodeNameOf(configuration.node.name, process.env['NODE_NAME'], hostname());
-  const errors = rememberErrors(createLogger(logSettings).child({ node: name }));
+  const errors = rememberErrors(createLogger(logSettings, writeLog).child({ node: name }));
   const { log } = errors;
   return {
     name,

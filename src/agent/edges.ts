@@ -2,6 +2,7 @@
 import type { Configuration } from '../base/config/configuration.ts';
 import { followConfigurationFile, readConfigurationFile } from '../base/config/file.ts';
 import type { Logger } from '../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../base/run/clock.ts';
 import { type Conntrack, openConntrack } from '../edge/conntrack/conntrack.ts';
 import type { KeptWatch } from '../edge/netlink/kept-watch.ts';
 import type { Kernel, KernelEvent } from '../edge/netlink/kernel.ts';
@@ -10,8 +11,11 @@ import { NetworkNamespace } from '../edge/netlink/namespace.ts';
 import { openKernel } from '../edge/netlink/rtnetlink.ts';
 import { type Nftables, openNftables } from '../edge/nftables/nft.ts';
 import { openSysctls, type Sysctls } from '../edge/sysctl/sysctls.ts';
+import { type CniHandler, listenForPlugins } from './attach/cni-server.ts';
 import { type ClusterSource, openCluster } from './cluster-source.ts';
+import { type OpenDropLog, openDropLog } from './drops/drop-log.ts';
 import { type Prober, type ProberOptions, startProber } from './probes/prober.ts';
+import { listenForQuestions, type Questions } from './serve/api-server.ts';
 
 /** What an agent needs to know of a network namespace: a descriptor of it, and whether it is another's. */
 export type Namespace = { readonly fd: number; readonly identity: string; [Symbol.dispose](): void };
@@ -23,7 +27,13 @@ export type PodEdges = {
   openKernel(namespace: Namespace): Kernel;
 };
 
+/** What closes at once: what was under way is answered, or not, as it comes. */
+export type Listening = { close(): unknown };
+
 export type Edges = {
+  clock: Clock;
+  /** Where lines of the log go. */
+  writeLog: (line: string) => void;
   /** The node's own. */
   namespace: Namespace;
   kernel: Kernel;
@@ -36,6 +46,11 @@ export type Edges = {
   conntrack: Conntrack;
   openCluster(configuration: () => Configuration, name: string, log: Logger): ClusterSource;
   startProber(options: ProberOptions): Prober;
+  /** @throws FairleadError FL_DROPS where the kernel does not report to us. */
+  openDropLog: OpenDropLog;
+  /** @throws FairleadError where another agent answers at this path; so does {@link listenForQuestions}. */
+  listenForPlugins(path: string, handler: CniHandler, log: Logger): Promise<Listening>;
+  listenForQuestions(path: string, questions: Questions): Promise<Listening>;
   [Symbol.dispose](): void;
 };
 
@@ -55,6 +70,8 @@ export function openEdges(): Edges {
   const conntrack = stack.use(openConntrack());
   const open = stack.move();
   return {
+    clock: MACHINE_CLOCK,
+    writeLog: (line) => void process.stderr.write(line),
     namespace,
     kernel,
     pods: {
@@ -67,6 +84,9 @@ export function openEdges(): Edges {
     conntrack,
     openCluster,
     startProber,
+    openDropLog,
+    listenForPlugins,
+    listenForQuestions,
     [Symbol.dispose]: () => open.dispose(),
   };
 }

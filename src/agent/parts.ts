@@ -39,21 +39,27 @@ export type PartsOptions = {
 };
 
 export async function openParts({ edges, basis, stack, onForce }: PartsOptions): Promise<Parts> {
-  const { kernel, conntrack } = edges;
+  const { kernel, conntrack, clock } = edges;
   const { name, log, configuration } = basis;
   const { stateDirectory } = configuration().paths;
   const store = stack.adopt(edges.openCluster(configuration, name, log), (opened) => opened.close());
-  const table = createAttachmentTable();
+  const table = createAttachmentTable(clock.date());
   const removal = new LinkRemoval(
     kernel,
-    (links) => table.now.known && buried(table.now, links),
+    (links) => {
+      if (!table.now.known) return;
+      buried(table.now, links);
+      // Our own changes are no news: without this what is enforced for a pod would outlive it until the next resync.
+      enforcer?.podsChanged();
+    },
     (error) => log.error('interfaces could not be deleted', { reason: describeError(error) }),
+    clock,
   );
   stack.defer(() => removal.settled());
   const nextIndex = handOutIndexes(edges);
-  const world = createWorld(name, loadNodeView(stateDirectory, name));
+  const world = createWorld(name, loadNodeView(stateDirectory, name), clock.date());
   const states = () => derive(world.view, world.node, table.now, configuration());
-  const datapath = await openNftablesDatapath(edges.nftables, log);
+  const datapath = await openNftablesDatapath(edges.nftables, log, clock);
   const network = new NodeNetwork({
     name,
     configuration,
@@ -64,9 +70,10 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
     removal,
     nextIndex,
     log,
+    clock,
     world,
     states,
-    openSysctls: edges.openSysctls,
+    openSysctls: (folder) => edges.openSysctls(folder),
     forgetFlows: conntrack.forget,
   });
   stack.defer(() => network.stop());
@@ -78,6 +85,8 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
           table,
           conntrack,
           log,
+          clock,
+          openDropLog: edges.openDropLog,
           stateDirectory,
           onForce,
           source: store.policies,

@@ -1,6 +1,7 @@
 /** When the parts are brought about anew: the one runner, and what triggers it. */
 
 import { describeError } from '../base/errors/errors.ts';
+import type { Clock } from '../base/run/clock.ts';
 import { Runner } from '../base/run/runner.ts';
 import type { AgentReporter } from '../cluster/report/agent-reporter.ts';
 import { targetsOf } from '../plan/probe/target.ts';
@@ -22,6 +23,7 @@ export type Resyncs = {
 };
 
 export type ResyncsOptions = {
+  clock: Clock;
   basis: Basis;
   parts: Parts;
   metrics: AgentMetrics;
@@ -30,16 +32,17 @@ export type ResyncsOptions = {
   list: () => NetworkListKeeper | undefined;
 };
 
-export function createResyncs({ basis, parts, metrics, reporter, list }: ResyncsOptions): Resyncs {
+export function createResyncs({ clock, basis, parts, metrics, reporter, list }: ResyncsOptions): Resyncs {
   const { network, enforcer, prober } = parts;
   const { log, configuration } = basis;
-  let endedAt = performance.now();
+  let endedAt = clock.now();
   const runner = new Runner({
+    clock,
     task: async (reasons) => {
-      const started = performance.now();
+      const started = clock.now();
       // What was not reached does not keep the others from what was.
       const [outcome] = await Promise.allSettled([network.resync(reasons)]);
-      endedAt = performance.now();
+      endedAt = clock.now();
       metrics.resynced(reasons, (endedAt - started) / 1000, outcome.status === 'fulfilled');
       // What the cluster says of nodes leaves the pods of this one as they are.
       if (reasons.some((reason) => reason !== 'cluster')) enforcer?.podsChanged();
@@ -52,7 +55,7 @@ export function createResyncs({ basis, parts, metrics, reporter, list }: Resyncs
       log.error('a resync did not reach all', { reason: describeError(error), retryAfterMs }),
     periodMs: configuration().resyncSeconds * 1000,
   });
-  return { runner, sinceMs: () => performance.now() - endedAt };
+  return { runner, sinceMs: () => clock.now() - endedAt };
 }
 
 export type Watches = Disposable & {

@@ -69,7 +69,7 @@ test('an idle agent with policies and ports starts no process, writes nothing, a
 
   writeFileSync(join(directory, 'objects.json'), JSON.stringify(OBJECTS));
   const api = inside(process.execPath, FAKE_API, join(directory, 'objects.json'));
-  await once(api.child.stdout!, 'data');
+  await once(api.child.stdout, 'data');
   writeFileSync(
     join(directory, 'kubeconfig'),
     `current-context: c

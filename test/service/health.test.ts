@@ -4,7 +4,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { createServiceHealthPorts, type ListenHealth, listenHealth } from '../../src/agent/serve/service-health.ts';
+import {
+  createServiceHealthPorts,
+  type ListenHealth,
+  listenHealth,
+} from '../../src/agent/serve/service-health.ts';
 import {
   answerHealthz,
   answerServiceHealth,

@@ -8,7 +8,6 @@ import type { Parts } from '../parts.ts';
 import type { AgentMetrics } from '../serve/metrics.ts';
 import { writeSysctls } from '../settings/sysctl.ts';
 import { type CniContext, handleCni } from './cni-handler.ts';
-import { listenForPlugins } from './cni-server.ts';
 import { createHostPorts } from './host-ports.ts';
 import { openPendingDeletions } from './pending-deletions.ts';
 
@@ -29,7 +28,8 @@ export type CniServing = {
 
 /** @returns what ends it; it serves when this resolves. */
 export async function serveCni(serving: CniServing): Promise<Disposable & { path: string }> {
-  const { basis, parts, metrics } = serving;
+  const { edges, basis, parts, metrics } = serving;
+  const { clock } = edges;
   const { log, configuration } = basis;
   const { socketDirectory, stateDirectory } = configuration().paths;
   const context: CniContext = {
@@ -37,24 +37,24 @@ export async function serveCni(serving: CniServing): Promise<Disposable & { path
     completeKept: (key, complete) => pending.completeOf(key, complete),
   };
   const handle = async (frame: RequestFrame) => {
-    const started = performance.now();
+    const started = clock.now();
     const reply = await handleCni(frame, context);
     const command = frame.environment['CNI_COMMAND'] ?? '';
     const known = KNOWN_COMMANDS.has(command) ? command : 'unknown';
-    metrics.called(known, reply, (performance.now() - started) / 1000);
+    metrics.called(known, reply, (clock.now() - started) / 1000);
     return reply;
   };
   const pending = openPendingDeletions({ stateDirectory: () => stateDirectory, handle, log });
   const path = join(socketDirectory, 'cni.sock');
-  const plugins = await listenForPlugins(path, handle, log);
+  const plugins = await edges.listenForPlugins(path, handle, log);
   // The plugin keeps one whenever it gets no answer, which may be while the agent runs, too.
   const completeKept = async () => (parts.table.now.known ? pending.complete() : undefined);
   await completeKept();
-  const lookForKept = setInterval(() => void completeKept(), KEPT_MS);
+  const lookForKept = clock.every(KEPT_MS, () => void completeKept());
   return {
     path,
     [Symbol.dispose]: () => {
-      clearInterval(lookForKept);
+      lookForKept[Symbol.dispose]();
       plugins.close();
     },
   };

@@ -4,6 +4,7 @@ import { describeError } from '../../base/errors/errors.ts';
 import type { StateFile } from '../../base/files/state-file.ts';
 import { type Known, notKnown } from '../../base/known.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { Mutex } from '../../base/run/mutex.ts';
 import type { Reached } from '../../base/run/part.ts';
 import { Runner } from '../../base/run/runner.ts';
@@ -18,7 +19,7 @@ import { describeExcess } from '../../plan/policy/compile/bounds.ts';
 import { describeClashes } from '../../plan/policy/compile/clash.ts';
 import { type Compiled, compile, type PolicyInput } from '../../plan/policy/compile/compile.ts';
 import { type Attached, type Here, openNodeCompiler } from '../../plan/policy/compile/node.ts';
-import { type DropContext, type DropLog, openDropLog } from '../drops/drop-log.ts';
+import { type DropContext, type DropLog, type OpenDropLog, openDropLog } from '../drops/drop-log.ts';
 import type { AttachmentTable } from '../node/attachments.ts';
 import { changedAddresses, cutForbidden } from './connection-cutter.ts';
 import {
@@ -45,7 +46,8 @@ export type PolicyEnforcerOptions = {
   onForce?: (state: PolicyState) => void;
   /** Milliseconds that an ADD waits for the first view of the cluster's policies. */
   patienceMs?: number;
-  now?: () => Date;
+  clock?: Clock;
+  openDropLog?: OpenDropLog;
 };
 
 /** The state that is in force, for which interfaces, and since when (RFC 3339). */
@@ -55,6 +57,7 @@ const PATIENCE_MS = 2000;
 
 export class PolicyEnforcer {
   readonly #options: PolicyEnforcerOptions;
+  readonly #clock: Clock;
   readonly #runner: Runner;
   readonly #compiler = openNodeCompiler();
   readonly #cutter: Runner;
@@ -79,10 +82,13 @@ export class PolicyEnforcer {
 
   constructor(options: PolicyEnforcerOptions) {
     this.#options = options;
-    this.#force = notKnown(this.#now(), 'the agent has just started');
+    const { clock = MACHINE_CLOCK } = options;
+    this.#clock = clock;
+    this.#force = notKnown(clock.date(), 'the agent has just started');
     this.#scope = loadPolicyScope(options.stateDirectory);
-    this.#record = openPolicyRecord(options.stateDirectory, options.log);
+    this.#record = openPolicyRecord(options.stateDirectory, options.log, clock);
     this.#runner = new Runner({
+      clock,
       task: () => this.#enforce(),
       // Whoever tells of changes gathers them already.
       delayMs: 0,
@@ -90,6 +96,7 @@ export class PolicyEnforcer {
         options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
     });
     this.#cutter = new Runner({
+      clock,
       task: () => this.#cutForbidden(),
       delayMs: 0,
       onError: (error, retryAfterMs) =>
@@ -156,9 +163,9 @@ export class PolicyEnforcer {
     // No policy can mean an attachment that is of no pod.
     if (pod === undefined) return;
     const { source, patienceMs = PATIENCE_MS } = this.#options;
-    const deadline = performance.now() + patienceMs;
-    while (source.state === undefined && performance.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    const deadline = this.#clock.now() + patienceMs;
+    while (source.state === undefined && this.#clock.now() < deadline)
+      await new Promise<void>((resolve) => this.#clock.after(20, resolve));
     if (source.state === undefined && mayBeSelected(this.#scope, pod.namespace))
       throw new CniError(
         'TRY_AGAIN',
@@ -184,7 +191,7 @@ export class PolicyEnforcer {
       pods: () => this.#options.source.state?.pods ?? [],
     };
     try {
-      return openDropLog(context, this.#options.log);
+      return (this.#options.openDropLog ?? openDropLog)(context, this.#options.log);
     } catch (error) {
       this.#blind = describeError(error);
       return undefined;
@@ -207,10 +214,6 @@ export class PolicyEnforcer {
       if (cut > 0) log.info('connections were cut that a policy forbids now', { connections: cut });
     }
     this.#judged = inForce;
-  }
-
-  #now(): Date {
-    return this.#options.now?.() ?? new Date();
   }
 
   async #enforce(): Promise<void> {
@@ -239,7 +242,7 @@ export class PolicyEnforcer {
     );
     this.#cutter.trigger('policy');
     this.#attached = attached;
-    this.#force = { known: true, since: this.#now().toISOString(), state, attached: live, here };
+    this.#force = { known: true, since: this.#clock.date().toISOString(), state, attached: live, here };
     if (this.#inForce === state) return;
     this.#inForce = state;
     this.#remember(scopeOf(state));

@@ -6,6 +6,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStateFile, type StateFile } from '../../base/files/state-file.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import type { PolicyInput } from '../../plan/policy/compile/compile.ts';
 
 export type PolicyScope = {
@@ -28,15 +29,16 @@ export function scopeOf({ policies, clusterPolicies }: PolicyInput): PolicyScope
  * Where it cannot be written there is none: pods of a namespace that has just got its first policy would start open by the
  * old one.
  */
-export function openPolicyRecord(directory: string, log: Logger): StateFile<PolicyScope> {
+export function openPolicyRecord(directory: string, log: Logger, clock?: Clock): StateFile<PolicyScope> {
   const path = join(directory, FILE);
-  return openStateFile(path, log, () => {
+  const forget = () => {
     try {
       rmSync(path, { force: true });
     } catch {
       // A file system that is read-only keeps it; the problem of the file says so.
     }
-  });
+  };
+  return openStateFile(path, log, forget, clock);
 }
 
 /** @returns undefined where nobody ever knew. */

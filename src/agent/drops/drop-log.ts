@@ -29,6 +29,8 @@ export type DropContext = {
   pods(): readonly PolicyPod[];
 };
 
+export type OpenDropLog = (context: DropContext, log: Logger) => DropLog;
+
 const NETLINK_NETFILTER = 12;
 const MOST_KEPT = 1000;
 

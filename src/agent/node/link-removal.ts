@@ -3,6 +3,7 @@
  * deleting a hundred of one group in one message hardly longer; and nobody who asked for a DEL has to wait.
  */
 
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { isAbsent } from '../../edge/netlink/codec/errno.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
 import { DOOMED_GROUP } from '../../plan/pod/attachment.ts';
@@ -11,10 +12,11 @@ export class LinkRemoval {
   readonly #kernel: Kernel;
   readonly #onRemoved: (linkIndexes: readonly number[]) => void;
   readonly #onError: (error: Error) => void;
+  readonly #clock: Clock;
   #waiting = new Set<number>();
   /** When the first of those that wait began to. */
   #since = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Disposable | undefined;
   #round: Promise<void> = Promise.resolve();
 
   /** @param onRemoved gets the links that are gone for sure. */
@@ -22,15 +24,17 @@ export class LinkRemoval {
     kernel: Kernel,
     onRemoved: (linkIndexes: readonly number[]) => void,
     onError: (error: Error) => void,
+    clock: Clock = MACHINE_CLOCK,
   ) {
     this.#kernel = kernel;
     this.#onRemoved = onRemoved;
     this.#onError = onError;
+    this.#clock = clock;
   }
 
   /** The link is in the doomed group already; it goes with the next round. */
   add(linkIndex: number): void {
-    if (this.#waiting.size === 0) this.#since = performance.now();
+    if (this.#waiting.size === 0) this.#since = this.#clock.now();
     this.#waiting.add(linkIndex);
     this.postpone();
   }
@@ -38,9 +42,9 @@ export class LinkRemoval {
   /** Pods come and go right now: deletions hold the kernel's lock of all links, so they wait a little longer. */
   postpone(): void {
     if (this.#waiting.size === 0) return;
-    clearTimeout(this.#timer);
-    const left = this.#since + LONGEST_WAIT_MS - performance.now();
-    this.#timer = setTimeout(() => this.#start(), Math.max(0, Math.min(QUIET_MS, left)));
+    this.#timer?.[Symbol.dispose]();
+    const left = this.#since + LONGEST_WAIT_MS - this.#clock.now();
+    this.#timer = this.#clock.after(Math.min(QUIET_MS, left), () => this.#start());
   }
 
   /** Resolves when everything that waits now is gone. */
@@ -50,7 +54,7 @@ export class LinkRemoval {
   }
 
   #start(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     const links = [...this.#waiting];
     this.#waiting = new Set();
@@ -66,8 +70,8 @@ export class LinkRemoval {
     }
     this.#onError(error);
     for (const link of links) this.#waiting.add(link);
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#start(), RETRY_MS);
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = this.#clock.after(RETRY_MS, () => this.#start());
   }
 }
 

@@ -5,6 +5,7 @@ import { openStateFile, type StateFile } from '../../base/files/state-file.ts';
 import { parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import type { NodeView } from './node-view.ts';
 
 const FILE = 'node.json';
@@ -13,8 +14,8 @@ const FILE = 'node.json';
 export type NodeIdentity = { name: string; uid: string };
 export type NodeRecord = NodeView & { node: NodeIdentity };
 
-export function openNodeRecord(directory: string, log: Logger): StateFile<NodeRecord> {
-  return openStateFile(join(directory, FILE), log);
+export function openNodeRecord(directory: string, log: Logger, clock?: Clock): StateFile<NodeRecord> {
+  return openStateFile(join(directory, FILE), log, undefined, clock);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import type { Configuration } from '../../base/config/configuration.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import type { RangeRefusal } from '../../cluster/ranges/refusals.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
 import type { ResyncResult } from '../kernel/resync.ts';
@@ -31,10 +32,17 @@ export type ReadinessOptions = {
   table: AttachmentTable;
   configuration: () => Configuration;
   log: Logger;
+  clock: Clock;
 };
 
-export function keepReadiness({ world, table, configuration, log }: ReadinessOptions): ReadinessKeeper {
-  const record = openNodeRecord(configuration().paths.stateDirectory, log);
+export function keepReadiness({
+  world,
+  table,
+  configuration,
+  log,
+  clock,
+}: ReadinessOptions): ReadinessKeeper {
+  const record = openNodeRecord(configuration().paths.stateDirectory, log, clock);
   let refusal: string | undefined;
   let unplanned = 'the agent has just started';
   return {

@@ -7,7 +7,7 @@ import type { Edges } from '../edges.ts';
 import type { NetworkListKeeper } from '../node/network-list.ts';
 import type { Parts } from '../parts.ts';
 import type { Resyncs, Watches } from '../triggers.ts';
-import { listenForQuestions, listenForScrapes } from './api-server.ts';
+import { listenForScrapes } from './api-server.ts';
 import { watchEventLoop } from './event-loop.ts';
 import type { AgentMetrics } from './metrics.ts';
 import { createQuestions } from './questions.ts';
@@ -28,14 +28,14 @@ export type QuestionServing = {
 export async function serveQuestions(serving: QuestionServing): Promise<Disposable> {
   using stack = new DisposableStack();
   const { edges, basis, parts, metrics, resyncs } = serving;
-  const { kernel, conntrack } = edges;
+  const { kernel, conntrack, clock } = edges;
   const { configuration, errors, name } = basis;
   const { table, enforcer, network, prober, store } = parts;
   const eventLoop = stack.use(watchEventLoop());
-  const startedAt = new Date().toISOString();
+  const startedAt = clock.date().toISOString();
   const describe = async () =>
     describeAgent({
-      spoofDrops: await parts.datapath.spoofDrops(() => new Date()),
+      spoofDrops: await parts.datapath.spoofDrops(() => clock.date()),
       name,
       startedAt,
       backend: configuration().backend,
@@ -49,6 +49,7 @@ export async function serveQuestions(serving: QuestionServing): Promise<Disposab
       version: basis.version,
     });
   const questions = createQuestions({
+    clock,
     describe,
     kernel,
     table,
@@ -66,7 +67,7 @@ export async function serveQuestions(serving: QuestionServing): Promise<Disposab
     policyNames: () => configuration().metrics.policyNames,
   });
   const { paths, metrics: exported } = configuration();
-  const socket = await listenForQuestions(join(paths.socketDirectory, 'api.sock'), questions);
+  const socket = await edges.listenForQuestions(join(paths.socketDirectory, 'api.sock'), questions);
   stack.defer(() => void socket.close());
   if (exported.address !== '') {
     const scrapes = await listenForScrapes(exported.address, questions);

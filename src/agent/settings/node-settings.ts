@@ -3,6 +3,7 @@ import type { Configuration } from '../../base/config/configuration.ts';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Ip, IpFamily } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import type { Part } from '../../base/run/part.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
 import type { Sysctls } from '../../edge/sysctl/sysctls.ts';
@@ -29,11 +30,12 @@ export type NodeSettingsOptions = {
   openSysctls: (folder: string) => Sysctls;
   configuration: () => Configuration;
   log: Logger;
+  clock: Clock;
 };
 
 export function createNodeSettings(options: NodeSettingsOptions): NodeSettings {
-  const { kernel, openSysctls, configuration, log } = options;
-  const record = openSettingsRecord(configuration().paths.stateDirectory, log);
+  const { kernel, openSysctls, configuration, log, clock } = options;
+  const record = openSettingsRecord(configuration().paths.stateDirectory, log, clock);
   return {
     set: async (latest) => {
       const { families, nodeIps } = latest();

@@ -5,6 +5,7 @@ import { describeError } from '../../base/errors/errors.ts';
 import { openStateFile } from '../../base/files/state-file.ts';
 import type { IpFamily } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import { errorCode } from '../../edge/netlink/codec/errno.ts';
 import type { NetworkNamespace } from '../../edge/netlink/namespace.ts';
 import type { Sysctl, Sysctls } from '../../edge/sysctl/sysctls.ts';
@@ -105,9 +106,9 @@ export type SettingsRecord = {
   [Symbol.dispose](): void;
 };
 
-export function openSettingsRecord(directory: string, log: Logger): SettingsRecord {
+export function openSettingsRecord(directory: string, log: Logger, clock?: Clock): SettingsRecord {
   const known = rememberedSettings(directory);
-  const file = openStateFile<Changed[]>(join(directory, FILE), log);
+  const file = openStateFile<Changed[]>(join(directory, FILE), log, undefined, clock);
   return {
     remember: (changed) => {
       const fresh = changed.filter(({ name }) => !known.some((one) => one.name === name));

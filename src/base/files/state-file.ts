@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { reasonOf } from '../errors/errors.ts';
 import type { Logger } from '../log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../run/clock.ts';
 import { Runner } from '../run/runner.ts';
 import { writeAtomically } from './atomic-file.ts';
 
@@ -22,6 +23,7 @@ export function openStateFile<T>(
   path: string,
   log: Logger,
   onFailure: () => void = () => undefined,
+  clock: Clock = MACHINE_CLOCK,
 ): StateFile<T> {
   let wanted: string | undefined;
   let written: string | undefined;
@@ -40,6 +42,7 @@ export function openStateFile<T>(
     problem = undefined;
   };
   const retries = new Runner({
+    clock,
     task: () => {
       write();
       log.info('no longer a problem', { file: path });

@@ -1,3 +1,5 @@
+import { type Clock, MACHINE_CLOCK } from './clock.ts';
+
 /**
  * Runs one task at a time, as often as it is asked for but never more often than the interval allows: any number
  * of triggers while it waits or runs become one further run. A failed run is tried again, later each time.
@@ -10,6 +12,7 @@ export type RunnerOptions = {
   delayMs?: number;
   /** Milliseconds after which the task runs without a trigger; 0 never. */
   periodMs?: number;
+  clock?: Clock;
 };
 
 const FIRST_RETRY_MS = 100;
@@ -20,13 +23,13 @@ export class Runner {
   #reasons = new Set<string>();
   /** When the earliest run that was asked for is due. */
   #asked = Infinity;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Disposable | undefined;
   #running: Promise<void> | undefined;
   #retryMs = FIRST_RETRY_MS;
   #stopped = false;
 
   constructor(options: RunnerOptions) {
-    this.#options = { delayMs: 10, periodMs: 0, ...options };
+    this.#options = { delayMs: 10, periodMs: 0, clock: MACHINE_CLOCK, ...options };
   }
 
   /**
@@ -35,8 +38,9 @@ export class Runner {
    */
   trigger(reason: string, delayMs: number = this.#options.delayMs): void {
     this.#reasons.add(reason);
-    this.#asked = Math.min(this.#asked, performance.now() + delayMs);
-    if (this.#running === undefined) this.#schedule(this.#asked - performance.now());
+    const now = this.#options.clock.now();
+    this.#asked = Math.min(this.#asked, now + delayMs);
+    if (this.#running === undefined) this.#schedule(this.#asked - now);
   }
 
   /** Runs now, behind a run that is on its way; rejects with what the task threw. */
@@ -49,25 +53,21 @@ export class Runner {
   /** Resolves when the run that is on its way has ended; nothing runs afterwards. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     await this.#running?.catch(() => undefined);
   }
 
   #schedule(ms: number): void {
     if (this.#stopped) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(
-      () => {
-        if (this.#reasons.size === 0) this.#reasons.add('period');
-        this.#run().catch(() => undefined);
-      },
-      Math.max(0, ms),
-    );
-    this.#timer.unref();
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = this.#options.clock.after(ms, () => {
+      if (this.#reasons.size === 0) this.#reasons.add('period');
+      this.#run().catch(() => undefined);
+    });
   }
 
   async #run(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#timer?.[Symbol.dispose]();
     const reasons = [...this.#reasons];
     this.#reasons = new Set();
     this.#asked = Infinity;
@@ -90,7 +90,7 @@ export class Runner {
 
   /** What was asked for meanwhile comes first. */
   #next(ms: number): void {
-    if (this.#asked < Infinity) this.#schedule(this.#asked - performance.now());
+    if (this.#asked < Infinity) this.#schedule(this.#asked - this.#options.clock.now());
     else if (ms > 0) this.#schedule(ms);
   }
 }

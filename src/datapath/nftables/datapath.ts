@@ -3,13 +3,14 @@
 import { describeError } from '../../base/errors/errors.ts';
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { type Reached, retried } from '../../base/run/part.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 import { hostPortElements, type PodPorts } from '../../plan/hostport/plan.ts';
 import type { Aspect, Datapath, DatapathState, StaleCause } from '../datapath.ts';
 import { Firewall } from './firewall.ts';
 import { type ForeignFirewalls, lookAtFirewalls } from './foreign-firewalls.ts';
-import { readInherited } from './inherited.ts';
+import { type Inherited, readInherited } from './inherited.ts';
 import { createNodeInput, type NodeInput } from './node-input.ts';
 import { TABLE } from './node-table.ts';
 import { openPolicies, type Policies } from './policies.ts';
@@ -21,13 +22,25 @@ import { watchTables } from './table-watch.ts';
 const ASPECTS: readonly Aspect[] = ['node', 'policies'];
 
 /** Reads what the agent before has left, which counts until more is known. */
-export async function openNftablesDatapath(nftables: Nftables, log: Logger): Promise<Datapath> {
+export async function openNftablesDatapath(
+  nftables: Nftables,
+  log: Logger,
+  clock: Clock = MACHINE_CLOCK,
+): Promise<Datapath> {
   const inherited = readInherited(await nftables.read(TABLE));
-  return new NftablesDatapath(nftables, log, createNodeInput(inherited), inherited.tracked);
+  return new NftablesDatapath({ nftables, log, clock, inherited });
 }
+
+type NftablesOptions = {
+  nftables: Nftables;
+  log: Logger;
+  clock: Clock;
+  inherited: Inherited;
+};
 
 class NftablesDatapath implements Datapath {
   readonly #nftables: Nftables;
+  readonly #clock: Clock;
   readonly #firewall: Firewall;
   readonly #policies: Policies;
   readonly #foreign: ForeignFirewalls;
@@ -38,14 +51,15 @@ class NftablesDatapath implements Datapath {
   /** Whose it has tracked, as it was reached last. */
   #confirmed: readonly Ip[];
 
-  constructor(nftables: Nftables, log: Logger, nodeInput: NodeInput, tracked: readonly Ip[]) {
+  constructor({ nftables, log, clock, inherited }: NftablesOptions) {
     this.#nftables = nftables;
-    this.#firewall = new Firewall(nftables, log);
-    this.#policies = openPolicies(nftables, log);
+    this.#clock = clock;
+    this.#firewall = new Firewall(nftables, log, clock);
+    this.#policies = openPolicies(nftables, log, clock);
     this.#foreign = lookAtFirewalls(nftables);
-    this.#nodeInput = nodeInput;
-    this.#tracked = tracked;
-    this.#confirmed = tracked;
+    this.#nodeInput = createNodeInput(inherited);
+    this.#tracked = inherited.tracked;
+    this.#confirmed = inherited.tracked;
   }
 
   async set(latest: () => DatapathState, aspects: readonly Aspect[] = ASPECTS): Promise<Reached> {
@@ -79,6 +93,7 @@ class NftablesDatapath implements Datapath {
 
   watch(onStale: (causes: readonly StaleCause[]) => void, onProblem: (problem: string) => void) {
     return watchTables(this.#nftables, {
+      clock: this.#clock,
       onTables: (tables) => {
         this.#foreign.invalidate();
         const isChanged = ({ name }: { name: string }) => tables === undefined || tables.has(name);

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import type { ElementChange } from '../../edge/nftables/elements.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
@@ -18,9 +19,9 @@ export class Firewall {
   /** Who else translates addresses; undefined until it was looked. */
   #foreignNat: readonly string[] | undefined;
 
-  constructor(nftables: Nftables, log: Logger) {
+  constructor(nftables: Nftables, log: Logger, clock: Clock) {
     this.#nftables = nftables;
-    this.#keeper = new TableKeeper(nftables, TABLE, log);
+    this.#keeper = new TableKeeper(nftables, TABLE, log, clock);
     this.#log = log;
   }
 

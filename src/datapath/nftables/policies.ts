@@ -1,6 +1,7 @@
 /** What is said about the pods of this node, as a table of its own; none where nothing is said. */
 
 import type { Logger } from '../../base/log/logger.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import { inTurns } from '../../base/run/sliced.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
@@ -20,8 +21,8 @@ export type Policies = {
   outcome(name: string): Outcome | undefined;
 };
 
-export function openPolicies(nftables: Nftables, log: Logger): Policies {
-  const keeper = new TableKeeper(nftables, POLICY_TABLE, log);
+export function openPolicies(nftables: Nftables, log: Logger, clock: Clock): Policies {
+  const keeper = new TableKeeper(nftables, POLICY_TABLE, log, clock);
   const tabulator = openTabulator();
   const renderer = openRenderer();
   let outcomes: ReadonlyMap<string, Outcome> = new Map();

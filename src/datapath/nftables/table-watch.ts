@@ -1,10 +1,12 @@
 /** Watches rulesets of the namespace; legacy iptables, which sends no notifications, is looked at every second. */
 
+import type { Clock } from '../../base/run/clock.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
 
 const LEGACY_NAT_MS = 1000;
 
 export type TableWatchOptions = {
+  clock: Clock;
   /** @param tables whose names are changed; undefined: any may be. */
   onTables: (tables?: ReadonlySet<string>) => void;
   /** Whether legacy iptables translates addresses now. */
@@ -15,21 +17,21 @@ export type TableWatchOptions = {
 
 export function watchTables(
   nftables: Nftables,
-  { onTables, legacyNat, onLegacyNat, onProblem }: TableWatchOptions,
+  { clock, onTables, legacyNat, onLegacyNat, onProblem }: TableWatchOptions,
 ): Disposable & { readonly problem: string | undefined } {
   const watch = nftables.watch(onTables, onProblem);
   let translates = legacyNat();
-  const timer = setInterval(() => {
+  const timer = clock.every(LEGACY_NAT_MS, () => {
     const before = translates;
     translates = legacyNat();
     if (before !== translates) onLegacyNat();
-  }, LEGACY_NAT_MS);
+  });
   return {
     get problem() {
       return watch.problem;
     },
     [Symbol.dispose]: () => {
-      clearInterval(timer);
+      timer[Symbol.dispose]();
       watch[Symbol.dispose]();
     },
   };

@@ -1,6 +1,7 @@
 /** Keeps one nftables table as it is wanted, whoever changes it. One change at a time, in the order of the calls. */
 import { describeError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
+import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { Mutex } from '../../base/run/mutex.ts';
 import { changeElements, elementChanges, holdsSets, withoutAbsent } from './diff.ts';
 import type { ElementChange } from './elements.ts';
@@ -25,19 +26,21 @@ export class TableKeeper {
   readonly #nftables: Nftables;
   readonly #name: TableName;
   readonly #log: Logger;
+  readonly #clock: Clock;
   /** What was applied last; absent when nobody can tell. */
   #applied: Applied | undefined;
   readonly #turns = new Mutex();
   #trusted = false;
   #doubtful = false;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Disposable | undefined;
   /** Whether the kernel's table is being listed for comparing. */
   #reading = false;
 
-  constructor(nftables: Nftables, name: TableName, log: Logger) {
+  constructor(nftables: Nftables, name: TableName, log: Logger, clock: Clock = MACHINE_CLOCK) {
     this.#nftables = nftables;
     this.#name = name;
     this.#log = log;
+    this.#clock = clock;
   }
 
   /** Whether the kernel holds what was wanted last, as far as anybody knows. */
@@ -49,7 +52,7 @@ export class TableKeeper {
   distrust(): void {
     this.#trusted = false;
     // Between our own change and our reading it back somebody else's would look like ours.
-    this.#doubtful ||= this.#turns.isHeld || performance.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
+    this.#doubtful ||= this.#turns.isHeld || this.#clock.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
   }
 
   /**
@@ -94,7 +97,7 @@ export class TableKeeper {
     if (this.#applied !== undefined && this.#applied.table === undefined && this.#trusted) return;
     this.#trusted = true;
     await this.#nftables.remove(this.#name);
-    this.#applied = { at: performance.now() };
+    this.#applied = { at: this.#clock.now() };
   }
 
   async #keep(table: Table): Promise<void> {
@@ -120,14 +123,13 @@ export class TableKeeper {
   }
 
   #apply(table: Table): void {
-    this.#applied = { table, at: performance.now() };
+    this.#applied = { table, at: this.#clock.now() };
     this.#readLater();
   }
 
   #readLater(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#read().catch(() => undefined), QUIET_MS);
-    this.#timer.unref();
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = this.#clock.after(QUIET_MS, () => void this.#read().catch(() => undefined));
   }
 
   /** What others change is compared with it. Without it, a change of theirs costs a reload; nobody waits for it. */
@@ -140,7 +142,7 @@ export class TableKeeper {
     try {
       const reported = await this.#nftables.read(this.#name);
       if (this.#applied !== applied || !this.#trusted || reported === undefined) return;
-      this.#applied = { ...applied, reported, at: performance.now() };
+      this.#applied = { ...applied, reported, at: this.#clock.now() };
     } finally {
       this.#reading = false;
     }

@@ -128,6 +128,8 @@ function fill(bytes: Buffer, start: number, types: readonly NftType[], parts: re
         at += 4;
         break;
       case 'ifname':
+      case 'payload32':
+      case 'payload128':
         throw new TypeError(`no set of services has a key of type ${type}`);
     }
   }

@@ -13,7 +13,14 @@ import {
   type VethPeer,
   type Vxlan,
 } from '../objects.ts';
-import { type Answer, emit, type FakeLink, type FakeNamespace, NEW_LINK_SETTINGS } from './fake-state.ts';
+import {
+  type Answer,
+  emit,
+  type FakeLink,
+  type FakeNamespace,
+  NEW_LINK_SETTINGS,
+  NOBODY,
+} from './fake-state.ts';
 
 const LEAST_MTU = 68;
 const MOST_MTU = 65_535;
@@ -107,6 +114,12 @@ export function deleteLink(namespace: FakeNamespace, index: number, author: numb
   if (link.peer !== undefined) remove(link.peer.namespace, link.peer.index, author);
   remove(namespace, index, author);
   return undefined;
+}
+
+/** With their namespace: the other ends of veths go with them, wherever they are. */
+export function destroyLinks(namespace: FakeNamespace): void {
+  for (const { index, loopback } of namespace.links.values().toArray())
+    if (!loopback) deleteLink(namespace, index, NOBODY);
 }
 
 export function deleteGroup(namespace: FakeNamespace, group: number, author: number): Answer {

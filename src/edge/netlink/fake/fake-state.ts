@@ -69,12 +69,12 @@ const LOOPBACK: FakeLink = {
   altNames: [],
   ...structuredClone(NEW_LINK_SETTINGS),
 };
-const FIRST_FD = 1000;
+let lastFd = 1000;
 
 /** As the kernel makes it: a loopback that is down, and the rules that look up local, main and default table. */
 export function createFakeNamespace(machine: FakeMachine = new Map()): FakeNamespace {
   const namespace: FakeNamespace = {
-    fd: FIRST_FD + machine.size,
+    fd: ++lastFd,
     machine,
     links: new Map([[1, structuredClone(LOOPBACK)]]),
     addresses: [],

@@ -26,7 +26,15 @@ import {
   replaceNeighbor,
   replaceRoute,
 } from './fake-entries.ts';
-import { addLinkNames, changeLink, createLink, deleteGroup, deleteLink, findByName } from './fake-links.ts';
+import {
+  addLinkNames,
+  changeLink,
+  createLink,
+  deleteGroup,
+  deleteLink,
+  destroyLinks,
+  findByName,
+} from './fake-links.ts';
 import { replaceQdisc, replaceRedirect } from './fake-queues.ts';
 import type { Answer, FakeLink, FakeNamespace } from './fake-state.ts';
 
@@ -97,6 +105,12 @@ export function openFakeKernel(namespace: FakeNamespace): Kernel {
     close,
     [Symbol.dispose]: close,
   };
+}
+
+/** Ends a namespace, as the kernel does when no process is in it and nothing names it any more. */
+export function destroyFakeNamespace(namespace: FakeNamespace): void {
+  destroyLinks(namespace);
+  namespace.machine.delete(namespace.fd);
 }
 
 /** As `watchKernel`. */
