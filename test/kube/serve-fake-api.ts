@@ -1,6 +1,5 @@
 /**
- * A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. With the
- * argument `without-reports` agents may not tell how they are. A line `delete COLLECTION NAME` on its input deletes an
+ * A cluster of two nodes behind a fake API, inside whatever namespace this is started in; prints its port. A line `delete COLLECTION NAME` on its input deletes an
  * object, `put COLLECTION NAME` makes one, `condition` prints the reason of the
  * condition that was told last.
  */
@@ -18,16 +17,6 @@ api.intercept = async ({ pathname }, response, request) => {
   reply(response, 200, {});
   return true;
 };
-if (process.argv[2] === 'without-reports') {
-  api.intercept = ({ pathname }, response) => {
-    if (!pathname.includes('/leases/fairlead-agent-')) return false;
-    response.writeHead(403, { 'content-type': 'application/json' });
-    response.end(
-      JSON.stringify({ kind: 'Status', message: 'leases is forbidden: User cannot patch resource' }),
-    );
-    return true;
-  };
-}
 api.put('/api/v1/nodes', nodeObject('node-1'));
 const peer = { status: { addresses: [{ type: 'InternalIP', address: '192.168.1.3' }] } };
 api.put('/api/v1/nodes', nodeObject('node-2', ['10.244.0.0/24'], peer));

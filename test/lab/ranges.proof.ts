@@ -2,12 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clientOf } from '../../lab/client.ts';
-import { nodeRecord } from '../../lab/nodes.ts';
 import { addPod } from '../../lab/pods.ts';
-import { clusterDirectory } from '../../lab/state.ts';
 import type { LabNode, LabPlan } from '../../lab/topology.ts';
-import { parseCidr } from '../../src/base/ip/cidr.ts';
-import { writeNode } from '../../src/cluster/directory-store.ts';
 import { until } from '../until.ts';
 import { faultsOf, startLab } from './fixture.ts';
 import {
@@ -111,40 +107,5 @@ test("a route of somebody else into the node's range, and a network that is conn
   // A way to a company's network that is larger than ours harms nobody.
   await inNode(node, 'ip', 'route', 'add', '10.0.0.0/8', 'via', '192.168.1.1');
   await addPod(plan, 'beside-it', node.name);
-  assert.deepEqual(await faultsOf(plan), []);
-});
-
-test('a range where services have their addresses: refused on every node, and never given', async () => {
-  const plan = await startLab({ nodes: 2, pods: 0, api: true });
-  const [first, second] = plan.nodes as [LabNode, LabNode];
-  using client = clientOf(plan);
-  for (const node of plan.nodes)
-    configure(plan, node, (text) =>
-      text.replace(/^cluster: \{/m, 'cluster: { serviceNetwork: 10.244.1.0/25,'),
-    );
-  const reason =
-    /node node-2 claims 10\.244\.1\.0\/24, which overlaps 10\.244\.1\.0\/25, where services have their/;
-  await isRefused({ plan, client, node: second, cause: 'services' }, reason);
-  await until('the other node says so too', async () => reason.test(await problemsOf(plan, first)));
-  await addPod(plan, 'elsewhere', first.name);
-  await until(
-    'nobody routes there',
-    async () => !(await inNode(first, 'ip', 'route')).includes('10.244.1.0/24'),
-  );
-});
-
-test('a node with several ranges of a family: a pod has one address, from the first range that has one left', async () => {
-  const plan = await startLab({ nodes: 2, pods: 0 });
-  const [node, other] = plan.nodes as [LabNode, LabNode];
-  const ranges = ['10.244.64.0/30', '10.244.65.0/24'].map((range) => parseCidr(range));
-  writeNode(clusterDirectory(plan.options.name), { ...nodeRecord(plan, node), podCidrs: ranges });
-  await until('it takes pods from both', async () => {
-    const { readiness } = await statusOf(plan, node);
-    return readiness.ready && String(readiness.view.ranges) === String(ranges);
-  });
-  await addPod(plan, 'far', other.name);
-  const ips = [];
-  for (const name of ['a', 'b', 'c']) ips.push((await addPod(plan, name, node.name)).ips);
-  assert.deepEqual(ips, [['10.244.64.2'], ['10.244.65.2'], ['10.244.65.3']]);
   assert.deepEqual(await faultsOf(plan), []);
 });

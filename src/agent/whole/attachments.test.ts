@@ -1,6 +1,7 @@
 /** A whole agent between fakes: what its parts do together, without a kernel, a cluster or a namespace. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseCidr } from '../../base/ip/cidr.ts';
 import { TABLE } from '../../datapath/nftables/node-table.ts';
 import { ROUTE_PROTOCOL } from '../../edge/marks/marks.ts';
 import { NetlinkError } from '../../edge/netlink/kernel.ts';
@@ -51,4 +52,58 @@ test('an agent whose kernel cannot be read at its start hands no address out twi
   for (const container of ['a', 'b']) assert.equal((await node.call('DEL', { container })).exitCode, 0);
   await node.settled('the agent has stopped', second.stop());
   assert.equal(node.foreign.links().length, 2);
+});
+
+test('a node with several ranges of a family: a pod has one address, from the first range that has one left', async () => {
+  using node = createFakeNode();
+  const ranges = ['10.244.64.0/30', '10.244.65.0/24'].map((range) => parseCidr(range));
+  node.cluster.setNodes([nodeRecord(1, { podCidrs: ranges }), nodeRecord(2)]);
+  const agent = await node.start();
+  const { readiness } = await node.status();
+  assert.ok(readiness.ready && String(readiness.view.ranges) === String(ranges));
+  const addresses = [];
+  for (const container of ['a', 'b', 'c']) {
+    node.addPod(`/run/netns/${container}`);
+    addresses.push(addressOf(await node.call('ADD', { container })));
+  }
+  assert.deepEqual(addresses, ['10.244.64.2/32', '10.244.65.2/32', '10.244.65.3/32']);
+  // As its peer sees it.
+  await node.settled('the agent has stopped', agent.stop());
+  node.cluster.setNodes([
+    nodeRecord(1, { podCidrs: [parseCidr('10.244.0.0/24')] }),
+    nodeRecord(2, { podCidrs: ranges }),
+  ]);
+  await node.start();
+  for (const range of ranges) assert.ok(node.routes().includes(range), range);
+});
+
+test('a record that is forgotten and made anew, as of another node of the same name: pods of the node itself go on', async () => {
+  using node = createFakeNode();
+  node.addPod('/run/netns/a');
+  node.addPod('/run/netns/b');
+  await node.start();
+  addressOf(await node.call('ADD', { container: 'a' }));
+  node.cluster.setNodes([nodeRecord(2)]);
+  await node.clock.turn(2000);
+  assert.equal((await node.status()).readiness.ready, true);
+  addressOf(await node.call('ADD', { container: 'b' }));
+  assert.deepEqual(node.routes(), ['10.244.0.2/32', '10.244.0.3/32', '10.244.1.0/24']);
+  node.cluster.setNodes([nodeRecord(1, { uid: 'another', createdAt: '2026-06-01T00:00:00Z' })]);
+  await node.clock.until('the peer is forgotten', () => !node.routes().includes('10.244.1.0/24'));
+  node.cluster.setNodes([nodeRecord(1), nodeRecord(2, { uid: 'another' })]);
+  await node.clock.until('the peer is back', () => node.routes().includes('10.244.1.0/24'));
+  assert.equal(await node.problems(), '');
+});
+
+test('a node that gets another range: its pods go on where they can, and are named where they cannot', async () => {
+  using node = createFakeNode();
+  for (const pod of ['a', 'next']) node.addPod(`/run/netns/${pod}`);
+  await node.start();
+  addressOf(await node.call('ADD', { container: 'a', pod: 'default/pod-1' }));
+  node.cluster.setNodes([nodeRecord(1, { podCidrs: [parseCidr('10.244.9.0/24')] }), nodeRecord(2)]);
+  const stranded =
+    /pod default\/pod-1 \(eth0\) has 10\.244\.0\.2, which is of none of the ranges 10\.244\.9\.0\/24.*create it anew/;
+  await node.clock.until('it is named', async () => stranded.test(await node.problems()));
+  assert.equal(addressOf(await node.call('ADD', { container: 'next' })), '10.244.9.2/32');
+  assert.deepEqual(node.routes(), ['10.244.0.2/32', '10.244.1.0/24', '10.244.9.2/32']);
 });

@@ -186,6 +186,18 @@ test('a DEL while its ADD waits for policies: the ADD fails, and neither link no
   assert.doesNotMatch(text(node, POLICY_TABLE), /10\.244\.0\.2/);
 });
 
+test('what was enforced for a pod goes with it, and no resync is waited for', async () => {
+  using node = createFakeNode({ hasPolicies: true, configuration: { resyncSeconds: '3600' } });
+  node.cluster.setObjects(isolate('default', 'a'));
+  node.addPod('/run/netns/a');
+  await node.start();
+  addressOf(await node.call('ADD', { container: 'a', pod: 'default/a' }));
+  assert.match(text(node, POLICY_TABLE), /10\.244\.0\.2/);
+  assert.equal((await node.call('DEL', { container: 'a' })).exitCode, 0);
+  await node.clock.turn(3000);
+  assert.equal(text(node, POLICY_TABLE), '');
+});
+
 test('a thousand callers at once are all answered', async () => {
   using node = createFakeNode();
   await node.start();
