@@ -206,6 +206,8 @@ export class World {
       const result = JSON.parse(stdout) as { ips: { address: string }[] };
       attempt.result = result;
       attempt.ip = result.ips[0]!.address.split('/')[0]!;
+      // The link that was lost may have been that of the ADD before, behind which this one waited.
+      attempt.isLost &&= this.#linkOf(pod)?.ips?.join() !== attempt.ip;
       this.#isAlone(index, attempt.ip);
       const isKnown = upheavals === this.#upheavals && !this.#isAway;
       if (isKnown && pod.attempts.includes(attempt)) this.#isServed(index, attempt.ip);
@@ -251,15 +253,20 @@ export class World {
     );
   }
 
-  #loseLink({ container, attempts }: Pod): void {
-    const { foreign } = this.node;
-    const link = foreign
+  #linkOf({ container }: Pod) {
+    return this.node.foreign
       .links()
-      .find((one) => one.group === ATTACHMENT_GROUP && readRecord(one)?.containerId === container);
+      .filter(({ group }) => group === ATTACHMENT_GROUP)
+      .map((link) => ({ index: link.index, ...readRecord(link) }))
+      .find(({ containerId }) => containerId === container);
+  }
+
+  #loseLink(pod: Pod): void {
+    const link = this.#linkOf(pod);
     if (link === undefined) return;
     this.#upheavals++;
-    foreign.apply([{ op: 'link.delete', index: link.index }]);
-    for (const attempt of attempts) attempt.isLost = true;
+    this.node.foreign.apply([{ op: 'link.delete', index: link.index }]);
+    for (const attempt of pod.attempts) attempt.isLost = true;
   }
 
   #tellNodes(): void {
