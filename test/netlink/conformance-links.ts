@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { parseMac } from '../../src/base/ip/mac.ts';
 import type { Operation } from '../../src/edge/netlink/kernel.ts';
 import type { NewLink } from '../../src/edge/netlink/objects.ts';
+import { until } from '../until.ts';
 import {
   changeHost,
   createBridge,
@@ -23,6 +24,13 @@ import {
 } from './conformance-world.ts';
 
 export function testLinks(inWorld: InWorld): void {
+  inWorld('the host end of a veth, and its routes, go with the namespace of the other end', async (world) => {
+    createVeth(world);
+    world.endPod();
+    await until('the link is gone', () => world.node.link(HOST_INDEX) === undefined);
+    assert.ok(world.node.routes().every(({ linkIndex }) => linkIndex !== HOST_INDEX));
+  });
+
   inWorld('a new namespace holds a loopback that is down, and the usual rules', ({ node }) => {
     assert.deepEqual(
       node.links().map(({ index, name: link, up, loopback }) => ({ index, link, up, loopback })),

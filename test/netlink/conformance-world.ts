@@ -22,6 +22,8 @@ export type World = {
   pod: Kernel;
   /** A descriptor of the pod's namespace. */
   podFd: number;
+  /** Ends the pod's namespace; nothing of it can be asked any more. */
+  endPod: () => void;
   /** Somebody else in the node's namespace. */
   stranger: Kernel;
   watchNode: (own: ReadonlySet<number>, onEvent: (event: KernelEvent) => void) => Disposable;

@@ -1,5 +1,10 @@
 /** The conformance suite against the real kernel and against the fake one. */
-import { createFakeNamespace, openFakeKernel, watchFakeKernel } from '../../src/edge/netlink/fake/fake.ts';
+import {
+  createFakeNamespace,
+  destroyFakeNamespace,
+  openFakeKernel,
+  watchFakeKernel,
+} from '../../src/edge/netlink/fake/fake.ts';
 import { watchKernel } from '../../src/edge/netlink/monitor.ts';
 import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
 import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
@@ -9,15 +14,18 @@ import { testConformance } from './conformance.ts';
 testConformance('the real kernel', () => {
   using stack = new DisposableStack();
   const node = stack.use(createNamespace());
-  const pod = stack.use(createNamespace());
+  const pod = createNamespace();
+  const podStack = stack.use(new DisposableStack());
+  podStack.use(pod);
   // The kernel gives interfaces IPv6 addresses and routes by itself, some time after they are up: nobody's change.
   const quiet = 'for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done';
   for (const space of [node, pod]) space.exec('sh', '-c', quiet);
   const nodeNamespace = stack.use(NetworkNamespace.open(node.path));
-  const podNamespace = stack.use(NetworkNamespace.open(pod.path));
+  const podNamespace = podStack.use(NetworkNamespace.open(pod.path));
   const world = {
     node: stack.use(openKernel(nodeNamespace)),
-    pod: stack.use(openKernel(podNamespace)),
+    pod: podStack.use(openKernel(podNamespace)),
+    endPod: () => podStack.dispose(),
     stranger: stack.use(openKernel(nodeNamespace)),
     podFd: podNamespace.fd,
     watchNode: (own: ReadonlySet<number>, onEvent: Parameters<typeof watchKernel>[0]['onEvent']) =>
@@ -35,6 +43,7 @@ testConformance('the fake kernel', () => {
     pod: openFakeKernel(podNamespace),
     stranger: openFakeKernel(nodeNamespace),
     podFd: podNamespace.fd,
+    endPod: () => destroyFakeNamespace(podNamespace),
     watchNode: (own, onEvent) => watchFakeKernel({ namespace: nodeNamespace, own, onEvent }),
     [Symbol.dispose]: () => undefined,
   };
