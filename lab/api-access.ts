@@ -17,6 +17,8 @@ export type ApiAccess = {
   token: string;
   /** That of the agents, who may do less. */
   agentToken: string;
+  /** That of the cluster's DNS; absent in a lab that an earlier version brought up. */
+  dnsToken?: string;
   /** PEM. */
   certificate: string;
   /** PEM. */
@@ -40,7 +42,7 @@ export function createAccess(plan: LabPlan, port: number): ApiAccess {
   const ips = [parseIp('127.0.0.1'), parseIp('::1'), ...gatewaysOf(plan)];
   const pair = selfSignedCertificate(`fairlead-lab-${plan.options.name}`, { names, ips }, Date.now());
   const newToken = () => randomBytes(24).toString('hex');
-  const access = { port, token: newToken(), agentToken: newToken(), ...pair };
+  const access = { port, token: newToken(), agentToken: newToken(), dnsToken: newToken(), ...pair };
   writeJson(paths.access, access);
   return access;
 }

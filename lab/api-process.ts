@@ -8,13 +8,17 @@ import { agentGrants } from './agent-account.ts';
 import type { Api } from './api/api.ts';
 import { LASTING_NAMESPACES } from './api/delete.ts';
 import { apiListener } from './api/server.ts';
+import { keepAddressObjects } from './api/service/address-objects.ts';
 import { openStore } from './api/storage/journal.ts';
 import { ensureObject } from './api/validation/owner.ts';
 import { INSIDE_PORT, readAccess } from './api-access.ts';
+import { DNS_GRANTS, keepDns } from './dns/deploy.ts';
 import { mirrorAgents, runnableOf } from './kubelet/agent-mirror.ts';
 import { mirrorNodes } from './kubelet/node-mirror.ts';
 import { runPods } from './kubelet/pod-runner.ts';
 import { readLogFile } from './kubelet/processes.ts';
+import { keepClusterServices } from './slices/cluster-services.ts';
+import { keepSlices } from './slices/controller.ts';
 import { apiPaths, readRecord } from './state.ts';
 
 /** The listener on the machine's loopback, which whoever started this process has opened. */
@@ -41,12 +45,17 @@ export async function serveLabApi(name: string): Promise<never> {
   };
   for (const namespace of LASTING_NAMESPACES)
     ensureObject(api, 'Namespace', { metadata: { name: namespace } });
+  keepClusterServices(plan, api);
+  keepAddressObjects(api);
+  keepSlices(api, logger);
   mirrorNodes(plan, api);
   mirrorAgents(plan, api);
+  if (plan.options.dns) keepDns(plan, api);
   runPods(plan, api, logger);
   const accounts = [
     { token: access.token },
     { token: access.agentToken, grants: agentGrants(valuesWithEvents(true)) },
+    ...(access.dnsToken === undefined ? [] : [{ token: access.dnsToken, grants: DNS_GRANTS }]),
   ];
   const listener = apiListener(api, accounts);
   // Loaded here: an agent, of the same program, does without its memory.

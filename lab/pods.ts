@@ -26,6 +26,9 @@ export function networkConfiguration(
   };
 }
 
+/** As the capability `portMappings` has it. */
+export type PortMapping = { hostPort: number; containerPort: number; protocol: string; hostIP?: string };
+
 /** Whom a pod is in the API, where it was made for an object there. */
 export type PodIdentity = {
   /** Its Kubernetes namespace and name. */
@@ -36,6 +39,8 @@ export type PodIdentity = {
   containers?: LabPod['containers'];
   /** Further ports at which the probe answers: `tcp/80`. */
   ports?: readonly string[];
+  /** Ports of its node that lead to it. */
+  portMappings?: readonly PortMapping[];
 };
 
 /** @param mtu of the pod's interface where it shall not be the node's choice. */
@@ -116,9 +121,13 @@ async function attachPod(
   identity?: PodIdentity,
 ): Promise<{ ips: Ip[]; mtu: number }> {
   if (plan.options.cni === 'none') return attachPlainly(plan, pod, node);
+  const { portMappings = [] } = identity ?? {};
   const text = await callPluginOrFail({
     command: 'ADD',
-    configuration: networkConfiguration(plan, node.name, mtu === undefined ? {} : { mtu }),
+    configuration: networkConfiguration(plan, node.name, {
+      ...(mtu === undefined ? {} : { mtu }),
+      ...(portMappings.length === 0 ? {} : { runtimeConfig: { portMappings } }),
+    }),
     containerId: pod.containerId,
     netns: namespacePath(pod.namespace),
     ifname: 'eth0',

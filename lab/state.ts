@@ -53,10 +53,10 @@ export function readRecord(name: string): LabRecord | undefined {
   }
 }
 
-/** The plan of a lab that is up. */
-export function requireLab(name: string): LabPlan {
+/** @returns the plan of a lab that is up, or in another phase that will do. */
+export function requireLab(name: string, phases: readonly LabRecord['phase'][] = ['up']): LabPlan {
   const record = readRecord(name);
-  if (record?.phase === 'up') return record.plan;
+  if (record !== undefined && phases.includes(record.phase)) return record.plan;
   const others = listLabs();
   throw new FairleadError(
     'FL_LAB',

@@ -26,6 +26,10 @@ export type LabOptions = {
   ranges: 'cluster' | 'agents';
   /** Whether the lab has a Kubernetes API from its start. */
   api: boolean;
+  /** Zones that the nodes are spread over; none where 0. */
+  zones: number;
+  /** Whether the cluster has a DNS of its own; it needs the API. */
+  dns: boolean;
 };
 
 export const DEFAULT_OPTIONS: LabOptions = {
@@ -39,6 +43,8 @@ export const DEFAULT_OPTIONS: LabOptions = {
   family: 'ipv4',
   ranges: 'cluster',
   api: false,
+  zones: 0,
+  dns: false,
 };
 
 /** What there is one of per family comes as a list, IPv4 first; where one is enough, it is the first. */
@@ -125,6 +131,12 @@ export function planLab(options: LabOptions): LabPlan {
   };
 }
 
+/** The label `topology.kubernetes.io/zone` of a node; undefined in a lab without zones. */
+export function zoneOf({ options, nodes }: LabPlan, node: string): string | undefined {
+  const index = nodes.findIndex(({ name }) => name === node);
+  return options.zones > 0 && index >= 0 ? `zone-${(index % options.zones) + 1}` : undefined;
+}
+
 /** Every namespace of a lab begins with its prefix, and no other lab's does: lab names have no dash. */
 export function namespaceName(lab: string, thing: string): string {
   return `${namespacePrefix(lab)}${thing}`;
@@ -149,12 +161,16 @@ export function checkPodName(name: string): void {
   }
 }
 
-function checkOptions({ name, nodes, subnets, pods, mtu, cni, family }: LabOptions): void {
+function checkOptions(options: LabOptions): void {
+  const { name, nodes, subnets, pods, mtu, cni, family, zones } = options;
   checkLabName(name);
   checkNumber('--nodes', nodes, 1, 128);
   checkNumber('--subnets', subnets, 1, 16);
   checkNumber('--pods', pods, 0, 100);
   checkNumber('--mtu', mtu, 1280, 65535);
+  checkNumber('--zones', zones, 0, 16);
+  if (options.dns && !options.api)
+    throw refuse('--dns: the names are those of objects in the API; use --api with it');
   if (cni === 'none' && family !== 'ipv4')
     throw refuse('--cni: none is IPv4 alone; use --family ipv4 with it');
   if (subnets > nodes)

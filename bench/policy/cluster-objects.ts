@@ -13,7 +13,7 @@ export function podObject(
   namespace: string,
   name: string,
   app: string,
-  ip: string,
+  ip: string | undefined,
   local = false,
 ): FakeObject {
   return {
@@ -22,7 +22,7 @@ export function podObject(
       nodeName: local ? 'node-1' : 'node-2',
       containers: [{ name: 'main', ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }] }],
     },
-    status: { phase: 'Running', podIP: ip, podIPs: [{ ip }] },
+    status: ip === undefined ? { phase: 'Pending' } : { phase: 'Running', podIP: ip, podIPs: [{ ip }] },
   };
 }
 

@@ -1,6 +1,7 @@
 /** The command line of Fairlead. */
 
 import { labApiCommand, labApiServeCommand, labKubeconfigCommand } from '../../lab/cli/api.ts';
+import { labDnsServeCommand } from '../../lab/cli/dns.ts';
 import { labDownCommand } from '../../lab/cli/down.ts';
 import { captureCommand, labExecCommand, nodeExecCommand } from '../../lab/cli/exec.ts';
 import { labMapCommand } from '../../lab/cli/map.ts';
@@ -52,5 +53,6 @@ process.exitCode = await runCommandLine(process.argv.slice(2), [
   labApiCommand,
   labApiServeCommand,
   labKubeconfigCommand,
+  labDnsServeCommand,
   versionCommand,
 ]);

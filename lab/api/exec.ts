@@ -18,6 +18,8 @@ export type Runnable = {
   network: string;
   /** Of programs that the image of the pod would have. */
   path?: string;
+  /** The command as it is run there; absent: as it is. */
+  wrap?: (command: readonly string[]) => readonly string[];
 };
 
 export type ExecOptions = {
@@ -80,8 +82,9 @@ function commandOf(search: URLSearchParams): string[] {
   throw new ApiFailure('BadRequest', 'command: is missing; name the program to run');
 }
 
-function run(client: WebSocket, { network, path }: Runnable, command: readonly string[]): void {
-  const child: ChildProcess = spawn('nsenter', [`--net=${network}`, '--', ...command], {
+function run(client: WebSocket, { network, path, wrap }: Runnable, command: readonly string[]): void {
+  const words = wrap === undefined ? command : wrap(command);
+  const child: ChildProcess = spawn('nsenter', [`--net=${network}`, '--', ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...(path === undefined ? {} : { PATH: `${path}:${process.env['PATH'] ?? ''}` }) },
   });

@@ -3,7 +3,7 @@
 import { configMap, event, lease, namespace, node } from '../../src/edge/kubernetes/schema/cluster.ts';
 import { pod } from '../../src/edge/kubernetes/schema/pod.ts';
 import { clusterNetworkPolicy, networkPolicy } from '../../src/edge/kubernetes/schema/policy.ts';
-import { endpointSlice, service } from '../../src/edge/kubernetes/schema/service.ts';
+import { endpointSlice, ipAddress, service, serviceCidr } from '../../src/edge/kubernetes/schema/service.ts';
 import type { ObjectType } from '../../src/edge/kubernetes/schema/type.ts';
 import { ApiFailure } from './request/failure.ts';
 import { COLUMNS, type Column } from './table/columns.ts';
@@ -60,7 +60,12 @@ export const KINDS: readonly Kind[] = [
   core('Service', 'services', ['svc'], service, { ...STATUS, selectable: ['spec.clusterIP', 'spec.type'] }),
   inGroup('coordination.k8s.io', 'v1', 'Lease', 'leases', [], lease),
   inGroup('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices', [], endpointSlice),
+  inGroup('networking.k8s.io', 'v1', 'IPAddress', 'ipaddresses', ['ip'], ipAddress, CLUSTER),
   inGroup('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies', ['netpol'], networkPolicy),
+  inGroup('networking.k8s.io', 'v1', 'ServiceCIDR', 'servicecidrs', [], serviceCidr, {
+    ...CLUSTER,
+    ...STATUS,
+  }),
   inGroup(
     'policy.networking.k8s.io',
     'v1alpha2',

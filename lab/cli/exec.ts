@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { FairleadError } from '../../src/base/errors/errors.ts';
 import { type Command, usageError } from '../../src/cli/command.ts';
+import { withResolver } from '../kubelet/resolver.ts';
 import { namespacePath } from '../namespaces.ts';
 import { requireNode, requirePod } from '../pods.ts';
 import { readPods, requireLab } from '../state.ts';
@@ -17,7 +18,7 @@ export const labExecCommand: Command = {
   positionals: [2, 1000],
   run: ([pod = '', ...command], options) => {
     const plan = requireLab(labName(options));
-    return runInside(requirePod(plan.options.name, pod).namespace, command);
+    return runInside(requirePod(plan.options.name, pod).namespace, withResolver(plan, pod, command));
   },
 };
 

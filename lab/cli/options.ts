@@ -24,6 +24,8 @@ export const UP_OPTIONS = {
   family: { type: 'string' },
   ranges: { type: 'string' },
   api: { type: 'boolean' },
+  zones: { type: 'string' },
+  dns: { type: 'boolean' },
 } as const;
 
 export const UP_HELP = {
@@ -37,10 +39,12 @@ export const UP_HELP = {
   family: 'addresses of nodes and pods: ipv4, ipv6 or dual (default ipv4)',
   ranges: 'who assigns the ranges of the nodes: cluster or agents (default cluster)',
   api: 'start the Kubernetes API too, for kubectl',
+  zones: 'how many zones the nodes are spread over, by label (default 0: none)',
+  dns: 'start a cluster DNS too, and let pods ask it (needs --api)',
 };
 
 export function parseUpOptions(options: Options): LabOptions {
-  const number = (name: 'nodes' | 'subnets' | 'pods' | 'mtu') => {
+  const number = (name: 'nodes' | 'subnets' | 'pods' | 'mtu' | 'zones') => {
     const text = options[name];
     return text === undefined
       ? DEFAULT_OPTIONS[name]
@@ -59,6 +63,8 @@ export function parseUpOptions(options: Options): LabOptions {
     family: choice(options, 'family', LAB_FAMILIES),
     ranges: choice(options, 'ranges', ['cluster', 'agents']),
     api: options['api'] === true,
+    zones: number('zones'),
+    dns: options['dns'] === true,
   };
 }
 

@@ -7,6 +7,7 @@ import { namespacePath } from '../namespaces.ts';
 import { FAIRLEAD } from '../processes.ts';
 import { nodePaths, readPods } from '../state.ts';
 import type { LabPlan } from '../topology.ts';
+import { withResolver } from './resolver.ts';
 
 /** As in many clusters; agents that run in no pod tell how they are there too. */
 const NAMESPACE = 'kube-system';
@@ -67,5 +68,9 @@ export function runnableOf(plan: LabPlan, namespace: string, pod: string): Runna
   if (node !== undefined) return { network: namespacePath(node.namespace), path: dirname(FAIRLEAD) };
   const name = namespace === 'default' ? pod : `${namespace}/${pod}`;
   const record = readPods(plan.options.name).find((one) => one.name === name);
-  return record === undefined ? undefined : { network: namespacePath(record.namespace) };
+  if (record === undefined) return undefined;
+  return {
+    network: namespacePath(record.namespace),
+    wrap: (command) => withResolver(plan, record.name, command),
+  };
 }

@@ -8,7 +8,7 @@ import { kindNamed } from '../api/kinds.ts';
 import { type ApiObject, type Fields, listAt, textAt } from '../api/storage/object.ts';
 import { ensureObject, setField } from '../api/validation/owner.ts';
 import { clusterDirectory, nodePaths } from '../state.ts';
-import type { LabPlan } from '../topology.ts';
+import { type LabPlan, zoneOf } from '../topology.ts';
 
 /** Milliseconds between questions to the agents whether they are ready. */
 const ASK_MS = 2000;
@@ -18,7 +18,7 @@ export function mirrorNodes(plan: LabPlan, api: Api): Disposable {
   const readiness = new Map<string, boolean>();
   const mirror = () => {
     for (const node of store.state.nodes)
-      mirrorNode(api, node, readiness.get(node.name) ?? plan.options.cni === 'none');
+      mirrorNode(api, node, zoneOf(plan, node.name), readiness.get(node.name) ?? plan.options.cni === 'none');
   };
   let asking = false;
   const ask = async () => {
@@ -44,7 +44,7 @@ export function mirrorNodes(plan: LabPlan, api: Api): Disposable {
   };
 }
 
-function mirrorNode(api: Api, record: ClusterNode, ready: boolean): void {
+function mirrorNode(api: Api, record: ClusterNode, zone: string | undefined, ready: boolean): void {
   const { name, uid, createdAt, podCidrs } = record;
   // The tunnel's addresses follow from the uid: it is the same whoever tells of the node.
   const registered = { ...api, newUid: () => uid, now: () => Date.parse(createdAt) };
@@ -55,6 +55,7 @@ function mirrorNode(api: Api, record: ClusterNode, ready: boolean): void {
         'kubernetes.io/hostname': name,
         'kubernetes.io/os': 'linux',
         'kubernetes.io/arch': process.arch === 'x64' ? 'amd64' : process.arch,
+        ...(zone === undefined ? {} : { 'topology.kubernetes.io/zone': zone }),
       },
     } as { name: string },
     spec: podCidrs.length > 0 ? { podCIDRs: podCidrs } : {},

@@ -1,5 +1,5 @@
 /** What the lab does about its pods, from the API's objects and from the pods that there are. */
-import { type ApiObject, at, textAt } from '../api/storage/object.ts';
+import { type ApiObject, at, listAt, textAt } from '../api/storage/object.ts';
 import type { LabPod } from '../state.ts';
 
 export type PodAction =
@@ -86,7 +86,18 @@ function planObject(
   return phase === 'Running' ? [{ do: 'forget', pod }] : [];
 }
 
-/** The schedulable node with the fewest pods that are not finished; of several the first by name. */
+/** Ports of a node that the pod asks for: `TCP/80`. A pod in the network of its node has each of its ports there. */
+function hostPortsOf(pod: ApiObject): { port: string; ip: string }[] {
+  const ports = listAt(pod, 'spec', 'containers').flatMap((container) => listAt(container, 'ports'));
+  return ports.flatMap((port) => {
+    const number = textAt(port, 'hostPort') || (isHostNetwork(pod) ? textAt(port, 'containerPort') : '');
+    if (number === '' || number === '0') return [];
+    const ip = textAt(port, 'hostIP').replace(/^(0\.0\.0\.0|::)$/, '');
+    return [{ port: `${textAt(port, 'protocol') || 'TCP'}/${number}`, ip }];
+  });
+}
+
+/** The schedulable node with the fewest pods that are not finished, whose ports are free; of several the first by name. */
 export function chooseNode(
   pod: ApiObject,
   nodes: readonly ApiObject[],
@@ -95,10 +106,23 @@ export function chooseNode(
   const wanted = Object.entries(
     (pod['spec'] as { nodeSelector?: Record<string, string> }).nodeSelector ?? {},
   );
+  const wantedPorts = hostPortsOf(pod);
+  const running = wantedPorts.length === 0 ? [] : pods.filter((other) => !isFinished(other));
+  const takenPorts = Map.groupBy(
+    running.flatMap((other) =>
+      hostPortsOf(other).map((port) => ({ ...port, node: textAt(other, 'spec', 'nodeName') })),
+    ),
+    ({ node }) => node,
+  );
   const fitting = nodes.filter(
     ({ spec, metadata }) =>
       (spec as { unschedulable?: boolean } | undefined)?.unschedulable !== true &&
-      wanted.every(([key, value]) => metadata.labels?.[key] === value),
+      wanted.every(([key, value]) => metadata.labels?.[key] === value) &&
+      !wantedPorts.some((mine) =>
+        (takenPorts.get(metadata.name) ?? []).some(
+          ({ port, ip }) => port === mine.port && (ip === mine.ip || ip === '' || mine.ip === ''),
+        ),
+      ),
   );
   const count = (node: string) =>
     pods.filter((other) => textAt(other, 'spec', 'nodeName') === node && !isFinished(other)).length;

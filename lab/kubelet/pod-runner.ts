@@ -13,7 +13,9 @@ import { labDirectory, readPods } from '../state.ts';
 import type { LabPlan } from '../topology.ts';
 import { chooseNode, type PodAction, planPods, recordName, uidOf } from './plan.ts';
 import { adoptPod, type PodWork, refreshPod, startPod, stopPod } from './pod-work.ts';
+import { createProbes } from './probes.ts';
 import { removeLogs } from './processes.ts';
+import { removeResolver } from './resolver.ts';
 
 /** Milliseconds: what happens together is looked at together. */
 const SETTLE_MS = 10;
@@ -34,7 +36,7 @@ export function runPods(plan: LabPlan, api: Api, logger: Logger): Disposable {
   const trigger = () => {
     timer ??= setTimeout(look, SETTLE_MS);
   };
-  const work: PodWork = { plan, api, logger, trigger };
+  const work: PodWork = { plan, api, logger, probes: createProbes(plan, api.now, trigger), trigger };
 
   const look = () => {
     timer = undefined;
@@ -87,6 +89,7 @@ export function runPods(plan: LabPlan, api: Api, logger: Logger): Disposable {
     if (type === 'DELETED') {
       failed.delete(object.metadata.uid);
       removeLogs(lab, recordName(object));
+      removeResolver(lab, recordName(object));
     }
     trigger();
   });
@@ -109,7 +112,7 @@ function bindPod(api: Api, pod: ApiObject): void {
   const node = chooseNode(pod, api.store.list(kindNamed('Node')), api.store.list(kindNamed('Pod')));
   const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
   if (node === undefined) {
-    const message = 'no node fits; see its nodeSelector and which nodes are unschedulable';
+    const message = 'no node fits; see its nodeSelector and hostPorts, and which nodes are unschedulable';
     if (textAt(pod, 'status', 'message') === message) return;
     recordEvent(api, pod, 'Warning', 'FailedScheduling', message, 'default-scheduler');
     setField(api, pod, ['status', 'message'], message);

@@ -8,6 +8,8 @@ export type Sandbox = {
   hostIps: readonly string[];
   /** Absent where the pod's process is the lab's own. */
   containers?: readonly Container[];
+  /** By name, while it runs; absent: each is. */
+  isReady?: (container: string) => boolean;
 };
 
 type Now = { text: string; milliseconds: number };
@@ -17,7 +19,9 @@ export function statusOf(pod: ApiObject, sandbox: Sandbox, now: Now): Fields {
   const policy = textAt(pod, 'spec', 'restartPolicy');
   const statuses = listAt(pod, 'spec', 'containers').map((spec) => {
     const container = sandbox.containers?.find(({ name }) => name === textAt(spec, 'name'));
-    return containerStatus(spec, container, policy, textAt(pod, 'status', 'startTime') || now.text, now);
+    const isReady = sandbox.isReady?.(textAt(spec, 'name')) ?? true;
+    const startedAt = textAt(pod, 'status', 'startTime') || now.text;
+    return containerStatus(spec, container, isReady, policy, startedAt, now);
   });
   const steps = (sandbox.containers ?? []).map((container) => ({
     container,
@@ -71,6 +75,7 @@ export function waitingStatus(pod: ApiObject, now: Now): Fields {
 function containerStatus(
   spec: unknown,
   container: Container | undefined,
+  ready: boolean,
   policy: string,
   startedAt: string,
   now: Now,
@@ -83,7 +88,7 @@ function containerStatus(
     return {
       ...common,
       containerID: `lab://${container?.pid ?? 'probe'}`,
-      ready: true,
+      ready,
       started: true,
       state,
     };

@@ -8,15 +8,17 @@ import { recordEvent } from '../api/events.ts';
 import { type ApiObject, at, listAt, textAt } from '../api/storage/object.ts';
 import { ensureObject, setField } from '../api/validation/owner.ts';
 import { processesIn } from '../namespaces.ts';
-import { addPod, deletePod } from '../pods.ts';
+import { addPod, deletePod, type PortMapping } from '../pods.ts';
 import { type LabPod, readPods, writePod } from '../state.ts';
 import type { LabPlan } from '../topology.ts';
 import { type Container, commandOf, environmentOf, nextStep } from './container.ts';
 import { isHostNetwork, recordName, uidOf } from './plan.ts';
 import { statusOf, waitingStatus } from './pod-status.ts';
+import type { Probes } from './probes.ts';
 import { type Exit, logPath, startProcess } from './processes.ts';
+import { withResolver, writeResolver } from './resolver.ts';
 
-export type PodWork = { plan: LabPlan; api: Api; logger: Logger; trigger: () => void };
+export type PodWork = { plan: LabPlan; api: Api; logger: Logger; probes: Probes; trigger: () => void };
 
 /** Processes that this process has started and hears of when they end. */
 const children = new Set<number>();
@@ -45,10 +47,12 @@ export async function startPod({ plan, api, trigger }: PodWork, pod: ApiObject):
       setField(api, pod, ['status'], statusOf(pod, { ips, hostIps: ips }, clock(api)));
       return;
     }
+    writeResolver(plan, pod);
     await addPod(plan, recordName(pod), node, undefined, {
       namespace,
       name,
       uid,
+      portMappings: portMappingsOf(names),
       ...(hasCommands ? { containers } : { ports: probePorts(names) }),
     });
   } catch (error) {
@@ -72,13 +76,30 @@ function probePorts(containers: readonly unknown[]): string[] {
   ].slice(0, MOST_PROBE_PORTS);
 }
 
+/** Ports of the node that lead to it, as a runtime passes them on. */
+function portMappingsOf(containers: readonly unknown[]): PortMapping[] {
+  const ports = containers.flatMap((container) => listAt(container, 'ports'));
+  return ports.flatMap((port): PortMapping[] => {
+    const [hostPort, hostIP] = [Number(at(port, 'hostPort') ?? 0), textAt(port, 'hostIP')];
+    if (hostPort === 0) return [];
+    const protocol = (textAt(port, 'protocol') || 'TCP').toLowerCase();
+    const containerPort = Number(at(port, 'containerPort'));
+    return [{ hostPort, containerPort, protocol, ...(hostIP === '' ? {} : { hostIP }) }];
+  });
+}
+
 /** @param pod its object, where there still is one. */
-export async function stopPod({ plan, api }: PodWork, record: LabPod, pod?: ApiObject): Promise<void> {
+export async function stopPod(
+  { plan, api, probes }: PodWork,
+  record: LabPod,
+  pod?: ApiObject,
+): Promise<void> {
   const isEnding = pod?.metadata.deletionTimestamp !== undefined;
   if (isEnding) recordEvent(api, pod, 'Normal', 'Killing', 'Stopping the containers', 'kubelet');
   const grace = Number(pod?.metadata['deletionGracePeriodSeconds'] ?? 0);
   await endContainers(record, grace);
   await deletePod(plan, record);
+  probes.forget(record.containerId);
   if (isEnding) removeStopped(api, pod);
 }
 
@@ -95,7 +116,7 @@ export async function adoptPod({ plan, api }: PodWork, record: LabPod): Promise<
 /** Starts what is due, notices what has ended, and tells the API. */
 export function refreshPod(work: PodWork, pod: ApiObject, record: LabPod): void {
   if (pod.metadata.deletionTimestamp !== undefined) return;
-  const { plan, api } = work;
+  const { plan, api, probes } = work;
   const policy = textAt(pod, 'spec', 'restartPolicy');
   const alive =
     record.containers === undefined ? new Set<number>() : new Set(processesIn([record.namespace]));
@@ -107,7 +128,8 @@ export function refreshPod(work: PodWork, pod: ApiObject, record: LabPod): void 
   }
   const latest = readPods(plan.options.name).find(({ containerId }) => containerId === record.containerId);
   if (latest === undefined) return;
-  const sandbox = { ips: latest.ips ?? [], hostIps: hostIps(plan, latest.node) };
+  const isReady = (name: string) => probes.isReady(pod, latest, name);
+  const sandbox = { ips: latest.ips ?? [], hostIps: hostIps(plan, latest.node), isReady };
   const containers = latest.containers === undefined ? {} : { containers: latest.containers };
   setField(api, pod, ['status'], statusOf(pod, { ...sandbox, ...containers }, clock(api)));
 }
@@ -126,7 +148,7 @@ function startContainer(work: PodWork, pod: ApiObject, record: LabPod, container
   const pid = startProcess(
     {
       namespace: record.namespace,
-      command: commandOf(spec, environment) ?? ['sleep', 'infinity'],
+      command: withResolver(plan, record.name, commandOf(spec, environment) ?? ['sleep', 'infinity']),
       environment: { HOSTNAME: pod.metadata.name, ...environment },
       workingDirectory: textAt(spec, 'workingDir') || '/',
       log: logPath(plan.options.name, record.name, container.name),

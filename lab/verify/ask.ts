@@ -12,6 +12,10 @@ export type Question = {
   /** `address` may be another one than the host's own, such as localhost. */
   to: Host;
   protocol: Protocol | 'stream';
+  /** Where it is not that of the protocol. */
+  port?: number;
+  /** Who may answer; absent: who is asked. */
+  answeredBy?: readonly string[];
   /** The source that the other end must see. */
   expectSource?: string;
   /** Payload bytes; of a stream all of them. */
@@ -50,12 +54,12 @@ export async function probeAll(questions: readonly Question[]): Promise<ProbeOut
   return outcomes;
 }
 
-function targetOf(id: number, { to, protocol, size, dontFragment, timeoutMs }: Question): Target {
+function targetOf(id: number, { to, protocol, port, size, dontFragment, timeoutMs }: Question): Target {
   return {
     id,
     protocol,
     address: to.address,
-    port: PORTS[protocol],
+    port: port ?? PORTS[protocol],
     size: size ?? (protocol === 'icmp' ? 56 : 32),
     ...(dontFragment === undefined ? {} : { dontFragment }),
     timeoutMs: timeoutMs ?? PATIENCE_MS,
@@ -94,6 +98,7 @@ function judge(
   const what = `${protocol} ${from.name} → ${to.name} (${to.address})`;
   if (!outcome.ok) return { what, ok: false, detail: explainFailure(outcome) };
   const { answer } = outcome;
+  if (question.answeredBy !== undefined) return judgeChoice(question, question.answeredBy, what, answer);
   if (answer?.name !== undefined && answer.name !== to.name) {
     return { what, ok: false, detail: `${answer.name} answered, not ${to.name}: both have ${to.address}` };
   }
@@ -103,6 +108,21 @@ function judge(
   const seen =
     saw === undefined ? 'never saw the request: somebody else answered' : `saw ${saw}, not ${expectSource}`;
   return { what, ok: false, detail: `${to.name} ${seen}` };
+}
+
+/** Of several any may answer. One that asked itself through others is seen as its node. */
+function judgeChoice(
+  { from, expectSource }: Question,
+  answeredBy: readonly string[],
+  what: string,
+  answer: ProbeOutcome['answer'],
+): Check {
+  const { name = 'one without a name', sawSource } = answer ?? {};
+  if (!answeredBy.includes(name))
+    return { what, ok: false, detail: `${name} answered, which is none of ${answeredBy.join(', ')}` };
+  if (expectSource === undefined || name === from.name || sawSource === expectSource)
+    return { what, ok: true };
+  return { what, ok: false, detail: `${name} saw ${sawSource}, not ${expectSource}` };
 }
 
 function explainFailure({ error, mtu, offender }: ProbeOutcome): string {

@@ -4,7 +4,9 @@ import { parseIp } from '../../src/base/ip/ip.ts';
 import { askStatus } from '../../src/tools/status/ask.ts';
 import { addPod, deletePod } from '../pods.ts';
 import { nodePaths } from '../state.ts';
+import type { LabPlan } from '../topology.ts';
 import { ask, type Check } from './ask.ts';
+import { proveServices, whyNoServices } from './services.ts';
 import { proveSizes } from './sizes.ts';
 import { everyWay, type LabView, onePerNode } from './view.ts';
 
@@ -13,6 +15,8 @@ export type Proof = {
   title: string;
   /** @param streamBytes of the long stream. */
   run: (lab: LabView, streamBytes: number) => Promise<Check[]>;
+  /** @returns why it cannot be run in this lab. */
+  whyNot?: (plan: LabPlan) => Promise<string | undefined>;
 };
 
 /** Beyond this many pods the mesh across nodes is of one pod per node. */
@@ -37,6 +41,12 @@ export const PROOFS: readonly Proof[] = [
     number: 7,
     title: 'full-size packets pass, larger ones are told so, a long stream arrives whole',
     run: proveSizes,
+  },
+  {
+    number: 8,
+    title: 'services are reached at each of their addresses, from pods, nodes and outside',
+    run: proveServices,
+    whyNot: whyNoServices,
   },
 ];
 

@@ -19,7 +19,7 @@ export type RunningAgent = {
 
 /** Starts the agent; it serves when this resolves. The edges stay open when it stops: they are the caller's. */
 export async function startAgent(edges: Edges, source: ConfigurationSource): Promise<RunningAgent> {
-  const basis = openBasis(source, edges.writeLog);
+  const basis = openBasis(edges, source);
   const { log, configuration } = basis;
   await using stack = new AsyncDisposableStack();
   let reporter: AgentReporter | undefined;

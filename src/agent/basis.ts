@@ -20,11 +20,8 @@ export type Basis = {
   follow(onChange: () => void): Disposable;
 };
 
-/**
- * @param writeLog where lines of the log go.
- * @throws FairleadError where the configuration is refused.
- */
-export function openBasis(source: ConfigurationSource, writeLog: Edges['writeLog']): Basis {
+/** @throws FairleadError where the configuration is refused. */
+export function openBasis({ writeLog }: Pick<Edges, 'writeLog'>, source: ConfigurationSource): Basis {
   let configuration = source.read();
   const logSettings = { ...configuration.log };
   const name = nodeNameOf(configuration.node.name, process.env['NODE_NAME'], hostname());

@@ -20,6 +20,7 @@ import { podNamespace } from '../edge/kubernetes/in-cluster.ts';
 
 /** The cluster's nodes, its policies where it can have any, and who tells it of what they deny. */
 export type ClusterSource = ClusterStore & {
+  /** Absent where the cluster can have none: its nodes come from a directory. */
   policies?: PolicySource;
   denials?: DenialReporter;
   /** Tells the cluster from now on how the agent is, where it wants to know. @param report as it is at any time. */
@@ -82,7 +83,7 @@ export function openCluster(configuration: () => Configuration, name: string, lo
     reportDenials({
       client,
       node: name,
-      pods: () => policies.state?.pods ?? [],
+      pods: () => (policies.now.known ? policies.now.state.pods : []),
       isWanted: () => configuration().policy.events,
       log,
     }),

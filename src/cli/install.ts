@@ -1,10 +1,10 @@
 /** `fairlead install`. */
-import { fileURLToPath } from 'node:url';
 import { readConfigurationFile } from '../base/config/file.ts';
+import { nativePart } from '../base/native-part.ts';
 import { install } from '../edge/runtime/install.ts';
 import { type Command, EXIT, usageError } from './command.ts';
 
-const PLUGIN = fileURLToPath(new URL('../../build/fairlead-cni', import.meta.url));
+const PLUGIN = nativePart('fairlead-cni');
 
 export const installCommand: Command = {
   name: 'install',

@@ -189,6 +189,10 @@ paths: { socketDirectory: ${directory}, stateDirectory: ${directory} }
     });
     assert.match(text, new RegExp(`"${addressOf(name).replaceAll('.', '\\.')}/32"`));
     await startProbe(pod.name, name);
+    stack.defer(() => {
+      for (const pid of node.exec('ip', 'netns', 'pids', pod.name).split('\n').filter(Boolean))
+        process.kill(Number(pid));
+    });
   }
 
   const { problems = [], policy: enforced } = (await ask()) ?? {};

@@ -141,7 +141,7 @@ test('pods come and go by command; commands run inside; maps are drawn', async (
     proofs: unknown[];
   };
   assert.equal(report.ok, true);
-  assert.equal(report.proofs.length, 7);
+  assert.equal(report.proofs.length, 8);
 });
 
 test('wrong usage is one sentence with the cure, status 2, and makes nothing', async () => {

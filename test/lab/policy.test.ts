@@ -134,13 +134,16 @@ test('why: the policy and the rule on each side, and the path', async () => {
     denied.stdout,
     /ingress DENIED .*isolated for ingress by default\/(deny|allow), default\/(deny|allow), and none of their rules/,
   );
-  assert.match(denied.stdout, /path {4}on this node, by its interface fl/);
+  assert.doesNotMatch(denied.stdout, /path/, 'its packets begin at another node');
   const allowed = await why('pod-2', 'pod-1', '--port', '8080');
   assert.equal(allowed.status, 0, allowed.stdout);
+  // A path is told by the node on which packets begin: of those from pod-3 this one sees the end alone.
+  assert.match(allowed.stdout, /path {4}on this node, by its interface fl/);
   assert.match(
     allowed.stdout,
     /ingress allowed {2}default\/allow ingress\[0\] allows it to pod default\/pod-1/,
   );
+  assert.match(allowed.stdout, /path {4}on this node, by its interface fl/);
   assert.match(
     (await why('pod-1', 'pod-3', '--protocol', 'icmp')).stdout,
     /path {4}to node node-2: direct via 192\.168\.1\.3/,

@@ -65,10 +65,7 @@ test('a pod that comes among others like it is one element more', () => {
   const render = (...pods: PolicyPod[]) =>
     rendering(
       atOnce(
-        compiler.compile(
-          { pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] },
-          (one) => one === web,
-        ),
+        compiler.compile({ pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] }, [web]),
       ),
     );
   const one = pod('client-1', '10.244.0.3');
@@ -81,7 +78,8 @@ test('a pod that comes among others like it is one element more', () => {
 });
 
 function openRendering(): (compiled: Compiled) => Table {
-  const [tabulator, renderer] = [openTabulator(), openRenderer()];
+  // What is said of two is a set of its own here, so that there are some, and others from one change to the next.
+  const [tabulator, renderer] = [openTabulator(), openRenderer(2)];
   return (compiled) => atOnce(renderer.render(atOnce(tabulator.tabulate(compiled)))).table;
 }
 

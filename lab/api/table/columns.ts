@@ -18,6 +18,8 @@ export type Column = {
 
 type Value = Column['value'];
 
+const MOST_WORDS = 3;
+
 const name = column('Name', ({ metadata }) => metadata.name, { format: 'name' });
 const age = column('Age', ({ metadata }, now) => formatAge(metadata.creationTimestamp, now));
 
@@ -53,7 +55,7 @@ export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     name,
     column('Type', (service) => textAt(service, 'spec', 'type')),
     column('Cluster-IP', (service) => textAt(service, 'spec', 'clusterIP') || '<none>'),
-    column('External-IP', (service) => joined(listAt(service, 'spec', 'externalIPs').map(String))),
+    column('External-IP', externalIps),
     column('Port(s)', servicePorts),
     age,
     wide('Selector', (service) => formatLabels(fieldsAt(service, 'spec', 'selector'))),
@@ -61,18 +63,19 @@ export const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   EndpointSlice: [
     name,
     column('AddressType', (slice) => textAt(slice, 'addressType')),
-    column('Ports', (slice) =>
-      joined(
-        listAt(slice, 'ports').map((port) => textAt(port, 'port')),
-        '<unset>',
-      ),
-    ),
+    column('Ports', (slice) => some(listAt(slice, 'ports').map((port) => textAt(port, 'port') || '*'))),
     column('Endpoints', (slice) =>
-      joined(
-        listAt(slice, 'endpoints').flatMap((endpoint) => listAt(endpoint, 'addresses').map(String)),
-        '<unset>',
-      ),
+      some(listAt(slice, 'endpoints').map((endpoint) => String(listAt(endpoint, 'addresses')[0]))),
     ),
+    age,
+  ],
+  ServiceCIDR: [name, column('CIDRs', (range) => joined(listAt(range, 'spec', 'cidrs').map(String))), age],
+  IPAddress: [
+    name,
+    column('ParentRef', (address) => {
+      const part = (field: string) => textAt(address, 'spec', 'parentRef', field);
+      return ['group', 'resource', 'namespace', 'name'].map(part).filter(Boolean).join('/');
+    }),
     age,
   ],
   NetworkPolicy: [
@@ -146,6 +149,25 @@ function servicePorts(service: ApiObject): string {
     return `${textAt(port, 'port')}${nodePort === '' ? '' : `:${nodePort}`}/${textAt(port, 'protocol') || 'TCP'}`;
   });
   return joined(ports);
+}
+
+function externalIps(service: ApiObject): string {
+  const type = textAt(service, 'spec', 'type');
+  if (type === 'ExternalName') return textAt(service, 'spec', 'externalName');
+  const ingress = listAt(service, 'status', 'loadBalancer', 'ingress').map(
+    (entry) => textAt(entry, 'ip') || textAt(entry, 'hostname'),
+  );
+  const ips = [
+    ...(type === 'LoadBalancer' ? ingress : []),
+    ...listAt(service, 'spec', 'externalIPs').map(String),
+  ];
+  return joined(ips, type === 'LoadBalancer' ? '<pending>' : '<none>');
+}
+
+/** Slices are long. */
+function some(words: readonly string[]): string {
+  const more = words.length - MOST_WORDS;
+  return joined(words.slice(0, MOST_WORDS), '<unset>') + (more > 0 ? ` + ${more} more...` : '');
 }
 
 function lastSeen(event: ApiObject): string {

@@ -5,8 +5,8 @@ import { apiVersionOf, type Kind, kindNamed, notFound, qualifiedPlural } from '.
 import { isEqual } from '../patch/equal.ts';
 import { ApiFailure, invalid } from '../request/failure.ts';
 import type { Target } from '../request/request.ts';
+import { prepareService } from '../service/prepare.ts';
 import { type ApiObject, type Fields, fieldsAt, textAt, withField } from '../storage/object.ts';
-import { allocateClusterIp } from './cluster-ip.ts';
 import { conform } from './conform.ts';
 import { withDefaults } from './defaults.ts';
 import { validate } from './validate.ts';
@@ -48,7 +48,7 @@ export function admitNew(api: Api, target: Target, object: Fields, writer: Write
   // A node reports its status as it registers; of everything else it is not the creator's to say.
   const { status: ____, ...rest } = object;
   const complete = withDefaults(kind, { ...(kind.status && kind.kind !== 'Node' ? rest : object), metadata });
-  const allocated = kind.kind === 'Service' ? allocateClusterIp(api.store, complete) : complete;
+  const allocated = kind.kind === 'Service' ? prepareService(api.store, complete, undefined) : complete;
   return finish(kind, allocated, undefined, writer);
 }
 
@@ -94,7 +94,8 @@ export function admitUpdate(
         }
       : { ...object, metadata, ...(kind.status ? { status: before['status'] } : {}) };
   const complete = withDefaults(kind, withoutUndefined(parts));
-  const next = kind.kind === 'Service' ? allocateClusterIp(api.store, complete, before) : complete;
+  const isService = kind.kind === 'Service' && subresource === undefined;
+  const next = isService ? prepareService(api.store, complete, before) : complete;
   const specChanged = !isEqual(before['spec'], next['spec']) && generation !== undefined;
   const counted = specChanged ? withField(next, ['metadata', 'generation'], generation + 1) : next;
   if (isEqual(counted, before)) return before;

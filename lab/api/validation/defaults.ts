@@ -1,5 +1,6 @@
 /** What the API fills in where an object is silent. Doing it twice changes nothing. */
 import { apiVersionOf, type Kind } from '../kinds.ts';
+import { serviceDefaults } from '../service/defaults.ts';
 import { type Fields, fieldsAt, isFields, listAt, textAt, withField } from '../storage/object.ts';
 
 export function withDefaults(kind: Kind, object: Fields): Fields {
@@ -55,29 +56,7 @@ const DEFAULTS: Readonly<Record<string, (object: Fields) => Fields>> = {
       spec: { ...withMissing(spec, { podSelector: {} }), ...named, ...rules('ingress'), ...rules('egress') },
     };
   },
-  Service: (service) => {
-    const spec = withMissing(fieldsAt(service, 'spec'), {
-      type: 'ClusterIP',
-      sessionAffinity: 'None',
-      internalTrafficPolicy: 'Cluster',
-      ipFamilies: ['IPv4'],
-      ipFamilyPolicy: 'SingleStack',
-    });
-    const ports = listAt(spec, 'ports').map((port) => {
-      const fields = withProtocol(port);
-      return withMissing(fields, { targetPort: fields['port'] });
-    });
-    const ip = textAt(spec, 'clusterIP');
-    return {
-      ...service,
-      spec: {
-        ...spec,
-        ...(ports.length > 0 ? { ports } : {}),
-        ...(ip === '' ? {} : { clusterIPs: [ip] }),
-      },
-      status: withMissing(fieldsAt(service, 'status'), { loadBalancer: {} }),
-    };
-  },
+  Service: serviceDefaults,
   EndpointSlice: (slice) => ({
     ...slice,
     ...(Array.isArray(slice['ports']) ? { ports: slice['ports'].map(withProtocol) } : {}),

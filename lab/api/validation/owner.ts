@@ -2,7 +2,7 @@
 
 import type { Api } from '../api.ts';
 import { kindNamed } from '../kinds.ts';
-import { type ApiObject, type Fields, withField } from '../storage/object.ts';
+import { type ApiObject, type Fields, textAt, withField } from '../storage/object.ts';
 import { admitNew, admitUpdate, writerOf } from './admit.ts';
 
 /** Who it is in `managedFields`. */
@@ -19,6 +19,23 @@ export function ensureObject(
   const target = { kind, ...(namespace === undefined ? {} : { namespace }) };
   const found = api.store.get(kind, namespace, name);
   return found ?? api.store.put(kind, admitNew(api, target, object, writerOf(kind, MANAGER, api.now())));
+}
+
+/** Creates one that is not there. @throws ApiFailure */
+export function createOwned(api: Api, kindName: string, object: Fields): ApiObject {
+  const kind = kindNamed(kindName);
+  const namespace = textAt(object, 'metadata', 'namespace');
+  const target = { kind, ...(namespace === '' ? {} : { namespace }) };
+  return api.store.put(kind, admitNew(api, target, object, writerOf(kind, MANAGER, api.now())));
+}
+
+/** @param before as it is now. @throws ApiFailure */
+export function replaceOwned(api: Api, before: ApiObject, object: Fields): ApiObject {
+  const kind = kindNamed(before.kind);
+  const { name, namespace } = before.metadata;
+  const target = { kind, name, ...(namespace === undefined ? {} : { namespace }) };
+  const next = admitUpdate(api, target, before, object, writerOf(kind, MANAGER, api.now()));
+  return next === before ? before : api.store.put(kind, next);
 }
 
 /** Sets one field, or a whole part, of an object as it is now. @returns undefined where it is gone. */

@@ -2,8 +2,7 @@
 
 import { isEqual } from '../patch/equal.ts';
 import type { Cause } from '../request/failure.ts';
-import { at, type Fields, fieldsAt, listAt, textAt } from '../storage/object.ts';
-import { isPort, PROTOCOLS } from './validate-pod.ts';
+import { at, type Fields, fieldsAt, listAt } from '../storage/object.ts';
 import { isRange } from './validate-policy.ts';
 
 /** A node's ranges are given once: from none to some. */
@@ -26,17 +25,6 @@ export function nodeProblems(node: Fields, before: Fields | undefined): Cause[] 
 
 export function otherProblems(kind: string, object: Fields): Cause[] {
   switch (kind) {
-    case 'Service':
-      return serviceProblems(object);
-    case 'EndpointSlice':
-      return ['IPv4', 'IPv6', 'FQDN'].includes(textAt(object, 'addressType'))
-        ? []
-        : [
-            {
-              field: 'addressType',
-              message: `Unsupported value: ${JSON.stringify(textAt(object, 'addressType'))}: use IPv4, IPv6 or FQDN`,
-            },
-          ];
     case 'Lease': {
       const seconds = at(object, 'spec', 'leaseDurationSeconds');
       return typeof seconds === 'number' && seconds <= 0
@@ -58,31 +46,4 @@ export function otherProblems(kind: string, object: Fields): Cause[] {
     default:
       return [];
   }
-}
-
-function serviceProblems(service: Fields): Cause[] {
-  const causes: Cause[] = [];
-  const type = textAt(service, 'spec', 'type');
-  if (!['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'].includes(type))
-    causes.push({
-      field: 'spec.type',
-      message: `Unsupported value: ${JSON.stringify(type)}: use ClusterIP, NodePort, LoadBalancer or ExternalName`,
-    });
-  const headless = textAt(service, 'spec', 'clusterIP') === 'None';
-  const ports = listAt(service, 'spec', 'ports');
-  if (ports.length === 0 && !headless && type !== 'ExternalName')
-    causes.push({ field: 'spec.ports', message: 'Required value: a service has at least one port' });
-  for (const [index, port] of ports.entries()) {
-    if (!isPort(at(port, 'port')))
-      causes.push({
-        field: `spec.ports[${index}].port`,
-        message: 'Invalid value: must be between 1 and 65535, inclusive',
-      });
-    if (!PROTOCOLS.includes(textAt(port, 'protocol')))
-      causes.push({
-        field: `spec.ports[${index}].protocol`,
-        message: `Unsupported value: use ${PROTOCOLS.join(', ')}`,
-      });
-  }
-  return causes;
 }

@@ -58,6 +58,12 @@ function portProblems(port: unknown, place: string): Cause[] {
       field: `${place}.containerPort`,
       message: 'Invalid value: must be between 1 and 65535, inclusive',
     });
+  const hostPort = isFields(port) ? (port['hostPort'] ?? 0) : 0;
+  if (hostPort !== 0 && !isPort(hostPort))
+    causes.push({
+      field: `${place}.hostPort`,
+      message: 'Invalid value: must be between 1 and 65535, inclusive',
+    });
   const protocol = textAt(port, 'protocol');
   if (!PROTOCOLS.includes(protocol))
     causes.push({

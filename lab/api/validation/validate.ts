@@ -2,6 +2,9 @@
 
 import type { Kind } from '../kinds.ts';
 import type { Cause } from '../request/failure.ts';
+import { addressObjectProblems, rangeObjectProblems } from '../service/validate-range.ts';
+import { serviceProblems } from '../service/validate-service.ts';
+import { sliceProblems } from '../service/validate-slice.ts';
 import { type Fields, fieldsAt } from '../storage/object.ts';
 import { nodeProblems, otherProblems } from './validate-cluster.ts';
 import { podProblems } from './validate-pod.ts';
@@ -12,6 +15,8 @@ const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const QUALIFIED =
   /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
+/** Whether it is one is asked where the kind is looked at. */
+const ADDRESS = /^[0-9a-f.:]+$/;
 const MOST_ANNOTATION_BYTES = 256 * 1024;
 
 /** Kinds whose names are also words in names that DNS knows. */
@@ -33,7 +38,7 @@ function metadataProblems(kind: Kind, object: Fields): Cause[] {
     annotations?: Fields;
   };
   const causes: Cause[] = [];
-  const shape = LABEL_NAMED.has(kind.kind) ? LABEL : SUBDOMAIN;
+  const shape = LABEL_NAMED.has(kind.kind) ? LABEL : kind.kind === 'IPAddress' ? ADDRESS : SUBDOMAIN;
   if (name === undefined || name === '')
     causes.push({ field: 'metadata.name', message: 'Required value: name or generateName is required' });
   else if (name.length > 253 || !shape.test(name)) {
@@ -83,6 +88,14 @@ function specProblems(kind: Kind, object: Fields, before: Fields | undefined): C
       return clusterPolicyProblems(object);
     case 'Node':
       return nodeProblems(object, before);
+    case 'Service':
+      return serviceProblems(object);
+    case 'EndpointSlice':
+      return sliceProblems(object, before);
+    case 'ServiceCIDR':
+      return rangeObjectProblems(object, before);
+    case 'IPAddress':
+      return addressObjectProblems(object, before);
     default:
       return otherProblems(kind.kind, object);
   }

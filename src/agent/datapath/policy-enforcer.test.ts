@@ -7,7 +7,7 @@ import { until } from '../../../test/until.ts';
 import { parseConfiguration } from '../../base/config/parse.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import { createLogger } from '../../base/log/logger.ts';
-import type { PolicySource } from '../../cluster/policy-source.ts';
+import type { PolicySource, PolicyState } from '../../cluster/policy-source.ts';
 import { openNftablesDatapath } from '../../datapath/nftables/datapath.ts';
 import { POLICY_TABLE } from '../../datapath/nftables/policy/render.ts';
 import type { Conntrack } from '../../edge/conntrack/conntrack.ts';
@@ -30,25 +30,26 @@ const CONNTRACK: Conntrack = {
 const NO_WATCH = { [Symbol.dispose]: () => undefined };
 
 /** A cluster with a pod that a policy closes. */
+const STATE = {
+  pods: [
+    {
+      namespace: 'default',
+      name: 'web',
+      labels: {},
+      podIPs: [parseIp('10.244.0.2')],
+      hostNetwork: false,
+      phase: 'Running',
+      ports: [],
+    },
+  ],
+  namespaces: [],
+  policies: [parseNetworkPolicy('default', 'closed', { spec: { podSelector: {} } }).policy],
+  clusterPolicies: [],
+  nodes: [],
+  versions: { policies: '', pods: '' },
+} as unknown as PolicyState;
 const SOURCE = {
-  state: {
-    pods: [
-      {
-        namespace: 'default',
-        name: 'web',
-        labels: {},
-        podIPs: [parseIp('10.244.0.2')],
-        hostNetwork: false,
-        phase: 'Running',
-        ports: [],
-      },
-    ],
-    namespaces: [],
-    policies: [parseNetworkPolicy('default', 'closed', { spec: { podSelector: {} } }).policy],
-    clusterPolicies: [],
-    nodes: [],
-    versions: { policies: '', pods: '' },
-  },
+  now: { known: true, state: STATE },
   problems: [],
   watch: () => NO_WATCH,
   close: () => undefined,
@@ -109,10 +110,10 @@ test('a first policy that comes while the state directory is full lets no pod of
   const stateDirectory = mkdtempSync(join(tmpdir(), 'flt-enforcer-'));
   const record = join(stateDirectory, 'policies.json');
   let changed = () => undefined as void;
-  const open = { ...SOURCE.state!, policies: [] };
+  const open = { ...STATE, policies: [] };
   const source = {
     ...SOURCE,
-    state: open,
+    now: { known: true as const, state: open as PolicyState },
     watch: (onChange: () => void) => ((changed = onChange), NO_WATCH),
   };
   const table = createAttachmentTable();
@@ -132,7 +133,7 @@ test('a first policy that comes while the state directory is full lets no pod of
     assert.ok(isOpen(), 'no policy is known');
     // What is in the way of the file that is renamed is as good as a full disk.
     mkdirSync(`${record}.new`);
-    source.state = SOURCE.state as unknown as typeof open;
+    source.now = { known: true, state: STATE };
     changed();
     await enforcer.admit({ namespace: 'default', name: 'web' });
     assert.ok(!isOpen(), 'an agent that starts now without the API knows nothing, which is not "no policy"');

@@ -82,8 +82,8 @@ export class PolicyEnforcer {
 
   constructor(options: PolicyEnforcerOptions) {
     this.#options = options;
-    const { clock = MACHINE_CLOCK } = options;
-    this.#clock = clock;
+    this.#clock = options.clock ?? MACHINE_CLOCK;
+    const clock = this.#clock;
     this.#force = notKnown(clock.date(), 'the agent has just started');
     this.#scope = loadPolicyScope(options.stateDirectory);
     this.#record = openPolicyRecord(options.stateDirectory, options.log, clock);
@@ -111,10 +111,11 @@ export class PolicyEnforcer {
   }
 
   get status() {
+    const { now } = this.#options.source;
     return {
       isolated: this.#compiled.pods.length,
-      policies: this.#options.source.state?.policies.length ?? 0,
-      synced: this.#options.source.state !== undefined,
+      policies: now.known ? now.state.policies.length : 0,
+      synced: now.known,
       connectionsCut: this.#cut,
       /** What is in force; absent until anything is. */
       enforced: this.#inForce?.versions,
@@ -164,9 +165,9 @@ export class PolicyEnforcer {
     if (pod === undefined) return;
     const { source, patienceMs = PATIENCE_MS } = this.#options;
     const deadline = this.#clock.now() + patienceMs;
-    while (source.state === undefined && this.#clock.now() < deadline)
+    while (!source.now.known && this.#clock.now() < deadline)
       await new Promise<void>((resolve) => this.#clock.after(20, resolve));
-    if (source.state === undefined && mayBeSelected(this.#scope, pod.namespace))
+    if (!source.now.known && mayBeSelected(this.#scope, pod.namespace))
       throw new CniError(
         'TRY_AGAIN',
         `which network policies select pods of namespace ${pod.namespace} is not known, since the API has not answered ` +
@@ -188,7 +189,7 @@ export class PolicyEnforcer {
     const context: DropContext = {
       outcome: (name) => this.#options.datapath.outcome(name),
       compiled: () => this.#compiled,
-      pods: () => this.#options.source.state?.pods ?? [],
+      pods: () => (this.#options.source.now.known ? this.#options.source.now.state.pods : []),
     };
     try {
       return (this.#options.openDropLog ?? openDropLog)(context, this.#options.log);
@@ -218,9 +219,10 @@ export class PolicyEnforcer {
 
   async #enforce(): Promise<void> {
     const { source, table, set, datapath, node } = this.#options;
-    const { state } = source;
+    const { now } = source;
     // An agent that has just started knows nothing: what its predecessor enforced stays. Without pods it would go.
-    if (state === undefined || !table.now.known) return;
+    if (!now.known || !table.now.known) return;
+    const { state } = now;
     const here = node();
     const live = [...table.now.live.values()].map((one) => ({ ...one, link: hostLinkName(one) }));
     const attached = JSON.stringify([

@@ -1,4 +1,5 @@
 /** A cluster of values: nodes, pods, namespaces and policies as a test sets them, and an API that may be away. */
+import { notKnown } from '../../base/known.ts';
 import { CLUSTER_POLICY_KIND } from '../../cluster/kinds/cluster-policy.ts';
 import { NAMESPACE_KIND } from '../../cluster/kinds/namespace.ts';
 import { NETWORK_POLICY_KIND } from '../../cluster/kinds/network-policy.ts';
@@ -124,8 +125,9 @@ export function createFakeCluster(hasPolicies: boolean): FakeCluster {
         ...(hasPolicies
           ? {
               policies: {
-                get state() {
-                  return look().policies;
+                get now() {
+                  const { policies: state } = look();
+                  return state === undefined ? notKnown(new Date(0), AWAY) : { known: true as const, state };
                 },
                 get problems() {
                   return look().problems.filter((problem) => problem !== AWAY);

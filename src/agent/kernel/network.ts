@@ -4,7 +4,7 @@ import { describeError } from '../../base/errors/errors.ts';
 import { type Known, notKnown } from '../../base/known.ts';
 import type { Clock } from '../../base/run/clock.ts';
 import type { Part } from '../../base/run/part.ts';
-import { VXLAN_LINKS } from '../../edge/marks/marks.ts';
+import { isTunnelLink } from '../../edge/marks/marks.ts';
 import type { Kernel, KernelEvent } from '../../edge/netlink/kernel.ts';
 import type { Link } from '../../edge/netlink/objects.ts';
 import type { AttachmentReader } from '../node/attachment-reader.ts';
@@ -76,8 +76,7 @@ export function createNetwork({ kernel, nextIndex, table, reader, clock }: Netwo
 
 /** Without a plan the tunnel stays as it is. */
 export function hasTunnel({ overlay, links = [] }: Partial<ResyncResult>): boolean {
-  const names: ReadonlySet<string> = new Set(Object.values(VXLAN_LINKS));
-  return (overlay?.own.links ?? links.filter(({ name }) => names.has(name))).length > 0;
+  return (overlay?.own.links ?? links.filter(isTunnelLink)).length > 0;
 }
 
 /** Where the kernel cannot be read, what the last resync reached counts: what does not hang on it goes on. */

@@ -1,6 +1,6 @@
 /** Parts of a node's state: what is pods', what is the overlay's. */
 import type { Ip } from '../../base/ip/ip.ts';
-import { VXLAN_LINKS } from '../../edge/marks/marks.ts';
+import { isTunnelLink } from '../../edge/marks/marks.ts';
 import type { Operation } from '../../edge/netlink/kernel.ts';
 import type { Link } from '../../edge/netlink/objects.ts';
 import { diffStates } from '../../edge/netlink/state/diff.ts';
@@ -48,12 +48,12 @@ export function withoutLinks({ routes, neighbors, fdb }: Entries, linkIndexes: R
 
 /** The tunnels, addresses and rules. */
 export function withoutShaping(state: WithoutEntries): WithoutEntries {
-  return { ...state, links: state.links.filter(isTunnel), qdiscs: [], redirects: [] };
+  return { ...state, links: state.links.filter(isTunnelLink), qdiscs: [], redirects: [] };
 }
 
 /** Whether no tunnel is to be made, changed or taken away. */
 export function sameTunnels(desired: Pick<NetworkState, 'links'>, actual: WithoutEntries): boolean {
-  const [wanted, present] = [desired.links, actual.links.filter(isTunnel)];
+  const [wanted, present] = [desired.links, actual.links.filter(isTunnelLink)];
   return diffStates({ ...EMPTY_STATE, links: wanted }, { ...EMPTY_STATE, links: present }).length === 0;
 }
 
@@ -73,10 +73,6 @@ export function entryOf(operation: Operation): object | undefined {
   if ('route' in operation) return operation.route;
   if ('neighbor' in operation) return operation.neighbor;
   return 'entry' in operation ? operation.entry : undefined;
-}
-
-function isTunnel({ name }: Link): boolean {
-  return name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6];
 }
 
 function isOn(linkIndexes: ReadonlySet<number>): (object: { linkIndex?: number }) => boolean {

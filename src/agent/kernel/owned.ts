@@ -1,7 +1,7 @@
 /** What in a namespace is Fairlead's own: read from the kernel, everything else left out and so never touched. */
 import { type Cidr, cidrContains } from '../../base/ip/cidr.ts';
 import { ipFamily } from '../../base/ip/ip.ts';
-import { ROUTE_PROTOCOL, VXLAN_LINKS } from '../../edge/marks/marks.ts';
+import { isTunnelLink, ROUTE_PROTOCOL, VXLAN_LINKS } from '../../edge/marks/marks.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
 import {
   type Address,
@@ -23,7 +23,7 @@ export function readOwnState(
   const entries = {
     routes: kernel.routes({ protocol: ROUTE_PROTOCOL }),
     neighbors: kernel.neighbors(),
-    fdb: tunnelsOf(links).flatMap(({ index }) => kernel.fdb(index)),
+    fdb: links.filter(isTunnelLink).flatMap(({ index }) => kernel.fdb(index)),
   };
   return {
     ...readOwnLinks(kernel, links, kernel.addresses(), podNetwork),
@@ -44,7 +44,7 @@ export function readOwnLinks(
   });
   const loopback = links.find((link) => link.loopback)?.index;
   return {
-    links: [...tunnelsOf(links), ...links.filter(({ group }) => group === SHAPER_GROUP)],
+    links: [...links.filter(isTunnelLink), ...links.filter(({ group }) => group === SHAPER_GROUP)],
     addresses: addresses.filter(
       ({ linkIndex, scope, ip }) =>
         linkIndex === loopback &&
@@ -75,7 +75,7 @@ export function readEntriesOf(kernel: Kernel, linkIndex: number): Entries {
 /** Those of the entries that are ours. */
 export function ownEntries({ routes, neighbors, fdb }: Entries, links: readonly Link[]): Entries {
   const ours = new Set([
-    ...tunnelsOf(links).map(({ index }) => index),
+    ...links.filter(isTunnelLink).map(({ index }) => index),
     ...links.filter(({ group }) => group === ATTACHMENT_GROUP).map(({ index }) => index),
   ]);
   return {
@@ -83,8 +83,4 @@ export function ownEntries({ routes, neighbors, fdb }: Entries, links: readonly 
     neighbors: neighbors.filter(({ linkIndex, state }) => state === NUD_PERMANENT && ours.has(linkIndex)),
     fdb: fdb.filter(({ destination }) => destination !== undefined),
   };
-}
-
-function tunnelsOf(links: readonly Link[]): Link[] {
-  return links.filter(({ name }) => name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6]);
 }

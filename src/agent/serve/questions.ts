@@ -105,7 +105,7 @@ function followDrops(
 
 async function seen({ conntrack, enforcer, policies, kernel, table }: Known): Promise<FlowRecord[]> {
   const names = new Map(
-    (policies?.state?.pods ?? [])
+    (policies?.now.known === true ? policies.now.state.pods : [])
       .filter(hasNetwork)
       .flatMap((pod) => pod.podIPs.map((ip) => [ip, nameOf(pod)] as const)),
   );

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
+import { notKnown } from '../../base/known.ts';
 import { type Pod, trimPod } from '../../cluster/kinds/pod.ts';
 import type { PolicySource, PolicyState } from '../../cluster/policy-source.ts';
 import type { Route, Rule } from '../../edge/netlink/objects.ts';
@@ -80,7 +81,11 @@ function agentOf(
   };
   table.now.live.set(own.name, { ...attachment, pod: { namespace: 'default', name: own.name } });
   const attached = [...table.now.live.values()];
-  const source = { state: latest, nodes: () => NODES, readServices: () => Promise.resolve([]) };
+  const source = {
+    now: latest === undefined ? notKnown(new Date(0), 'x') : { known: true, state: latest },
+    nodes: () => NODES,
+    readServices: () => Promise.resolve([]),
+  };
   const force: InForce =
     inForce === undefined
       ? { known: false, since: SINCE, why: 'the agent has just started' }

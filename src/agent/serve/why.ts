@@ -73,7 +73,7 @@ export async function explainWhy(known: WhyKnown, question: Question): Promise<W
   const { state, since, attached, here } = inForce;
   const places = await placesFor(known, live, question, state);
   const current = await explain(places, question, state, attached, here);
-  const latest = source.state;
+  const latest = source.now.known ? source.now.state : undefined;
   const later =
     latest === undefined || latest === state
       ? undefined

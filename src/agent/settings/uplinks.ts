@@ -1,6 +1,6 @@
 /** By which devices the node itself reaches others. */
 import type { Ip } from '../../base/ip/ip.ts';
-import { VXLAN_LINKS } from '../../edge/marks/marks.ts';
+import { isTunnelLink } from '../../edge/marks/marks.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
 import { ATTACHMENT_GROUP, DOOMED_GROUP, SHAPER_GROUP } from '../../plan/pod/attachment.ts';
 
@@ -25,7 +25,7 @@ export function uplinkNames(kernel: Kernel, nodeIps: readonly Ip[]): string[] {
   return kernel
     .links()
     .filter(({ index, loopback, group, name }) => {
-      const isOurs = OURS.has(group) || name === VXLAN_LINKS[4] || name === VXLAN_LINKS[6];
+      const isOurs = OURS.has(group) || isTunnelLink({ name });
       return used.has(index) && !loopback && !isOurs;
     })
     .map(({ name }) => name);

@@ -10,7 +10,7 @@ import { hostPortElements, type PodPorts } from '../../plan/hostport/plan.ts';
 import type { Aspect, Datapath, DatapathState, StaleCause } from '../datapath.ts';
 import { Firewall } from './firewall.ts';
 import { type ForeignFirewalls, lookAtFirewalls } from './foreign-firewalls.ts';
-import { type Inherited, readInherited } from './inherited.ts';
+import { readInherited } from './inherited.ts';
 import { createNodeInput, type NodeInput } from './node-input.ts';
 import { TABLE } from './node-table.ts';
 import { openPolicies, type Policies } from './policies.ts';
@@ -28,15 +28,10 @@ export async function openNftablesDatapath(
   clock: Clock = MACHINE_CLOCK,
 ): Promise<Datapath> {
   const inherited = readInherited(await nftables.read(TABLE));
-  return new NftablesDatapath({ nftables, log, clock, inherited });
+  return new NftablesDatapath({ nftables, log, clock }, createNodeInput(inherited), inherited.tracked);
 }
 
-type NftablesOptions = {
-  nftables: Nftables;
-  log: Logger;
-  clock: Clock;
-  inherited: Inherited;
-};
+type Means = { nftables: Nftables; log: Logger; clock: Clock };
 
 class NftablesDatapath implements Datapath {
   readonly #nftables: Nftables;
@@ -51,15 +46,15 @@ class NftablesDatapath implements Datapath {
   /** Whose it has tracked, as it was reached last. */
   #confirmed: readonly Ip[];
 
-  constructor({ nftables, log, clock, inherited }: NftablesOptions) {
+  constructor({ nftables, log, clock }: Means, nodeInput: NodeInput, tracked: readonly Ip[]) {
     this.#nftables = nftables;
     this.#clock = clock;
     this.#firewall = new Firewall(nftables, log, clock);
     this.#policies = openPolicies(nftables, log, clock);
     this.#foreign = lookAtFirewalls(nftables);
-    this.#nodeInput = createNodeInput(inherited);
-    this.#tracked = inherited.tracked;
-    this.#confirmed = inherited.tracked;
+    this.#nodeInput = nodeInput;
+    this.#tracked = tracked;
+    this.#confirmed = tracked;
   }
 
   async set(latest: () => DatapathState, aspects: readonly Aspect[] = ASPECTS): Promise<Reached> {

@@ -17,7 +17,7 @@ import {
   TRACKED_SETS,
 } from '../../plan/hostport/plan.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
-import { ATTACHMENT_GROUP } from '../../plan/pod/attachment.ts';
+import { ATTACHMENT_GROUP, DOOMED_GROUP } from '../../plan/pod/attachment.ts';
 import { podGuard, ROUTER_ADVERTISEMENT, SPOOFED_SOURCE } from './pod-guard.ts';
 import {
   TUNNEL_INNER_SOURCE,
@@ -129,7 +129,8 @@ function earlyChains(
   return [
     { name: 'from-pods', rules: guard },
     ...early('prerouting', [
-      { match: `iifgroup ${ATTACHMENT_GROUP} jump from-pods` },
+      // A pod that was deleted is off the network at once, though its link lives on for a moment.
+      { match: `iifgroup vmap { ${ATTACHMENT_GROUP} : jump from-pods, ${DOOMED_GROUP} : drop }` },
       ...tracked,
       ...pods,
       ...tunnelled.prerouting,

@@ -6,18 +6,18 @@ import type { Nftables } from '../../edge/nftables/nft.ts';
 const LEGACY_NAT_MS = 1000;
 
 export type TableWatchOptions = {
-  clock: Clock;
   /** @param tables whose names are changed; undefined: any may be. */
   onTables: (tables?: ReadonlySet<string>) => void;
   /** Whether legacy iptables translates addresses now. */
   legacyNat: () => boolean;
   onLegacyNat: () => void;
   onProblem: (problem: string) => void;
+  clock: Clock;
 };
 
 export function watchTables(
   nftables: Nftables,
-  { clock, onTables, legacyNat, onLegacyNat, onProblem }: TableWatchOptions,
+  { onTables, legacyNat, onLegacyNat, onProblem, clock }: TableWatchOptions,
 ): Disposable & { readonly problem: string | undefined } {
   const watch = nftables.watch(onTables, onProblem);
   let translates = legacyNat();

@@ -9,3 +9,8 @@ export const TUNNEL_TABLE = 7010;
 export const TUNNEL_RULE_PRIORITY = 7010;
 /** The VXLAN devices over an IPv4 and an IPv6 underlay. */
 export const VXLAN_LINKS = { 4: 'fl-vxlan', 6: 'fl-vxlan6' } as const;
+
+/** Whether a link is a tunnel of ours. By its name: agents of earlier versions, which may come back, know no other mark. */
+export function isTunnelLink({ name }: { name: string }): boolean {
+  return Object.values<string>(VXLAN_LINKS).includes(name);
+}

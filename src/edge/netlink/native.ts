@@ -1,8 +1,8 @@
 /** The addon (native/addon), typed. Failures are errors with `code`, the errno's name. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { FairleadError } from '../../base/errors/errors.ts';
+import { nativePart } from '../../base/native-part.ts';
 
 export type Native = {
   /** Opens a network namespace file; EINVAL for any other kind of file. */
@@ -49,7 +49,7 @@ export type Native = {
  */
 export type Transaction = { replies: Buffer; interrupted: boolean; more: boolean; firstSequence: number };
 
-const PATH = fileURLToPath(new URL('../../../build/fairlead.node', import.meta.url));
+const PATH = nativePart('fairlead.node');
 const FUNCTIONS: readonly (keyof Native)[] = [
   'openNamespace',
   'closeFd',

@@ -57,6 +57,43 @@ export function elementDifference(before: NftSet, after: NftSet): { gone: Elemen
   return { gone: missing(come, gone), come: missing(gone, come) };
 }
 
+/**
+ * As transactions that follow each other. What moves from one set to another is in both meanwhile: a packet that is asked
+ * about in the one before and in the other after would be in neither.
+ * @param added sets that come with these changes.
+ */
+export function withoutGaps(
+  changes: readonly ElementChange[],
+  added: readonly NftSet[] = [],
+): ElementChange[][] {
+  const comeTo = new Map<string, string[]>();
+  const come = (set: string, elements: readonly Element[]) => {
+    for (const { key } of elements) {
+      const text = key.join(' . ');
+      comeTo.set(text, [...(comeTo.get(text) ?? []), set]);
+    }
+  };
+  if (!changes.some((one) => one.change === 'delete')) return changes.length === 0 ? [] : [[...changes]];
+  for (const { change: kind, set, elements } of changes) if (kind === 'add') come(set.name, elements);
+  for (const set of added) come(set.name, set.elements);
+  const [first, later]: [ElementChange[], ElementChange[]] = [[], []];
+  for (const one of changes) {
+    const isMoved = ({ key }: Element) => {
+      const sets = comeTo.get(key.join(' . '));
+      return one.change === 'delete' && sets !== undefined && !sets.includes(one.set.name);
+    };
+    first.push(
+      ...change(
+        one.change,
+        one.set,
+        one.elements.filter((element) => !isMoved(element)),
+      ),
+    );
+    later.push(...change(one.change, one.set, one.elements.filter(isMoved)));
+  }
+  return [first, later].filter(({ length }) => length > 0);
+}
+
 /** The table as it is after the changes. */
 export function changeElements(table: Table, changes: readonly ElementChange[]): Table {
   const sets = table.sets.map((set) => {

@@ -18,15 +18,15 @@ import type { Element, NftSet, NftType, Table, Verdict } from './objects.ts';
 
 export type ElementChange = { change: 'add' | 'delete'; set: NftSet; elements: readonly Element[] };
 
-const SUBSYSTEM = 10;
+export const SUBSYSTEM = 10;
 const BATCH_BEGIN = 16;
 const BATCH_END = 17;
-const MESSAGES = { add: (SUBSYSTEM << 8) | 12, delete: (SUBSYSTEM << 8) | 14 } as const;
+const MESSAGES = { add: 12, delete: 14 } as const;
 const GET_ELEMENT = (SUBSYSTEM << 8) | 13;
-const FAMILIES = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
+export const FAMILIES = { inet: 1, ip: 2, netdev: 5, ip6: 10 } as const;
 const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
 const LIST_ELEM = 1;
-const ELEM = { KEY: 1, DATA: 2, FLAGS: 3 } as const;
+const ELEM = { KEY: 1, DATA: 2, FLAGS: 3, KEY_END: 10 } as const;
 const DATA = { VALUE: 1, VERDICT: 2 } as const;
 const VERDICT = { CODE: 1, CHAIN: 2 } as const;
 const INTERVAL_END = 1;
@@ -35,7 +35,7 @@ const CODES = { accept: 1, drop: 0, return: -5, jump: -3, goto: -4 } as const;
 /** A netlink attribute holds 64 KiB; an element takes up to about 100 bytes. */
 const PER_MESSAGE = 500;
 
-const SIZES: Record<NftType, number> = {
+export const SIZES: Readonly<Record<NftType, number>> = {
   ipv4_addr: 4,
   ipv6_addr: 16,
   inet_proto: 1,
@@ -52,26 +52,57 @@ export function encodeElementChanges(
   table: Pick<Table, 'family' | 'name'>,
   changes: readonly ElementChange[],
 ): Buffer {
+  return encodeBatch(table, (batch) => {
+    for (const change of changes) writeElements(batch, change);
+  });
+}
+
+/** A transaction that is being written. */
+export type Batch = {
+  writer: Writer;
+  /** Name of the table that it changes. */
+  table: string;
+  /** @param type NFT_MSG_*. @param flags besides the one that asks for an answer. */
+  readonly message: (type: number, flags: number, write: () => void) => void;
+};
+
+/** A transaction, as messages for one send. @param write all that is between its beginning and its end. */
+export function encodeBatch(
+  { family, name }: Pick<Table, 'family' | 'name'>,
+  write: (batch: Batch) => void,
+): Buffer {
   const writer = new Writer();
   const generic = (resource: number) =>
     writer
-      .u8(FAMILIES[table.family])
+      .u8(FAMILIES[family])
       .u8(0)
       .u8(resource >> 8)
       .u8(resource & 0xff);
   writeMessage(writer, BATCH_BEGIN, 0, () => generic(SUBSYSTEM));
-  for (const { change, set, elements } of changes) {
-    for (let start = 0; start < elements.length; start += PER_MESSAGE) {
-      const part = elements.slice(start, start + PER_MESSAGE);
-      writeMessage(writer, MESSAGES[change], NLM_F_ACK | (change === 'add' ? NLM_F_CREATE : 0), () => {
+  write({
+    writer,
+    table: name,
+    message: (type, flags, body) =>
+      writeMessage(writer, (SUBSYSTEM << 8) | type, NLM_F_ACK | flags, () => {
         generic(0);
-        writer.textAttribute(LIST.TABLE, table.name).textAttribute(LIST.SET, set.name);
-        writer.nested(LIST.ELEMENTS, () => part.forEach((element) => writeElement(writer, set, element)));
-      });
-    }
-  }
+        body();
+      }),
+  });
   writeMessage(writer, BATCH_END, 0, () => generic(SUBSYSTEM));
   return writer.finish();
+}
+
+export function writeElements(
+  { writer, table, message }: Batch,
+  { change, set, elements }: ElementChange,
+): void {
+  for (let start = 0; start < elements.length; start += PER_MESSAGE) {
+    const part = elements.slice(start, start + PER_MESSAGE);
+    message(MESSAGES[change], change === 'add' ? NLM_F_CREATE : 0, () => {
+      writer.textAttribute(LIST.TABLE, table).textAttribute(LIST.SET, set.name);
+      writer.nested(LIST.ELEMENTS, () => part.forEach((element) => writeElement(writer, set, element)));
+    });
+  }
 }
 
 /** Questions whether each element is there: ENOENT says that one is not. */
@@ -92,8 +123,12 @@ export function encodeElementQuestions(
   return writer.finish();
 }
 
-/** A range is two elements: where it begins, and, marked so, the first value behind it. */
+/**
+ * A range is two elements: where it begins, and, marked so, the first value behind it. Of several parts it is one, with
+ * its last value beside the first.
+ */
 function writeElement(writer: Writer, set: NftSet, { key, value }: Element): void {
+  if (set.interval === true && set.key.length > 1) return writeRangeOfParts(writer, set, { key, value });
   const bounds =
     set.interval === true ? boundsOf(set, key) : { start: encodeKey(set.key, key), end: undefined };
   writer.nested(LIST_ELEM, () => {
@@ -105,6 +140,25 @@ function writeElement(writer: Writer, set: NftSet, { key, value }: Element): voi
   writer.nested(LIST_ELEM, () => {
     writer.nested(ELEM.KEY, () => writer.attribute(DATA.VALUE, end));
     writer.attribute(ELEM.FLAGS, bigEndian(INTERVAL_END, 4));
+  });
+}
+
+function writeRangeOfParts(
+  writer: Writer,
+  set: NftSet,
+  { key, value }: Pick<Element, 'key'> & { value: Element['value'] | undefined },
+): void {
+  const limits = set.key.map((type, index) => {
+    const part = key[index] ?? '';
+    if (type !== 'inet_service') return [part, part] as const;
+    const [first = '', last = first] = part.split('-');
+    return [first, last] as const;
+  });
+  const [first, last] = [limits.map(([one]) => one), limits.map(([, one]) => one)];
+  writer.nested(LIST_ELEM, () => {
+    writer.nested(ELEM.KEY, () => writer.attribute(DATA.VALUE, encodeKey(set.key, first)));
+    writer.nested(ELEM.KEY_END, () => writer.attribute(DATA.VALUE, encodeKey(set.key, last)));
+    if (value !== undefined) writer.nested(ELEM.DATA, () => writeValue(writer, set, value));
   });
 }
 
@@ -129,12 +183,17 @@ function limitsOf(text: string): [Ip, bigint] {
   return [parseIp(first), ipToBigInt(parseIp(last)) + 1n];
 }
 
+/** As the data of an element, or of an expression. */
+export function writeVerdict(writer: Writer, verdict: Verdict): void {
+  writer.nested(DATA.VERDICT, () => {
+    writer.attribute(VERDICT.CODE, bigEndian(CODES[verdict.verdict], 4));
+    if ('chain' in verdict) writer.textAttribute(VERDICT.CHAIN, verdict.chain);
+  });
+}
+
 function writeValue(writer: Writer, set: NftSet, value: readonly string[] | Verdict): void {
   if ('verdict' in value) {
-    writer.nested(DATA.VERDICT, () => {
-      writer.attribute(VERDICT.CODE, bigEndian(CODES[value.verdict], 4));
-      if ('chain' in value) writer.textAttribute(VERDICT.CHAIN, value.chain);
-    });
+    writeVerdict(writer, value);
   } else if (Array.isArray(set.value)) {
     writer.attribute(DATA.VALUE, encodeKey(set.value as readonly NftType[], value));
   } else {
@@ -188,7 +247,7 @@ function number(text: string, type: NftType): number {
   return value;
 }
 
-function bigEndian(value: number, size: number): Buffer {
+export function bigEndian(value: number, size: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeInt32BE(value | 0);
   return bytes.subarray(4 - size);

@@ -6,10 +6,13 @@ import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.t
 import type { KeptWatch } from '../netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
+import { encodeOperations } from './batch/batch.ts';
+import { type Count, listCounters } from './batch/counters.ts';
+import { formatOperations } from './batch/operations.ts';
 import { type ElementChange, encodeElementChanges, encodeElementQuestions } from './elements.ts';
 import type { Table } from './objects.ts';
 import { deleteTable, replaceTable } from './transaction.ts';
-import { amendTable, type Inventory, refillTable } from './transition.ts';
+import { amendTable, type Inventory, refillTable, type Transition } from './transition.ts';
 import { askGeneration, type RulesetWatch, watchRulesets } from './watch.ts';
 
 export type TableName = Pick<Table, 'family' | 'name'>;
@@ -46,13 +49,14 @@ export type Nftables = {
   [Symbol.dispose](): void;
 };
 
-export type Count = { packets: number; bytes: number };
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
 const NETLINK_NETFILTER = 12;
+/** Milliseconds that one nft may take: loading the largest table takes seconds, on a node that has much else to do. */
+const PATIENCE_MS = 60_000;
 
 /** @param namespace the process' own where absent; not to be disposed before elements are first changed or asked for. */
-export function openNftables(namespace?: NetworkNamespace): Nftables {
+export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE_MS): Nftables {
   const command = namespace === undefined ? ['nft'] : ['nsenter', `--net=${namespace.path}`, 'nft'];
   // One socket, made when first needed and kept: closing one waits for the RCU grace period in which the kernel frees
   // what was deleted (net/netfilter/nf_tables_api.c, nft_rcv_nl_event), 15–30 ms on the event loop.
@@ -63,13 +67,13 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
   };
   let watching: RulesetWatch | undefined;
   const generation = () => askGeneration(openSocket());
-  const nft = (args: readonly string[]) => run(command, args, '').output;
+  const nft = (args: readonly string[]) => run(command, args, '', patienceMs).output;
   /** One transaction; the kernel knows a child by the socket that it opens, whose port is its process id. */
   const commitOne = async (text: string) => {
     const own = watching?.ledger.begin(generation());
     let committed = false;
     try {
-      const { child, output } = run(command, ['-f', '-'], text);
+      const { child, output } = run(command, ['-f', '-'], text, patienceMs);
       if (child.pid !== undefined) own?.port(child.pid);
       await output;
       committed = true;
@@ -77,8 +81,32 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
       own?.end(committed ? generation() : undefined);
     }
   };
-  const commit = async (transactions: readonly string[]) => {
-    for (const text of transactions) await commitOne(text);
+  /** On the socket; what is refused is not done at all. */
+  const send = (batch: Buffer, refused: (errno: string) => FairleadError) => {
+    const socket = openSocket();
+    const own = watching?.ledger.begin(generation());
+    own?.port(socket.portId);
+    let replies: Buffer;
+    try {
+      ({ replies } = socket.transact(batch));
+    } finally {
+      own?.end(generation());
+    }
+    for (const message of readMessages(replies)) {
+      const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
+      if (refusal !== undefined) throw refused(refusal.errno);
+    }
+  };
+  const commit = async (table: TableName, transactions: Transition) => {
+    for (const operations of transactions) {
+      const batch = encodeOperations(table, operations);
+      if (batch === undefined) await commitOne(await inTurns(formatOperations(table, operations)));
+      else
+        send(
+          batch,
+          (errno) => new FairleadError('FL_NFT', `changes of table ${table.name} were refused: ${errno}`),
+        );
+    }
   };
   const inventory = async ({ family, name }: TableName): Promise<Inventory | undefined> => {
     try {
@@ -104,42 +132,23 @@ export function openNftables(namespace?: NetworkNamespace): Nftables {
     },
     replace: async (table) => {
       try {
-        await commit(await inTurns(refillTable(await inventory(table), table)));
+        await commit(table, await inTurns(refillTable(await inventory(table), table)));
       } catch {
         // What somebody made of another kind under our names gives way at once.
-        await commit([replaceTable(table)]);
+        await commitOne(replaceTable(table));
       }
     },
-    amend: async (before, after) => commit(await inTurns(amendTable(before, after))),
-    counts: async ({ family, name }) => {
-      try {
-        return readCounts(await nft(['-j', 'list', 'counters', 'table', family, name]));
-      } catch (error) {
-        if (isAbsent(error)) return new Map();
-        throw error;
-      }
-    },
+    amend: async (before, after) => commit(after, await inTurns(amendTable(before, after))),
+    counts: async (table) => listCounters(openSocket(), table),
     remove: (table) => commitOne(deleteTable(table)),
-    change: (table, changes) => {
-      const socket = openSocket();
-      const own = watching?.ledger.begin(generation());
-      own?.port(socket.portId);
-      let replies: Buffer;
-      try {
-        ({ replies } = socket.transact(encodeElementChanges(table, changes)));
-      } finally {
-        own?.end(generation());
-      }
-      for (const message of readMessages(replies)) {
-        const refusal = message.type === NLMSG_ERROR ? readError(message) : undefined;
-        if (refusal === undefined) continue;
+    change: (table, changes) =>
+      send(encodeElementChanges(table, changes), (errno) => {
         const sets = [...new Set(changes.map(({ set }) => set.name))].join(', ');
-        throw new FairleadError(
+        return new FairleadError(
           'FL_NFT',
-          `elements of ${sets} in table ${table.name} were refused: ${refusal.errno}`,
+          `elements of ${sets} in table ${table.name} were refused: ${errno}`,
         );
-      }
-    },
+      }),
     holds: (table, elements) => {
       const { replies } = openSocket().transact(encodeElementQuestions(table, elements));
       return [...readMessages(replies)].every(
@@ -183,18 +192,6 @@ export function readInventory(listing: string): Inventory {
   };
 }
 
-/** From what `nft -j list counters` prints (libnftables-json(5)). */
-export function readCounts(listing: string): Map<string, Count> {
-  const { nftables = [] } = JSON.parse(listing) as { nftables?: { counter?: Count & { name: string } }[] };
-  return new Map(
-    nftables.flatMap(({ counter }) =>
-      counter === undefined
-        ? []
-        : [[counter.name, { packets: counter.packets, bytes: counter.bytes }] as const],
-    ),
-  );
-}
-
 /** From what `nft list chains` prints. */
 export function baseChains(listing: string): ListedChain[] {
   const found: ListedChain[] = [];
@@ -219,9 +216,14 @@ export function natTables(listing: string, { family, name }: TableName): string[
   return [...tables];
 }
 
-function run(command: readonly string[], args: readonly string[], input: string) {
+/** One that hangs would keep every other change of a table waiting, and say nothing. */
+function run(command: readonly string[], args: readonly string[], input: string, patienceMs: number) {
   const [program = 'nft', ...before] = command;
-  const child = spawn(program, [...before, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, [...before, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: patienceMs,
+    killSignal: 'SIGKILL',
+  });
   const output = new Promise<string>((resolve, reject) => {
     let stdout = '';
     let stderr = '';
@@ -235,8 +237,12 @@ function run(command: readonly string[], args: readonly string[], input: string)
     // A child that ends before it has read everything says why on stderr.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
-    child.on('close', (status) => {
+    child.on('close', (status, signal) => {
       if (status === 0) return resolve(stdout);
+      if (child.killed) {
+        const reason = `nft ${args.join(' ')} did not end within ${patienceMs / 1000} s and was ended (${signal})`;
+        return reject(new FairleadError('FL_NFT', `${reason}; look what holds nftables of this node`));
+      }
       const said = stderr.trim().split('\n').slice(0, 3).join(' ');
       reject(new FairleadError('FL_NFT', `nft ${args.join(' ')} failed: ${said}`));
     });

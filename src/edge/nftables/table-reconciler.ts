@@ -1,22 +1,26 @@
 /** Keeps one nftables table as it is wanted, whoever changes it. One change at a time, in the order of the calls. */
+import { hash } from 'node:crypto';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
 import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { Mutex } from '../../base/run/mutex.ts';
-import { changeElements, elementChanges, holdsSets, withoutAbsent } from './diff.ts';
+import { changeElements, elementChanges, holdsSets, withoutAbsent, withoutGaps } from './diff.ts';
 import type { ElementChange } from './elements.ts';
 import type { Nftables, TableName } from './nft.ts';
 import type { Table } from './objects.ts';
 
 /** Milliseconds after our own change, or our reading, in which a change by others may already be part of what we read. */
 const DOUBT_MS = 200;
-/** Milliseconds without a change after which it is read: a listing of 50,000 elements costs more than a change of one. */
-const QUIET_MS = 500;
+/**
+ * Milliseconds without a change after which it is read: a listing of 50,000 elements takes a processor for a second, which
+ * is the next ADD's as long as pods come and go.
+ */
+const QUIET_MS = 30_000;
 
 type Applied = {
   /** Absent where none is wanted. */
   table?: Table;
-  /** How the kernel reported the table afterwards; absent when it was not asked since. */
+  /** Digest of how the kernel reported the table afterwards; absent when it was not asked since. */
   reported?: string;
   /** When it was applied, or read last. */
   at: number;
@@ -112,7 +116,7 @@ export class TableKeeper {
       if (trusted) return;
       const reported = this.#applied?.reported;
       if (!doubtful && reported !== undefined) {
-        if ((await this.#nftables.read(this.#name)) === reported) return;
+        if (digest(await this.#nftables.read(this.#name)) === reported) return;
         this.#log.warn('the nftables table was changed behind our back; it is put right', {
           table: this.#name.name,
         });
@@ -142,7 +146,7 @@ export class TableKeeper {
     try {
       const reported = await this.#nftables.read(this.#name);
       if (this.#applied !== applied || !this.#trusted || reported === undefined) return;
-      this.#applied = { ...applied, reported, at: this.#clock.now() };
+      this.#applied = { ...applied, reported: digest(reported), at: this.#clock.now() };
     } finally {
       this.#reading = false;
     }
@@ -154,10 +158,15 @@ export class TableKeeper {
     if (before === undefined || !trusted || changes?.length === 0) return this.#nftables.replace(table);
     try {
       if (changes === undefined) await this.#nftables.amend(before, table);
-      else this.#nftables.change(this.#name, changes);
+      else for (const stage of withoutGaps(changes)) this.#nftables.change(this.#name, stage);
     } catch (error) {
       this.#log.debug('changes were refused; the table is loaded anew', { reason: describeError(error) });
       await this.#nftables.replace(table);
     }
   }
+}
+
+/** A large table is megabytes of text. */
+function digest(text = ''): string {
+  return hash('sha256', text);
 }

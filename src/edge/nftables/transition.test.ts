@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { atOnce } from '../../base/run/slices.ts';
+import { formatOperations } from './batch/operations.ts';
 import type { Table } from './objects.ts';
-import { amendTable, refillTable } from './transition.ts';
+import { amendTable, refillTable, type Transition } from './transition.ts';
 
 /** A map that leads to a chain of this name. */
 function table(name: string): Table {
@@ -30,8 +31,9 @@ function table(name: string): Table {
   };
 }
 
-const verbs = (texts: readonly string[]) =>
-  texts.map((text) => text.split('\n').flatMap((line) => /^(add|delete|flush) \w+/.exec(line)?.[0] ?? []));
+const verbs = (stages: Transition) =>
+  stages.map((operations) => [...new Set(operations.map(({ verb }) => verb))]);
+const format = (stage: Transition[number] = []) => atOnce(formatOperations(table('new'), stage));
 
 test('what is new is made first, then led to, and what is left goes last', () => {
   const stages = atOnce(amendTable(table('old'), table('new')));
@@ -40,9 +42,9 @@ test('what is new is made first, then led to, and what is left goes last', () =>
     ['delete element', 'add element'],
     ['flush chain', 'delete set', 'delete chain', 'delete counter'],
   ]);
-  assert.match(stages[0]!, /new/);
-  assert.match(stages[2]!, /old/);
-  assert.doesNotMatch(stages[2]!, /new/);
+  assert.match(format(stages[0]), /new/);
+  assert.match(format(stages[2]), /old/);
+  assert.doesNotMatch(format(stages[2]), /new/);
 });
 
 test('a table that nobody knows is refilled in the same way; the chain that the kernel calls is made anew', () => {
@@ -56,16 +58,16 @@ test('a table that nobody knows is refilled in the same way; the chain that the 
   };
   assert.deepEqual(verbs(atOnce(refillTable(present, table('new')))), [
     ['add counter', 'add chain', 'add set', 'add rule'],
-    ['flush map', 'add element', 'flush chain', 'delete chain', 'add chain', 'add rule'],
+    ['flush set', 'add element', 'flush chain', 'delete chain', 'add chain', 'add rule'],
     ['flush chain', 'delete set', 'delete chain', 'delete counter'],
   ]);
 });
 
 test('where there is no table, the chain that the kernel calls comes last', () => {
-  const [first = '', second = '', ...more] = atOnce(refillTable(undefined, table('new')));
-  assert.match(first, /^table inet t\n/);
-  assert.doesNotMatch(first, /hook forward/);
-  assert.match(second, /hook forward/);
+  const [first, second, ...more] = atOnce(refillTable(undefined, table('new')));
+  assert.match(format(first), /^table inet t\n/);
+  assert.doesNotMatch(format(first), /hook forward/);
+  assert.match(format(second), /hook forward/);
   assert.deepEqual(more, []);
 });
 

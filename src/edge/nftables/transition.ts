@@ -9,18 +9,10 @@
  */
 
 import type { Steps } from '../../base/run/slices.ts';
-import { changesOf, elementDifference, sameChain, sameSet } from './diff.ts';
-import type { Chain, Element, NftSet, Table } from './objects.ts';
-import {
-  formatElement,
-  formatHook,
-  formatRule,
-  formatSet,
-  identifier,
-  kindOf,
-  nameOf,
-  replaceTable,
-} from './transaction.ts';
+import type { Operation } from './batch/operations.ts';
+import { changesOf, elementDifference, sameChain, sameSet, withoutGaps } from './diff.ts';
+import type { ElementChange } from './elements.ts';
+import type { Chain, NftSet, Table } from './objects.ts';
 
 /** What a table holds, by name. */
 export type Inventory = {
@@ -29,8 +21,8 @@ export type Inventory = {
   chains: readonly { name: string; called: boolean }[];
 };
 
-/** Texts of transactions, in their order; whatever ends between them has changed nothing for any packet. */
-export type Transition = string[];
+/** Transactions in their order; whatever ends between them has changed nothing for any packet. */
+export type Transition = Operation[][];
 
 /**
  * By what differs: chains and sets that stay are not touched, and counters go on.
@@ -40,19 +32,26 @@ export function* amendTable(before: Table, after: Table): Steps<Transition> {
   const sets = changesOf(before.sets, after.sets, sameSet);
   const chains = changesOf(before.chains, after.chains, sameChain);
   const [counters, counted] = [before.counters ?? [], after.counters ?? []];
-  const switching = [
-    // Whoever leads to something that goes is led elsewhere first.
-    ...sets.kept.flatMap(([old, now]) => {
+  const [changing = [], moving = []] = withoutGaps(
+    sets.kept.flatMap(([old, now]): ElementChange[] => {
       const { gone, come } = elementDifference(old, now);
-      return [...changeElements('delete', after, now, gone), ...changeElements('add', after, now, come)];
+      return [
+        { change: 'delete', set: now, elements: gone },
+        { change: 'add', set: now, elements: come },
+      ];
     }),
-    ...chains.changed.flatMap((chain) => refillChain(after, chain)),
+    sets.added,
+  );
+  // What leads to something that goes is led elsewhere first.
+  const switching = [...changing.flatMap(changeElements), ...chains.changed.flatMap(refillChain)];
+  const leaving = [
+    ...moving.flatMap(changeElements),
+    ...removal({
+      counters: lacking(counters, counted),
+      sets: sets.removed,
+      chains: chains.removed,
+    }),
   ];
-  const leaving = removal(after, {
-    counters: lacking(counters, counted),
-    sets: sets.removed,
-    chains: chains.removed,
-  });
   const added = { ...after, counters: lacking(counted, counters), sets: sets.added, chains: chains.added };
   yield;
   return yield* inStages(added, switching, leaving);
@@ -61,31 +60,30 @@ export function* amendTable(before: Table, after: Table): Steps<Transition> {
 /** Whatever the table holds becomes what is wanted. @param present undefined where there is no such table. */
 export function* refillTable(present: Inventory | undefined, table: Table): Steps<Transition> {
   const { counters, sets, chains } = present ?? { counters: [], sets: [], chains: [] };
-  if (table.chains.some((chain) => isOfAnotherKind(chain, chains))) return [replaceTable(table)];
+  if (table.chains.some((chain) => isOfAnotherKind(chain, chains)))
+    return [[{ verb: 'replace table', table }]];
   const counted = table.counters ?? [];
   const [oldSet, oldChain] = [belongsTo(sets), belongsTo(chains)];
   const [newSet, newChain] = [belongsTo(table.sets), belongsTo(table.chains)];
   // Who knows when a chain that the kernel calls is called: it is made anew.
   const [called, kept] = [table.chains.filter(isCalled), table.chains.filter((chain) => !isCalled(chain))];
-  const leaving = removal(table, {
+  const leaving = removal({
     counters: lacking(counters, counted),
     sets: sets.filter((set) => !newSet(set)),
     chains: chains.filter((chain) => !chain.called && !newChain(chain)),
   });
-  const calledBefore = removal(table, {
-    counters: [],
-    sets: [],
-    chains: chains.filter((chain) => chain.called),
-  });
-  const refilled: string[] = [];
+  const calledBefore = removal({ counters: [], sets: [], chains: chains.filter((chain) => chain.called) });
+  const refilled: Operation[] = [];
   for (const set of table.sets.filter(oldSet)) {
-    refilled.push(`flush ${kindOf(set)} ${nameOf(table)} ${identifier(set.name)}`);
-    refilled.push(...changeElements('add', table, set, set.elements));
+    refilled.push(
+      { verb: 'flush set', set },
+      ...changeElements({ change: 'add', set, elements: set.elements }),
+    );
     yield;
   }
   const switching = [
     ...refilled,
-    ...kept.filter(oldChain).flatMap((chain) => refillChain(table, chain)),
+    ...kept.filter(oldChain).flatMap(refillChain),
     ...calledBefore,
     ...(yield* addition({ ...table, counters: [], sets: [], chains: called })),
   ];
@@ -96,7 +94,8 @@ export function* refillTable(present: Inventory | undefined, table: Table): Step
     chains: kept.filter((chain) => !oldChain(chain)),
   };
   const stages = yield* inStages(added, switching, leaving);
-  return present === undefined ? [`table ${nameOf(table)}\n${stages[0] ?? ''}`, ...stages.slice(1)] : stages;
+  const [first = [], ...more] = stages;
+  return present === undefined ? [[{ verb: 'create table' }, ...first], ...more] : stages;
 }
 
 function isOfAnotherKind(chain: Chain, present: Inventory['chains']): boolean {
@@ -115,66 +114,51 @@ function isCalled({ hook }: Chain): boolean {
 /** Chains that the kernel calls are no preparation: they come last. */
 function* inStages(
   added: Table,
-  switching: readonly string[],
-  leaving: readonly string[],
+  switching: readonly Operation[],
+  leaving: readonly Operation[],
 ): Steps<Transition> {
   const preparing = yield* addition({ ...added, chains: added.chains.filter((chain) => !isCalled(chain)) });
   const called = yield* addition({ ...added, counters: [], sets: [], chains: added.chains.filter(isCalled) });
-  return [preparing, [...called, ...switching], leaving]
-    .filter((lines) => lines.length > 0)
-    .map((lines) => [...lines, ''].join('\n'));
+  return [preparing, [...called, ...switching], [...leaving]].filter((stage) => stage.length > 0);
 }
 
-function* addition(added: Table): Steps<string[]> {
-  const name = nameOf(added);
-  const lines = (added.counters ?? []).map((counter) => `add counter ${name} ${identifier(counter)}`);
+function* addition({ counters = [], chains, sets }: Table): Steps<Operation[]> {
+  const operations: Operation[] = counters.map((counter) => ({ verb: 'add counter', counter }));
   // Sets lead to chains, and rules ask sets.
-  for (const { name: chain, hook } of added.chains)
-    lines.push(
-      `add chain ${name} ${identifier(chain)}${hook === undefined ? '' : ` { ${formatHook(hook)} }`}`,
-    );
-  for (const set of added.sets) {
-    lines.push(`add ${formatSet(set, `${name} `).trim()}`);
+  for (const chain of chains) operations.push({ verb: 'add chain', chain });
+  for (const set of sets) operations.push({ verb: 'add set', set });
+  yield;
+  for (const chain of chains) {
+    operations.push(...addRules(chain));
     yield;
   }
-  for (const chain of added.chains) {
-    lines.push(...addRules(added, chain));
-    yield;
-  }
-  return lines;
+  return operations;
 }
 
 /** All that leads to something goes before it. */
-function removal(
-  table: Table,
-  { counters, sets, chains }: Omit<Inventory, 'chains'> & { chains: readonly { name: string }[] },
-): string[] {
-  const name = nameOf(table);
+function removal({
+  counters,
+  sets,
+  chains,
+}: Omit<Inventory, 'chains'> & { chains: readonly { name: string }[] }): Operation[] {
   return [
-    ...chains.map((chain) => `flush chain ${name} ${identifier(chain.name)}`),
-    ...sets.map((set) => `delete ${kindOf(set)} ${name} ${identifier(set.name)}`),
-    ...chains.map((chain) => `delete chain ${name} ${identifier(chain.name)}`),
-    ...counters.map((counter) => `delete counter ${name} ${identifier(counter)}`),
+    ...chains.map((chain): Operation => ({ verb: 'flush chain', chain })),
+    ...sets.map((set): Operation => ({ verb: 'delete set', set })),
+    ...chains.map((chain): Operation => ({ verb: 'delete chain', chain })),
+    ...counters.map((counter): Operation => ({ verb: 'delete counter', counter })),
   ];
 }
 
-function refillChain(table: Table, chain: Chain): string[] {
-  return [`flush chain ${nameOf(table)} ${identifier(chain.name)}`, ...addRules(table, chain)];
+function refillChain(chain: Chain): Operation[] {
+  return [{ verb: 'flush chain', chain }, ...addRules(chain)];
 }
 
-function addRules(table: Table, { name, rules }: Chain): string[] {
-  return rules.map((rule) => `add rule ${nameOf(table)} ${identifier(name)} ${formatRule(rule)}`);
+function addRules(chain: Chain): Operation[] {
+  return chain.rules.map((rule) => ({ verb: 'add rule', chain, rule }));
 }
 
-function changeElements(
-  verb: 'add' | 'delete',
-  table: Table,
-  set: NftSet,
-  elements: readonly Element[],
-): string[] {
-  if (elements.length === 0) return [];
-  const texts = elements.map((element) => formatElement(verb === 'add' ? element : { key: element.key }));
-  return [`${verb} element ${nameOf(table)} ${identifier(set.name)} { ${texts.join(', ')} }`];
+function changeElements({ change, set, elements }: ElementChange): Operation[] {
+  return elements.length === 0 ? [] : [{ verb: `${change} element`, set, elements }];
 }
 
 /** @returns those that the others have not. */

@@ -9,10 +9,11 @@ import { MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../../edge/n
 import { EMPTY_STATE, type Entries, mergeStates, type NetworkState } from '../../edge/netlink/state/state.ts';
 import { gatewayOf } from '../ipam/allocate.ts';
 import type { ClusterNode } from '../node/cluster-node.ts';
+import { PATH_KINDS } from './kind/kinds.ts';
+import type { OpenPath, PathDevice } from './kind/path-kind.ts';
 import { choosePath, type Path } from './path.ts';
 import { planPeer } from './peer.ts';
 import { inhabitedRanges } from './pod-network.ts';
-import { planTunnel, tunnelMtu } from './tunnel.ts';
 import type { Underlay } from './underlay.ts';
 
 export type OverlayInput = {
@@ -84,19 +85,13 @@ export function createOverlayPlanner(): (input: OverlayInput) => Steps<OverlayPl
       peers.push(found.plan);
       for (const range of found.ranges) inhabited.add(range);
     }
-    const tunnelled = underlays.filter((underlay) => carriesTunnel(underlay, input, peers));
+    const carried = devicesOf(input, peers);
     const planned = mergeStates(
       planSelf(input, inhabited),
-      ...tunnelled.map((underlay) => planTunnel(input, underlay)),
+      ...carried.map(({ device, underlay }) => device.plan(input, underlay)),
     );
     own = isDeepStrictEqual(own, planned) ? own : planned;
-    return {
-      own,
-      peers,
-      mtu: Math.min(
-        ...underlays.map((underlay) => (tunnelled.includes(underlay) ? tunnelMtu(underlay) : underlay.mtu)),
-      ),
-    };
+    return { own, peers, mtu: Math.min(...underlays.map((underlay) => mtuOver(underlay, carried))) };
   };
 }
 
@@ -108,12 +103,31 @@ function choosePaths(input: OverlayInput, peer: ClusterNode): PeerPaths {
   };
 }
 
-/** With `vxlan` the devices are there even without peers, so that the MTU does not change when the first one joins. */
-function carriesTunnel({ family }: Underlay, input: OverlayInput, peers: readonly PeerPaths[]): boolean {
-  const used = peers.some(({ paths }) =>
-    paths.some(({ path }) => path.mode === 'vxlan' && path.over === family),
+type Carried = { device: PathDevice<OpenPath>; underlay: Underlay };
+
+/** The devices that there shall be: those that some path goes through, and those that are kept without any. */
+function devicesOf(input: OverlayInput, peers: readonly PeerPaths[]): Carried[] {
+  return PATH_KINDS.flatMap(({ mode, device }) => {
+    if (device === undefined) return [];
+    const kept = device.isKept(input.backend) ? preferredCarriers(input) : NO_FAMILIES;
+    const isUsed = ({ family }: Underlay) =>
+      peers.some(({ paths }) =>
+        paths.some(({ path }) => path.mode === mode && device.carrier(path) === family),
+      );
+    return input.underlays
+      .filter((underlay) => kept.has(underlay.family) || isUsed(underlay))
+      .map((underlay) => ({ device, underlay }));
+  });
+}
+
+const NO_FAMILIES: ReadonlySet<IpFamily> = new Set();
+
+/** Of the largest packet that each path over the underlay takes. */
+function mtuOver({ family, mtu }: Underlay, carried: readonly Carried[]): number {
+  const overheads = carried.flatMap(({ device, underlay }) =>
+    underlay.family === family ? [device.overhead[family]] : [],
   );
-  return used || (input.backend === 'vxlan' && preferredCarriers(input).has(family));
+  return mtu - Math.max(0, ...overheads);
 }
 
 /** The families that carry tunnels to a peer that has all the addresses that this node has. */

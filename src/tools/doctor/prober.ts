@@ -1,9 +1,9 @@
 /** Sends probes by the prober, which has the raw sockets that Node.js lacks. */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { nativePart } from '../../base/native-part.ts';
 import type { Answer, Probe } from './paths.ts';
 
-export const PROBER = fileURLToPath(new URL('../../../build/fairlead-probe', import.meta.url));
+export const PROBER = nativePart('fairlead-probe');
 /** Without a listener (RFC 863 once had a service there that threw everything away). */
 export const CLOSED_PORT = 9;
 const PATIENCE_MS = 1500;

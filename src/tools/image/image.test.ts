@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { nativePart } from '../../base/native-part.ts';
 import { archiveOf } from './archive.ts';
+import { writeBundle } from './bundle.ts';
 import { plannedPackages } from './debian-packages.ts';
 import { blobPath, documentsOf, type Image, sha256 } from './oci.ts';
 import { platformNamed } from './platform.ts';
@@ -21,6 +32,22 @@ const image: Image = {
   entrypoint: ['/usr/bin/fairlead'],
   layer: { digest: 'sha256:aa', size: 7, diffId: 'sha256:bb' },
 };
+
+test('the bundle finds the native parts where the image has them', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fairlead-bundle-'));
+  try {
+    const bundle = join(folder, 'cmd/fairlead/main.mjs');
+    writeBundle(join(import.meta.dirname, '../../../cmd/fairlead/main.ts'), bundle);
+    mkdirSync(join(folder, 'build'));
+    copyFileSync(nativePart('fairlead.node'), join(folder, 'build/fairlead.node'));
+    // The addon is loaded before anything is done.
+    assert.match(execFileSync(process.execPath, [bundle, 'version'], { encoding: 'utf8' }), /\d+\.\d+\.\d+/);
+    const places = readFileSync(bundle, 'utf8').matchAll(/new URL\(["'`]([./]+build\/)/g);
+    assert.deepEqual(new Set([...places].map(([, place]) => place)), new Set(['../../build/']));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 test('libraries are followed to the last one, cycles included, and a missing one is named with who needs it', () => {
   const files: Record<string, string[]> = {

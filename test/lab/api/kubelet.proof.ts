@@ -4,6 +4,7 @@ import type { ApiObject, Fields } from '../../../lab/api/storage/object.ts';
 import { type Container, commandOf, environmentOf, nextStep } from '../../../lab/kubelet/container.ts';
 import { chooseNode, planPods, uidOf } from '../../../lab/kubelet/plan.ts';
 import { statusOf } from '../../../lab/kubelet/pod-status.ts';
+import { afterAnswer, isDue, readinessProbeOf, UNASKED } from '../../../lab/kubelet/readiness.ts';
 import type { LabPod } from '../../../lab/state.ts';
 import { parseIp } from '../../../src/base/ip/ip.ts';
 
@@ -110,6 +111,43 @@ test('the node with the fewest pods is next, if it may be and its labels fit', (
     'node-2',
   );
   assert.equal(chooseNode(pod('a', { spec: { nodeSelector: { disk: 'slow' } } }), nodes, []), undefined);
+  const asks = (name: string, port: Fields, on?: string) =>
+    pod(name, {
+      ...(on === undefined ? {} : { node: on }),
+      spec: { containers: [{ name: 'c', ports: [port] }] },
+    });
+  const taken = [
+    asks('b', { hostPort: 80, containerPort: 8080 }, 'node-10'),
+    asks('c', { hostPort: 80, hostIP: '192.168.1.3' }, 'node-2'),
+  ];
+  assert.equal(chooseNode(asks('a', { hostPort: 80 }), nodes, taken), undefined, 'one of everywhere');
+  assert.equal(chooseNode(asks('a', { hostPort: 80, hostIP: '192.168.1.9' }), nodes, taken), 'node-2');
+  assert.equal(chooseNode(asks('a', { hostPort: 80, protocol: 'UDP' }), nodes, taken), 'node-2');
+});
+
+test('a container is ready when its probe says so often enough, and no longer when it fails as often as it may', () => {
+  const probe = readinessProbeOf({
+    ports: [{ name: 'web', containerPort: 8080 }],
+    readinessProbe: {
+      httpGet: { port: 'web' },
+      initialDelaySeconds: 2,
+      periodSeconds: 5,
+      successThreshold: 2,
+    },
+  })!;
+  assert.deepEqual(probe.question, { by: 'http', port: 8080, path: '/', headers: [] });
+  assert.equal(readinessProbeOf({}), undefined);
+  assert.equal(readinessProbeOf({ readinessProbe: { tcpSocket: { port: 'none' } } })!.question.by, 'nothing');
+  assert.equal(isDue(probe, UNASKED, 0, 1999), false);
+  assert.equal(isDue(probe, UNASKED, 0, 2000), true);
+  assert.equal(isDue(probe, { ...UNASKED, askedAt: 2000 }, 0, 6999), false);
+  assert.equal(isDue(probe, { ...UNASKED, askedAt: 2000 }, 0, 7000), true);
+  let state = UNASKED;
+  const seen = [true, false, true, true, false, false, true, false, false, false].map((yes) => {
+    state = afterAnswer(probe, state, yes);
+    return state.ready;
+  });
+  assert.deepEqual(seen, [false, false, false, true, true, true, true, true, true, false]);
 });
 
 test('a container starts anew as its policy says, later each time', () => {

@@ -18,8 +18,17 @@ const TO_ITSELF: readonly Rule[] = [
   { match: `ip6 saddr . ip6 daddr @${ITSELF[6]} accept` },
 ];
 
+const rendered = new WeakMap<Outcome, Chain>();
+
+/** As {@link renderOutcome}; of the same outcome the same object, by which tables are compared. */
+export function chainOfOutcome(outcome: Outcome): Chain {
+  let chain = rendered.get(outcome);
+  if (chain === undefined) rendered.set(outcome, (chain = renderOutcome(outcome)));
+  return chain;
+}
+
 /** The packet returns to where the other side's policies are asked, or ends here. */
-export function renderOutcome({ name, allowed, proposed }: Outcome): Chain {
+function renderOutcome({ name, allowed, proposed }: Outcome): Chain {
   const report: Rule = {
     match: `${LOG_LIMIT} log prefix "${LOG_PREFIX}${name}" group ${LOG_GROUP} snaplen ${SNAP_LENGTH}`,
   };

@@ -1,7 +1,7 @@
 /** What is said about one pod and direction, as a chain: who is at the other end decides what becomes of which port. */
 import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
 import type { Steps } from '../../../base/run/slices.ts';
-import type { Chain, Element, NftSet, Verdict } from '../../../edge/nftables/objects.ts';
+import type { Chain, Element, NftSet, Rule, Verdict } from '../../../edge/nftables/objects.ts';
 import type { PortRange } from '../../../plan/policy/compile/clause.ts';
 import type { Outcome } from '../../../plan/policy/compile/outcome.ts';
 import { digestSteps, digestText } from '../../../plan/policy/compile/ruling.ts';
@@ -21,14 +21,24 @@ export type RenderedPeers = {
 const FAMILIES = [4, 6] as const;
 const IP = { 4: 'ip', 6: 'ip6' } as const;
 const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
+/**
+ * Addresses of which the same is said, from which on they are a set of their own. The kernel looks through all elements
+ * that have a verdict whenever one comes, 130 ns each (nft_lookup_validate, net/netfilter/nft_lookup.c), and not into sets.
+ */
+export const MANY = 64;
 /** Whom a chain asks about: the one at the other end. */
 const OTHER = { ingress: 'saddr', egress: 'daddr' } as const;
 
 /**
  * @param former how a table of the same key was rendered: elements that stay the same are the same objects, by which
  * tables with many of them are compared.
+ * @param least see {@link MANY}.
  */
-export function* renderPeers(table: PeerTable, former?: RenderedPeers): Steps<RenderedPeers> {
+export function* renderPeers(
+  table: PeerTable,
+  former?: RenderedPeers,
+  least: number = MANY,
+): Steps<RenderedPeers> {
   const { direction, otherwise } = table;
   const name = `${direction}-${table.key}`;
   const used = new Set([
@@ -37,26 +47,42 @@ export function* renderPeers(table: PeerTable, former?: RenderedPeers): Steps<Re
     otherwise,
   ]);
   const verdicts = new Map([...used].map((one) => [one, verdictOf(direction, one)]));
-  const all: NftSet[] = [];
+  const sets: NftSet[] = [];
+  const lookups: Rule[] = [];
   for (const family of FAMILIES) {
-    const peers = `${name}-peers${family}`;
-    const keep = keeper(former, peers);
+    const own = table.addresses.filter(({ ip }) => ipFamily(ip) === family);
+    const crowd = largest(own, verdicts, least);
+    // Another crowd is another map, too: what is led elsewhere must not be missed meanwhile.
+    const peers = `${name}-peers${family}${crowd === undefined ? '' : `-${crowd.digest}`}`;
+    const many = `${peers}-many`;
+    const [keep, keepMany] = [keeper(former, peers), keeper(former, many)];
     const singles: Element[] = [];
-    for (const { ip, verdicts: own } of table.addresses) {
-      if (ipFamily(ip) === family) singles.push(keep({ key: [ip], value: verdicts.get(own)! }));
+    const alike: Element[] = [];
+    for (const { ip, verdicts: said } of own) {
+      const value = verdicts.get(said)!;
+      if (crowd !== undefined && isSame(value, crowd.verdict)) alike.push(keepMany({ key: [ip] }));
+      else singles.push(keep({ key: [ip], value }));
       yield;
     }
     const blocks: Element[] = [];
-    for (const { verdicts: own, ...span } of table.intervals[family]) {
-      blocks.push({ key: [formatSpan(span, family)], value: verdicts.get(own)! });
+    for (const { verdicts: said, ...span } of table.intervals[family]) {
+      blocks.push({ key: [formatSpan(span, family)], value: verdicts.get(said)! });
       yield;
     }
-    all.push(addressMap(peers, family, singles), yield* intervalMap(name, family, blocks));
+    const ask = (set: NftSet, what: string) => {
+      if (set.elements.length === 0) return;
+      sets.push(set);
+      lookups.push({ match: `${IP[family]} ${OTHER[direction]} ${what}` });
+    };
+    ask(addressMap(peers, family, singles), `vmap @${peers}`);
+    if (crowd !== undefined)
+      ask(
+        { name: many, key: [ADDRESS[family]], elements: alike },
+        `@${many} ${formatVerdict(crowd.verdict)}`,
+      );
+    const ranges = yield* intervalMap(name, family, blocks);
+    ask(ranges, `vmap @${ranges.name}`);
   }
-  const sets = all.filter(({ elements }) => elements.length > 0);
-  const lookups = sets.map((set) => ({
-    match: `${IP[set.key[0] === 'ipv6_addr' ? 6 : 4]} ${OTHER[direction]} vmap @${set.name}`,
-  }));
   const last = verdicts.get(otherwise)!;
   return {
     chain: {
@@ -69,6 +95,29 @@ export function* renderPeers(table: PeerTable, former?: RenderedPeers): Steps<Re
       ...new Set([...used].flatMap((one) => [one.otherwise, ...one.entries.map(({ result }) => result)])),
     ].filter((outcome) => outcome !== undefined),
   };
+}
+
+type Crowd = { verdict: Verdict; digest: string };
+
+/** What is said of most of them, where those are many. */
+function largest(
+  addresses: PeerTable['addresses'],
+  verdicts: ReadonlyMap<PortVerdicts, Verdict>,
+  least: number,
+): Crowd | undefined {
+  if (addresses.length < least) return undefined;
+  const counts = new Map<string, { count: number; verdict: Verdict }>();
+  for (const one of addresses) {
+    const verdict = verdicts.get(one.verdicts)!;
+    const text = formatVerdict(verdict);
+    const known = counts.get(text);
+    if (known === undefined) counts.set(text, { count: 1, verdict });
+    else known.count++;
+  }
+  const [[text, most]] = [...counts].toSorted(
+    ([a, one], [b, other]) => other.count - one.count || (a < b ? -1 : 1),
+  ) as [[string, { count: number; verdict: Verdict }]];
+  return most.count < least ? undefined : { verdict: most.verdict, digest: digestText(text) };
 }
 
 function hasPorts({ entries }: PortVerdicts): boolean {
@@ -131,7 +180,9 @@ function keeper(former: RenderedPeers | undefined, set: string): (element: Eleme
   const known = new Map(before?.elements.map((element) => [element.key[0], element]));
   return (element) => {
     const same = known.get(element.key[0]);
-    return same !== undefined && isSame(same.value as Verdict, element.value as Verdict) ? same : element;
+    if (same === undefined) return element;
+    if (element.value === undefined) return same;
+    return isSame(same.value as Verdict, element.value as Verdict) ? same : element;
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * Policies as an nftables table of our own. A packet that begins a connection is looked up by its address: pods of which
- * the same is said share a chain, and a chain is at most four lookups however many policies stand behind it: who is at
- * the other end, by address or by range, and what becomes of the port, by number or by range. What belongs to a connection
- * that was let through passes by its state.
+ * the same is said share a chain, and a chain is at most five lookups however many policies stand behind it: who is at
+ * the other end, by address, among many of which the same is said, or by range, and what becomes of the port, by number or
+ * by range. What belongs to a connection that was let through passes by its state.
  */
 import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
 import type { Steps } from '../../../base/run/slices.ts';
@@ -10,8 +10,8 @@ import type { Chain, Element, NftSet, Rule, Table } from '../../../edge/nftables
 import type { Outcome } from '../../../plan/policy/compile/outcome.ts';
 import type { PeerTable, PolicyTable, Subject } from '../../../plan/policy/compile/table.ts';
 import { DIRECTIONS, type Direction } from '../../../plan/policy/parse/objects.ts';
-import { ITSELF, renderOutcome } from './outcome.ts';
-import { type PortChain, type RenderedPeers, renderPeers } from './peers.ts';
+import { chainOfOutcome, ITSELF } from './outcome.ts';
+import { MANY, type PortChain, type RenderedPeers, renderPeers } from './peers.ts';
 
 export const POLICY_TABLE = { family: 'inet', name: 'fairlead-policy' } as const;
 
@@ -33,15 +33,15 @@ const NEIGHBOR_DISCOVERY =
 
 export type Renderer = { render(policies: PolicyTable): Steps<Rendered> };
 
-/** What was rendered the last time is not looked into again. */
-export function openRenderer(): Renderer {
+/** What was rendered the last time is not looked into again. @param least addresses of which the same is said that are a set. */
+export function openRenderer(least: number = MANY): Renderer {
   let before = new Map<string, { peers: PeerTable; rendered: RenderedPeers }>();
   return {
     *render({ subjects, peers }) {
       const now: typeof before = new Map();
       for (const one of peers) {
         const done = before.get(one.key);
-        const rendered = done?.peers === one ? done.rendered : yield* renderPeers(one, done?.rendered);
+        const rendered = done?.peers === one ? done.rendered : yield* renderPeers(one, done?.rendered, least);
         now.set(one.key, { peers: one, rendered });
         yield;
       }
@@ -141,7 +141,7 @@ function assemble(rendered: readonly RenderedPeers[], dispatched: readonly NftSe
         ...dispatched,
       ],
       chains: [
-        ...outcomes.map(renderOutcome),
+        ...outcomes.map(chainOfOutcome),
         ...portChains.map(({ chain }) => chain),
         ...rendered.map(({ chain }) => chain),
         forward,

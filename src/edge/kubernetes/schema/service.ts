@@ -1,4 +1,4 @@
-/** Shapes of Service and EndpointSlice. */
+/** Shapes of Service and EndpointSlice, and of what addresses of services come from and belong to. */
 import { conditions, kindShape, objectReference } from './meta.ts';
 import {
   atomic,
@@ -64,3 +64,14 @@ export const endpointSlice: ObjectType = kindShape(
   },
   ['addressType', 'endpoints'],
 );
+
+export const serviceCidr: ObjectType = kindShape({
+  spec: object({ cidrs: list(text) }),
+  status: object({ conditions }),
+});
+
+export const ipAddress: ObjectType = kindShape({
+  spec: object({
+    parentRef: object(each(text, 'group', 'resource', 'namespace', 'name'), ['resource', 'name']),
+  }),
+});

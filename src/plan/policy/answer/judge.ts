@@ -21,7 +21,10 @@ export function* openJudge(
   const here = yield* openNodeCompiler().compile(state, attached, node);
   const isElsewhere = [...concerned].some((ip) => !local.has(ip));
   const elsewhere = isElsewhere
-    ? yield* openCompiler().compile(state, ({ podIPs }) => podIPs.some((ip) => concerned.has(ip)))
+    ? yield* openCompiler().compile(
+        state,
+        state.pods.filter(({ podIPs }) => podIPs.some((ip) => concerned.has(ip))),
+      )
     : here;
   return (direction, leg, protocol) => {
     const own = direction === 'egress' ? leg.source : leg.destination;

@@ -45,26 +45,27 @@ export type Compiled = {
 
 export type Compiler = {
   /**
-   * @param isOurs which pods are compiled: those of this node, or to explain any all that have addresses of their own.
+   * @param ours pods of the input that are compiled: those of this node, or, where absent, to explain any all that have
+   * addresses of their own.
    * @returns what is valid until the next call.
    */
-  compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Steps<Compiled>;
+  compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Steps<Compiled>;
 };
 
-export function compile(input: PolicyInput, isOurs?: (pod: PolicyPod) => boolean): Compiled {
-  return atOnce(openCompiler().compile(input, isOurs));
+export function compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Compiled {
+  return atOnce(openCompiler().compile(input, ours));
 }
 
 export function openCompiler(): Compiler {
   const census = openCensus();
+  const drafting = openDrafting();
   let before = new Map<string, Ruling>();
   return {
-    *compile(input, isOurs = hasNetwork) {
+    *compile(input, ours = input.pods.filter(hasNetwork)) {
       const population = yield* census.take(input.pods, input.namespaces);
       const bind = openBinder(population, input.nodes);
       const rulings = new Map<string, Ruling>();
-      const rule = (draft: Draft): Ruling => {
-        const key = keyOf(draft);
+      const rule = ({ key, ...draft }: Keyed): Ruling => {
         const known = rulings.get(key);
         if (known !== undefined) return known;
         const clauses = draft.clauses.map((clause) => bind(clause, draft.direction));
@@ -74,29 +75,18 @@ export function openCompiler(): Compiler {
         rulings.set(key, ruling);
         return ruling;
       };
-      const byNamespace = Map.groupBy(input.policies, ({ namespace }) => namespace);
-      const tiers = sortByPriority(input.clusterPolicies);
+      const draftsOf = drafting(input);
       const said = new Map<Identity | PolicyPod, Partial<Record<Direction, Ruling>>>();
       const pods: CompiledPod[] = [];
-      for (const pod of input.pods) {
-        if (pod.hostNetwork || !isOurs(pod)) continue;
+      for (const pod of ours) {
+        if (pod.hostNetwork) continue;
         yield;
         // One that has ended is no peer of others, and isolated as long as it is there.
         const identity = population.identityOf(pod) ?? pod;
         let directions = said.get(identity);
         if (directions === undefined) {
-          const network = (byNamespace.get(pod.namespace) ?? []).filter(({ pods: selector }) =>
-            meets(pod.labels, selector),
-          );
-          const namespaceLabels = population.namespaceLabels(pod.namespace);
-          const selecting = tiers.filter(
-            ({ subject }) => meets(pod.labels, subject.pods) && meets(namespaceLabels, subject.namespaces),
-          );
           directions = Object.fromEntries(
-            DIRECTIONS.flatMap((direction) => {
-              const draft = draftOf(direction, network, selecting, pod.ports);
-              return draft === undefined ? [] : [[direction, rule(draft)]];
-            }),
+            Object.entries(draftsOf(pod)).map(([direction, draft]) => [direction, rule(draft)]),
           );
           said.set(identity, directions);
         }
@@ -105,6 +95,54 @@ export function openCompiler(): Compiler {
       before = rulings;
       return { pods, byIp: indexByIp(pods, population), population, isOwnNode: openNodes(input.nodes) };
     },
+  };
+}
+
+/** Its clauses mean no pods yet. */
+type Keyed = Ruling;
+type Drafts = Partial<Record<Direction, Keyed>>;
+type DraftsOf = (pod: Pick<PolicyPod, 'namespace' | 'labels' | 'ports'>) => Drafts;
+
+/**
+ * What policies say of pods by their namespaces, labels and ports, before it is known whom they mean: kept as long as the
+ * lists of policies and namespaces are the same lists.
+ */
+function openDrafting(): (input: PolicyInput) => DraftsOf {
+  let latest: { lists: readonly unknown[]; draftsOf: DraftsOf } | undefined;
+  return ({ policies, clusterPolicies, namespaces }) => {
+    const lists = [policies, clusterPolicies, namespaces];
+    if (latest === undefined || lists.some((list, index) => list !== latest!.lists[index]))
+      latest = { lists, draftsOf: draftsBy(policies, clusterPolicies, namespaces) };
+    return latest.draftsOf;
+  };
+}
+
+function draftsBy(
+  policies: readonly NetworkPolicy[],
+  clusterPolicies: readonly ClusterPolicy[],
+  namespaces: readonly PolicyNamespace[],
+): DraftsOf {
+  const byNamespace = Map.groupBy(policies, ({ namespace }) => namespace);
+  const tiers = sortByPriority(clusterPolicies);
+  const labelsOf = new Map(namespaces.map(({ name, labels }) => [name, labels]));
+  const known = new WeakMap<object, { namespace: string; ports: PolicyPod['ports']; drafts: Drafts }>();
+  return ({ namespace, labels, ports }) => {
+    const former = known.get(labels);
+    if (former !== undefined && former.namespace === namespace && former.ports === ports)
+      return former.drafts;
+    const network = (byNamespace.get(namespace) ?? []).filter(({ pods }) => meets(labels, pods));
+    const selecting = tiers.filter(
+      ({ subject }) =>
+        meets(labels, subject.pods) && meets(labelsOf.get(namespace) ?? {}, subject.namespaces),
+    );
+    const drafts: Drafts = Object.fromEntries(
+      DIRECTIONS.flatMap((direction) => {
+        const draft = draftOf(direction, network, selecting, ports);
+        return draft === undefined ? [] : [[direction, { ...draft, key: keyOf(draft) }]];
+      }),
+    );
+    known.set(labels, { namespace, ports, drafts });
+    return drafts;
   };
 }
 

@@ -53,7 +53,7 @@ export function openNodeCompiler(): NodeCompiler {
         return now;
       });
       yield;
-      const compiled = yield* compiler.compile({ ...state, pods }, (pod) => here.has(pod));
+      const compiled = yield* compiler.compile({ ...state, pods }, here);
       const unknown = [...own].flatMap(([namespace, named]) =>
         [...named].flatMap(([name, { ips, known }]) =>
           known ? [] : close(state, { namespace, name, ips, nodeName: node.name }),

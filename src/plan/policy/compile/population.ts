@@ -42,10 +42,17 @@ export type Census = {
 
 /** Pods of one identity. */
 type Group = { key: string; identity: Identity; pods: Set<PolicyPod>; stale: boolean };
+/** @property round of the last look at which it was there. */
+type Known = { group: Group; round: number };
 type Members = { selection: Selection; groups: Set<Group>; holds: (group: Group) => boolean; stale: boolean };
 
+/** Pods that are looked at in one step. */
+const LOOKED_AT_A_TIME = 2048;
+
 export function openCensus(): Census {
-  const groupOfPod = new Map<PolicyPod, Group>();
+  const known = new Map<PolicyPod, Known>();
+  const groupOf = (pod: PolicyPod) => known.get(pod)?.group;
+  let round = 0;
   const groups = new Map<string, Group>();
   /** Who claims an address, and last whose it is: the same on every node but for what is attached there. */
   const owners = new Map<Ip, PolicyPod[]>();
@@ -57,7 +64,7 @@ export function openCensus(): Census {
 
   const ownerOf = (ip: Ip) => owners.get(ip)?.at(-1);
   const doubt = (pod: PolicyPod | undefined) => {
-    const group = pod === undefined ? undefined : groupOfPod.get(pod);
+    const group = pod === undefined ? undefined : groupOf(pod);
     if (group !== undefined) group.stale = true;
   };
   const enter = (pod: PolicyPod) => {
@@ -72,7 +79,7 @@ export function openCensus(): Census {
     }
     group.pods.add(pod);
     group.stale = true;
-    groupOfPod.set(pod, group);
+    known.set(pod, { group, round });
     for (const ip of pod.podIPs) {
       const before = owners.get(ip);
       if (before === undefined) {
@@ -87,7 +94,7 @@ export function openCensus(): Census {
   const leave = (pod: PolicyPod, group: Group) => {
     group.pods.delete(pod);
     group.stale = true;
-    groupOfPod.delete(pod);
+    known.delete(pod);
     for (const ip of pod.podIPs) {
       const left = owners.get(ip)!.filter((owner) => owner !== pod);
       if (left.length === 0) owners.delete(ip);
@@ -151,10 +158,10 @@ export function openCensus(): Census {
   };
 
   const population: Population = {
-    identityOf: (pod) => groupOfPod.get(pod)?.identity,
+    identityOf: (pod) => groupOf(pod)?.identity,
     identityAt: (ip) => {
       const owner = ownerOf(ip);
-      return owner === undefined ? undefined : groupOfPod.get(owner)!.identity;
+      return owner === undefined ? undefined : groupOf(owner)!.identity;
     },
     ownerOf,
     clashes: () => [...clashing].map((ip) => ({ ip, pods: owners.get(ip)! })),
@@ -179,12 +186,24 @@ export function openCensus(): Census {
       for (const key of selections.keys()) if (!asked.has(key)) selections.delete(key);
       asked = new Set();
       relabel(namespaces);
-      const present = new Set(pods.filter(hasNetwork));
+      round++;
+      // Marked, and not collected: most of ten thousand are as they were, and this is asked with every pod that starts.
+      const entering: PolicyPod[] = [];
+      let [staying, looked] = [0, 0];
+      for (const pod of pods) {
+        if (++looked % LOOKED_AT_A_TIME === 0) yield;
+        const one = known.get(pod);
+        if (one !== undefined && one.round !== round) {
+          one.round = round;
+          staying++;
+        } else if (one === undefined && hasNetwork(pod)) entering.push(pod);
+      }
       yield;
-      for (const [pod, group] of groupOfPod) if (!present.has(pod)) leave(pod, group);
+      if (staying < known.size)
+        for (const [pod, one] of known) if (one.round !== round) leave(pod, one.group);
       yield;
-      for (const pod of present) {
-        if (groupOfPod.has(pod)) continue;
+      for (const pod of entering) {
+        if (known.has(pod)) continue;
         enter(pod);
         yield;
       }
