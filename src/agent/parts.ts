@@ -79,7 +79,7 @@ export async function openParts({ edges, basis, stack, onForce }: PartsOptions):
     forgetFlows: conntrack.forget,
   });
   stack.defer(() => network.stop());
-  const enforcer: PolicyEnforcer | undefined =
+  const enforcer =
     store.policies === undefined
       ? undefined
       : new PolicyEnforcer({

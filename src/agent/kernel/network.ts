@@ -2,6 +2,7 @@
 
 import { describeError } from '../../base/errors/errors.ts';
 import { type Known, notKnown } from '../../base/known.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import type { Part } from '../../base/run/part.ts';
 import { isTunnelLink } from '../../edge/marks/marks.ts';
 import type { Kernel, KernelEvent } from '../../edge/netlink/kernel.ts';
@@ -28,9 +29,10 @@ export type NetworkOptions = {
   nextIndex: () => number;
   table: AttachmentTable;
   reader: AttachmentReader;
+  clock: Clock;
 };
 
-export function createNetwork({ kernel, nextIndex, table, reader }: NetworkOptions): Network {
+export function createNetwork({ kernel, nextIndex, table, reader, clock }: NetworkOptions): Network {
   const resync = new Resync(kernel, nextIndex);
   let result: Partial<ResyncResult> = {};
   return {
@@ -67,7 +69,7 @@ export function createNetwork({ kernel, nextIndex, table, reader }: NetworkOptio
     get dumped() {
       return result.isFresh === true && result.links !== undefined
         ? { known: true as const, links: result.links }
-        : notKnown(new Date(), 'nothing has changed');
+        : notKnown(clock.date(), 'nothing has changed');
     },
   };
 }

@@ -10,6 +10,7 @@ import { parseConfiguration } from '../../base/config/parse.ts';
 import { parseCidr } from '../../base/ip/cidr.ts';
 import { parseIp } from '../../base/ip/ip.ts';
 import { createLogger } from '../../base/log/logger.ts';
+import { MACHINE_CLOCK } from '../../base/run/clock.ts';
 import type { ClusterStore } from '../../cluster/store.ts';
 import { openNftablesDatapath } from '../../datapath/nftables/datapath.ts';
 import { TABLE } from '../../datapath/nftables/node-table.ts';
@@ -135,6 +136,7 @@ async function startNode({
     openSysctls: () => sysctls,
     forgetFlows: async () => undefined,
     log,
+    clock: MACHINE_CLOCK,
     world,
     states,
   });

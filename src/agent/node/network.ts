@@ -3,7 +3,7 @@
 import type { Configuration } from '../../base/config/configuration.ts';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
-import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import type { Part, Reached } from '../../base/run/part.ts';
 import { Runner } from '../../base/run/runner.ts';
 import { judgeRanges, type RangeRefusal } from '../../cluster/ranges/refusals.ts';
@@ -42,7 +42,7 @@ export type NodeNetworkOptions = {
   openSysctls: (folder: string) => Sysctls;
   forgetFlows: (flows: readonly FlowFilter[]) => Promise<void>;
   log: Logger;
-  clock?: Clock;
+  clock: Clock;
   /** What is known; a resync keeps it up to date. */
   world: World;
   /** Of every part, derived from what is known at that moment. */
@@ -76,7 +76,7 @@ export class NodeNetwork {
   #surroundings: readonly string[] = [];
 
   constructor(options: NodeNetworkOptions) {
-    const { log, world } = options;
+    const { log, world, clock } = options;
     this.#options = options;
     this.#reader = createAttachmentReader(options);
     this.#readCluster = createClusterReader(options);
@@ -86,7 +86,7 @@ export class NodeNetwork {
     this.#readiness = keepReadiness(options);
     this.#news = createNodeNews(options, () => world.view.self !== undefined);
     this.#later = new Runner({
-      clock: options.clock ?? MACHINE_CLOCK,
+      clock,
       task: async () => {
         const { retried } = await this.#setFirewall();
         this.#tell();
@@ -115,8 +115,8 @@ export class NodeNetwork {
 
   /** One resync: each part in its order. Rejects when something could not be reached, after all else was. */
   async resync(reasons: readonly string[]): Promise<void> {
-    const { log, store, world, states } = this.#options;
-    const started = performance.now();
+    const { log, store, world, states, clock } = this.#options;
+    const started = clock.now();
     this.#reader.ensureRead();
     const cluster = await this.#readCluster();
     world.view = { ...world.view, ...cluster.view };
@@ -146,7 +146,7 @@ export class NodeNetwork {
       ...cluster.unclaimed,
       ...strandedPods(this.#reader.attached, view.known ? view.view.ranges : undefined),
     ]);
-    const milliseconds = Math.round((performance.now() - started) * 100) / 100;
+    const milliseconds = Math.round((clock.now() - started) * 100) / 100;
     const operations = result.reached?.applied ?? 0;
     const fields = { reasons, operations, milliseconds };
     if (operations > 0) log.info('the kernel was brought to what it should hold', fields);
@@ -155,7 +155,7 @@ export class NodeNetwork {
       ...result,
       problems: [...problems],
       refusals,
-      resync: { at: new Date().toISOString(), ...fields },
+      resync: { at: clock.date().toISOString(), ...fields },
     };
     this.#tell();
     const unreached = [...network.retried, ...cluster.unclaimed, ...(firewall?.retried ?? [])];

@@ -32,7 +32,7 @@ export type ReadinessOptions = {
   table: AttachmentTable;
   configuration: () => Configuration;
   log: Logger;
-  clock?: Clock;
+  clock: Clock;
 };
 
 export function keepReadiness({

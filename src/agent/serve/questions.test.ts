@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MACHINE_CLOCK } from '../../base/run/clock.ts';
 import type { PolicyCount } from '../../datapath/datapath.ts';
 import { answer } from './api-server.ts';
 import { createQuestions, type Known } from './questions.ts';
@@ -38,6 +39,7 @@ test('a hundred scrapes at once are one look at the counters, and name no policy
   const named: boolean[] = [];
   const metrics = { all: (_: unknown, __: unknown, ___: unknown, names: boolean) => (named.push(names), []) };
   const known = {
+    clock: MACHINE_CLOCK,
     describe: () => ({}),
     enforcer,
     metrics,

@@ -4,6 +4,7 @@ import { describeError } from '../../base/errors/errors.ts';
 import type { IpFamily } from '../../base/ip/ip.ts';
 import type { ErrorMemory } from '../../base/log/last-error.ts';
 import { renderMetrics } from '../../base/metrics/registry.ts';
+import type { Clock } from '../../base/run/clock.ts';
 import { held } from '../../base/run/held.ts';
 import type { PolicySource } from '../../cluster/policy-source.ts';
 import type { PolicyCount } from '../../datapath/datapath.ts';
@@ -23,6 +24,7 @@ import type { AgentStatus } from './status.ts';
 import { explainWhy, type WhyAnswer, type WhyKnown } from './why.ts';
 
 export type Known = Pick<WhyKnown, 'node' | 'kernel' | 'table' | 'podNetwork'> & {
+  clock: Clock;
   describe: () => Promise<AgentStatus>;
   policies: PolicySource | undefined;
   enforcer: PolicyEnforcer | undefined;
@@ -46,10 +48,11 @@ const OPEN_SCRAPE_MS = 1000;
 const OVERDUE = 3;
 
 export function createQuestions(known: Known): Questions {
-  const { describe, prober, network } = known;
+  const { clock, describe, prober, network } = known;
+  const now = () => clock.now();
   // Each is a process of nft: one at a time, however many ask.
   const enforcer = known.enforcer;
-  const counts = held(0, async () => (await enforcer?.counts()) ?? []);
+  const counts = held(0, async () => (await enforcer?.counts()) ?? [], now);
   const scrape = async (names: boolean) => {
     const counted = await counts();
     const { metrics, errors } = known;
@@ -59,14 +62,14 @@ export function createQuestions(known: Known): Questions {
       ...known.services.metrics(),
     ]);
   };
-  const openScrape = held(OPEN_SCRAPE_MS, () => scrape(known.policyNames()));
+  const openScrape = held(OPEN_SCRAPE_MS, () => scrape(known.policyNames()), now);
   return {
     status: describe,
     why: async (query) => JSON.stringify(await explain(known, query)),
     drops: () => JSON.stringify({ denials: enforcer?.drops?.latest ?? [] }),
     flows: async () => JSON.stringify({ flows: await seen(known) }),
     services: (query) => JSON.stringify(explainServices(known.services, query.get('name') ?? undefined)),
-    followDrops: (onLine) => followDrops(enforcer, counts, onLine),
+    followDrops: (onLine) => followDrops(known, counts, onLine),
     metrics: (audience) => (audience === 'root' ? scrape(true) : openScrape()),
     health: () => {
       const silent = known.sinceResyncMs() / 1000;
@@ -80,7 +83,7 @@ export function createQuestions(known: Known): Questions {
 
 /** Each denied packet, and once a second how many more the kernel counted than it reported. */
 function followDrops(
-  enforcer: PolicyEnforcer | undefined,
+  { enforcer, clock }: Pick<Known, 'enforcer' | 'clock'>,
   counts: () => Promise<readonly PolicyCount[]>,
   onLine: (line: string) => void,
 ) {
@@ -96,10 +99,10 @@ function followDrops(
     // Reports come a moment after their packets were counted.
     if (counted < 0 || unreported !== 0) [counted, reported] = [total, shown];
   };
-  const timer = setInterval(() => void count().catch(() => undefined), COUNT_MS);
+  const timer = clock.every(COUNT_MS, () => void count().catch(() => undefined));
   return {
     [Symbol.dispose]: () => {
-      clearInterval(timer);
+      timer[Symbol.dispose]();
       following?.[Symbol.dispose]();
     },
   };

@@ -50,6 +50,7 @@ export async function serveQuestions(serving: QuestionServing): Promise<Disposab
       version: basis.version,
     });
   const questions = createQuestions({
+    clock,
     describe,
     kernel,
     table,

@@ -30,7 +30,7 @@ export type NodeSettingsOptions = {
   openSysctls: (folder: string) => Sysctls;
   configuration: () => Configuration;
   log: Logger;
-  clock?: Clock;
+  clock: Clock;
 };
 
 export function createNodeSettings(options: NodeSettingsOptions): NodeSettings {

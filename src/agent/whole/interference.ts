@@ -1,5 +1,6 @@
 /** What others do to a node: to its kernel, to its tables, to its disk. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { TABLE } from '../../datapath/nftables/node-table.ts';
 import { POLICY_TABLE } from '../../datapath/nftables/policy/render.ts';
 import { VXLAN_LINKS } from '../../edge/marks/marks.ts';
@@ -53,20 +54,13 @@ export function changeTables(
   }
 }
 
-/** A file in the place of the folder: nothing can be written into it, as where it is full. */
-export function fillStateFolder({ stateDirectory: folder }: FakeNode, full: boolean): void {
-  const aside = `${folder}.aside`;
-  try {
-    if (full) renameSync(folder, aside);
-    else {
-      // Only where it is the file: what is written meanwhile must not be lost.
-      readFileSync(folder);
-      rmSync(folder);
-      renameSync(aside, folder);
-      return;
-    }
-    writeFileSync(folder, '');
-  } catch {
-    // It is so already.
+/** Folders in the way of what is written before it is renamed: as where the disk is full, what is there can be read. */
+export function fillStateFolder({ stateDirectory }: FakeNode, full: boolean): void {
+  for (const record of RECORDS) {
+    const inTheWay = join(stateDirectory, `${record}.new`);
+    if (full) mkdirSync(inTheWay, { recursive: true });
+    else rmSync(inTheWay, { recursive: true, force: true });
   }
 }
+
+const RECORDS = ['node.json', 'policies.json', 'settings.json'];

@@ -13,7 +13,7 @@ import { createFakeNode, type FakeAgent, type FakeNode, nodeRecord } from '../fa
 import { type Action, PEERS, PODS, REFUSALS } from './events.ts';
 import { changeTables, fillStateFolder, loseEntry, loseTunnel } from './interference.ts';
 
-/** An ADD that was said yes to, or that nobody answered. */
+/** An ADD. `unknown` is one that no agent answered, or that failed while the kernel refused to undo things, too. */
 type Attempt = {
   outcome: 'under way' | 'yes' | 'no' | 'unknown';
   ip?: string;
@@ -40,6 +40,9 @@ export class World {
   #objects: readonly number[] = [];
   /** Changes that make what was just said out of date. */
   #upheavals = 0;
+  /** Whether something is refused now, and how often that began. */
+  #isRefused = false;
+  #refusals = 0;
 
   constructor() {
     this.node = createFakeNode({
@@ -112,9 +115,12 @@ export class World {
         return changeTables(node, action.what);
       case 'refuse': {
         const [pattern, errno] = REFUSALS[action.what];
+        this.#isRefused = true;
+        this.#refusals++;
         return node.refuse((what) => (pattern.test(what) ? new NetlinkError(what, errno) : undefined));
       }
       case 'forget refusals':
+        this.#isRefused = false;
         return node.refuse();
       case 'API':
         this.#upheavals++;
@@ -141,7 +147,7 @@ export class World {
     this.#start();
     const agent = await node.settled('the last agent serves', this.#agent!.started);
     await this.#settle();
-    // As a runtime does with an ADD that it knows nothing of, and with a DEL that was refused.
+    // As a runtime does with an ADD that it knows nothing of or that failed, and with a DEL that was refused.
     for (const [index, { attempts, owesDeletion }] of this.#pods.entries()) {
       const isOwed = owesDeletion || attempts.some(({ outcome }) => outcome === 'unknown');
       if (isOwed && this.#attachedBy(index) === undefined) this.#delete(index);
@@ -196,16 +202,20 @@ export class World {
     const attempt: Attempt = { outcome: 'under way', namespace, isLost: false };
     pod.attempts.push(attempt);
     const upheavals = this.#upheavals;
+    const refusals = this.#refusals - (this.#isRefused ? 1 : 0);
     const ask = async () => {
       const { exitCode, stdout } = await node.ask('ADD', this.#callOf(index));
       if (exitCode !== 0) {
-        attempt.outcome = stdout.includes('no agent answers') ? 'unknown' : 'no';
+        const isLeft = stdout.includes('no agent answers') || refusals !== this.#refusals;
+        attempt.outcome = isLeft ? 'unknown' : 'no';
         return;
       }
       attempt.outcome = 'yes';
       const result = JSON.parse(stdout) as { ips: { address: string }[] };
       attempt.result = result;
       attempt.ip = result.ips[0]!.address.split('/')[0]!;
+      // The link that was lost may have been that of the ADD before, behind which this one waited.
+      attempt.isLost &&= this.#linkOf(pod)?.ips?.join() !== attempt.ip;
       this.#isAlone(index, attempt.ip);
       const isKnown = upheavals === this.#upheavals && !this.#isAway;
       if (isKnown && pod.attempts.includes(attempt)) this.#isServed(index, attempt.ip);
@@ -251,15 +261,20 @@ export class World {
     );
   }
 
-  #loseLink({ container, attempts }: Pod): void {
-    const { foreign } = this.node;
-    const link = foreign
+  #linkOf({ container }: Pod) {
+    return this.node.foreign
       .links()
-      .find((one) => one.group === ATTACHMENT_GROUP && readRecord(one)?.containerId === container);
+      .filter(({ group }) => group === ATTACHMENT_GROUP)
+      .map((link) => ({ index: link.index, ...readRecord(link) }))
+      .find(({ containerId }) => containerId === container);
+  }
+
+  #loseLink(pod: Pod): void {
+    const link = this.#linkOf(pod);
     if (link === undefined) return;
     this.#upheavals++;
-    foreign.apply([{ op: 'link.delete', index: link.index }]);
-    for (const attempt of attempts) attempt.isLost = true;
+    this.node.foreign.apply([{ op: 'link.delete', index: link.index }]);
+    for (const attempt of pod.attempts) attempt.isLost = true;
   }
 
   #tellNodes(): void {

@@ -22,7 +22,7 @@ export class Firewall {
   /** Who else translates addresses; undefined until it was looked. */
   #foreignNat: readonly string[] | undefined;
 
-  constructor(nftables: Nftables, log: Logger, clock?: Clock) {
+  constructor(nftables: Nftables, log: Logger, clock: Clock) {
     this.#nftables = nftables;
     this.#keeper = new TableKeeper(nftables, TABLE, log, clock);
     this.#log = log;
