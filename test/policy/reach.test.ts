@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Ip, ipFamily, parseIp } from '../../src/base/ip/ip.ts';
+import { type Ip, ipFamily, ipFromBigInt, ipToBigInt, parseIp } from '../../src/base/ip/ip.ts';
 import { crowdsOf } from '../../src/plan/policy/answer/crowd.ts';
 import { diffPolicies } from '../../src/plan/policy/answer/diff.ts';
 import { crowdMatrix, formatReaches, matrixOf } from '../../src/plan/policy/answer/matrix.ts';
@@ -203,8 +203,12 @@ test(`${CASES} random edits: what changes is told, and nothing else, as the eval
         JSON.stringify(changes),
       );
       const own = live.flatMap(({ podIPs }) => podIPs);
+      // Ranges reach beyond the nodes in them, which always reach their own pods.
+      const besideNodes = before.nodes.flatMap(({ ips }) =>
+        ips.map((ip) => ipFromBigInt(ipToBigInt(ip) + 5n, ipFamily(ip))),
+      );
       // Those of pods that have ended are nobody's.
-      const free = [...OUTSIDE, ...before.pods.flatMap(({ podIPs }) => podIPs)].filter(
+      const free = [...OUTSIDE, ...besideNodes, ...before.pods.flatMap(({ podIPs }) => podIPs)].filter(
         (ip) => !own.includes(ip),
       );
       const outside = own.some((ip) =>

@@ -266,6 +266,11 @@ async function remove(key: AttachmentKey, context: CniContext): Promise<CniReply
   const { failures } = detach(attachment, { ...context, table, host: context.kernel });
   await context.hostPorts.close(attachment);
   const log = { what: describeAttachment(attachment), network: attachment.network, ips: attachment.ips };
+  if (isPresent(attachment, table))
+    throw new CniError(
+      'KERNEL_REFUSED',
+      `${log.what} stays attached: ${failures.map(({ error }) => error.message).join('; ')}; delete it again`,
+    );
   if (failures.length === 0) context.log.info('detached', log);
   else
     context.log.warn('detached, with troubles', {

@@ -1,4 +1,5 @@
 /** CNI DEL on the kernel: the pod is off the network when this returns; its link is deleted with others, later. */
+import { isAbsent } from '../../edge/netlink/codec/errno.ts';
 import type { Kernel, Operation } from '../../edge/netlink/kernel.ts';
 import { applyOperations, type Reached } from '../../edge/netlink/state/apply.ts';
 import { DOOMED_GROUP } from '../../plan/pod/attachment.ts';
@@ -11,7 +12,8 @@ export type DetachContext = { table: KnownAttachments; host: Kernel; removal: Li
 
 /**
  * Takes the routes, the record and the address away. Without its record the link is garbage, so a crash right
- * after this leaves nothing that the next start does not remove.
+ * after this leaves nothing that the next start does not remove. Where the kernel does not take the record away, the pod
+ * stays attached: the next start would read it back, and its address is not free.
  */
 export function detach(attachment: LiveAttachment, { table, host, removal }: DetachContext): Reached {
   const { linkIndex } = attachment;
@@ -21,6 +23,9 @@ export function detach(attachment: LiveAttachment, { table, host, removal }: Det
     doomLink(linkIndex),
     ...(shaper === undefined ? [] : [doomLink(shaper)]),
   ]);
+  const isKept = ({ operation, error }: Reached['failures'][number]) =>
+    operation.op === 'link.change' && operation.change.index === linkIndex && !isAbsent(error);
+  if (reached.failures.some(isKept)) return reached;
   doom(table, attachment);
   removal.add(linkIndex);
   if (shaper !== undefined) {

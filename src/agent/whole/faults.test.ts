@@ -280,3 +280,25 @@ test("a peer's record that cannot be is named, and this node stays ready for its
   node.cluster.setNodes([nodeRecord(1), nodeRecord(2)]);
   await node.clock.until('nothing is wrong any more', async () => (await node.problems()) === '');
 });
+
+test('a DEL that the kernel refuses fails, and its pod stays attached until one succeeds', async () => {
+  using node = createFakeNode();
+  node.addPod('/run/netns/a');
+  const agent = await node.start();
+  addressOf(await node.call('ADD', { container: 'a' }));
+  node.refuse((what) =>
+    what.startsWith('kernel.apply link') ? new NetlinkError('change link', 'EPERM') : undefined,
+  );
+  const refused = await node.call('DEL', { container: 'a' });
+  assert.equal(refused.exitCode, 1);
+  assert.match(refused.stdout, /stays attached: .*EPERM.*; delete it again/);
+  await node.settled('the agent has stopped', agent.stop());
+  node.refuse();
+  await node.start();
+  assert.deepEqual(
+    (await node.status()).attachments.map(({ containerId }) => containerId),
+    ['a'],
+  );
+  assert.equal((await node.call('DEL', { container: 'a' })).exitCode, 0);
+  await node.clock.until('its interface is gone', () => node.foreign.links().length === 2);
+});
