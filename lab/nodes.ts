@@ -45,7 +45,6 @@ export function writeConfiguration(
       ? `cluster: { source: kubernetes, kubeconfig: ${apiPaths(name).kubeconfig} }`
       : `cluster: { directory: ${clusterDirectory(name)} }`,
     `paths: { socketDirectory: ${paths.sockets}, stateDirectory: ${paths.state} }`,
-    'services: { mode: on }',
     'log: { format: text, level: info }',
     '',
   ];

@@ -310,7 +310,7 @@ export const KEYS: readonly Key[] = [
     path: 'services.mode',
     type: 'choice',
     of: ['auto', 'on', 'off'],
-    default: 'auto',
+    default: 'off',
     doc: 'Whether the node serves the services of the cluster, in the place of kube-proxy. `auto` does where no kube-proxy does, and says in its status by what one shows; `on` does in any case; `off` takes the tables of services away and asks the cluster for none.',
     reload: 'live',
   },
