@@ -45,6 +45,7 @@ export function writeConfiguration(
       ? `cluster: { source: kubernetes, kubeconfig: ${apiPaths(name).kubeconfig} }`
       : `cluster: { directory: ${clusterDirectory(name)} }`,
     `paths: { socketDirectory: ${paths.sockets}, stateDirectory: ${paths.state} }`,
+    ...(plan.options.services ? ['services: { mode: on }'] : []),
     'log: { format: text, level: info }',
     '',
   ];

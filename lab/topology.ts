@@ -30,6 +30,8 @@ export type LabOptions = {
   zones: number;
   /** Whether the cluster has a DNS of its own; it needs the API. */
   dns: boolean;
+  /** Whether agents serve the services of the API. */
+  services: boolean;
 };
 
 export const DEFAULT_OPTIONS: LabOptions = {
@@ -45,6 +47,7 @@ export const DEFAULT_OPTIONS: LabOptions = {
   api: false,
   zones: 0,
   dns: false,
+  services: false,
 };
 
 /** What there is one of per family comes as a list, IPv4 first; where one is enough, it is the first. */
@@ -169,6 +172,8 @@ function checkOptions(options: LabOptions): void {
   checkNumber('--pods', pods, 0, 100);
   checkNumber('--mtu', mtu, 1280, 65535);
   checkNumber('--zones', zones, 0, 16);
+  if (options.services && !options.api)
+    throw refuse('--services: they are objects in the API; use --api with it');
   if (options.dns && !options.api)
     throw refuse('--dns: the names are those of objects in the API; use --api with it');
   if (cni === 'none' && family !== 'ipv4')

@@ -26,6 +26,7 @@ export const UP_OPTIONS = {
   api: { type: 'boolean' },
   zones: { type: 'string' },
   dns: { type: 'boolean' },
+  services: { type: 'boolean' },
 } as const;
 
 export const UP_HELP = {
@@ -41,6 +42,7 @@ export const UP_HELP = {
   api: 'start the Kubernetes API too, for kubectl',
   zones: 'how many zones the nodes are spread over, by label (default 0: none)',
   dns: 'start a cluster DNS too, and let pods ask it (needs --api)',
+  services: 'let agents serve the services of the cluster (needs --api)',
 };
 
 export function parseUpOptions(options: Options): LabOptions {
@@ -65,6 +67,7 @@ export function parseUpOptions(options: Options): LabOptions {
     api: options['api'] === true,
     zones: number('zones'),
     dns: options['dns'] === true,
+    services: options['services'] === true,
   };
 }
 
