@@ -26,8 +26,8 @@ export async function whyNoServices(plan: LabPlan): Promise<string | undefined> 
   for (const { name } of plan.nodes) {
     const status = await askStatus(nodePaths(plan.options.name, name).apiSocket).catch(() => undefined);
     // What an agent that serves services tells of them.
-    const { services } = (status ?? {}) as { services?: unknown };
-    if (services === undefined) return `the agent of ${name} serves no services`;
+    const { services } = (status ?? {}) as { services?: { serving?: boolean } };
+    if (services?.serving !== true) return `the agent of ${name} serves no services`;
   }
   return undefined;
 }

@@ -11,7 +11,7 @@ import { type Kubectl, kubectlOf, kubectls, NO_KUBECTL } from './api/kubectl.ts'
 import { fairlead, startLab } from './fixture.ts';
 
 const path = kubectls()[0];
-const plan = await startLab({ api: true, dns: true, zones: 2, pods: 1, family: 'dual' });
+const plan = await startLab({ api: true, dns: true, services: true, zones: 2, pods: 1, family: 'dual' });
 const { name: lab } = plan.options;
 const kubectl = path === undefined ? undefined : await kubectlOf(plan, path);
 const { ok } = kubectl ?? ({} as Kubectl);
@@ -134,10 +134,10 @@ test('names are known at each pod of the DNS, and pods ask by their search domai
   await ok(['expose', 'pod', 'named', '--port=80', '--cluster-ip=10.96.7.7']);
   await ok(['expose', 'pod', 'named', '--name=headless', '--port=80', '--cluster-ip=None']);
   for (const [index, { addresses }] of (await dns()).entries()) {
-    // As every pod of the cluster, but that nothing leads to the address of the service.
+    // As every pod of the cluster, but that each of the servers is asked by itself.
     const dnsConfig = {
       nameservers: addresses,
-      searches: ['default.svc.cluster.local', 'svc.cluster.local'],
+      searches: ['default.svc.cluster.local', 'svc.cluster.local', 'cluster.local'],
       options: [{ name: 'ndots', value: '5' }],
     };
     const client = `client-${index}`;
@@ -166,6 +166,11 @@ test('names are known at each pod of the DNS, and pods ask by their search domai
     await until('a headless one leads to its pod', async () => (await lookup('headless')) === ip);
     assert.equal(await lookup('nothing'), '');
   }
+  // By the address of the service, as any pod.
+  await until('the service of the DNS answers', async () => {
+    const asked = await fairlead('lab', 'exec', 'named', '--name', lab, '--', 'getent', 'ahostsv4', 'named');
+    return asked.stdout.startsWith('10.96.7.7');
+  });
   const { stdout } = await fairlead('lab', 'exec', 'named', '--name', lab, '--', 'cat', '/etc/resolv.conf');
   assert.match(
     stdout,
