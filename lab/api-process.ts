@@ -21,7 +21,7 @@ import { keepClusterServices } from './slices/cluster-services.ts';
 import { keepSlices } from './slices/controller.ts';
 import { apiPaths, readRecord } from './state.ts';
 
-/** The listener on the machine's loopback, which whoever started this process has opened. */
+/** The listener on the machine's loopback, which the parent of this process has opened. */
 export const LOOPBACK_FD = 3;
 
 /** Serves until it is ended. Everything that was answered is on disk: any end will do. */

@@ -48,7 +48,7 @@ export async function deleteNamespaces(names: readonly string[]): Promise<void> 
       ['-force'],
     );
   } catch (error) {
-    // Somebody else may remove them at the same moment.
+    // Others may remove them at the same moment.
     const left = new Set(listNamespaces(''));
     if (known.some((name) => left.has(name))) throw error;
   }

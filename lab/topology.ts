@@ -102,7 +102,7 @@ export function planLab(options: LabOptions): LabPlan {
     const subnet = index % subnets;
     // The textbook's addresses: 192.168.1.2, 192.168.1.3 …
     const addresses = networks[subnet]!.ranges.map((range) => nthIp(range, 2 + Math.floor(index / subnets)));
-    // Without a pod network every node begins with the same range: nobody has told it of the others.
+    // Without a pod network every node begins with the same range: it knows of no others.
     const slice = options.cni === 'none' ? 0 : index;
     const podCidrs = families.map((family) => nthSubnet(POD_NETWORK[family], NODE_PREFIX[family], slice));
     return {

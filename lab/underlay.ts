@@ -90,7 +90,7 @@ function settleLink(namespace: string, link: string): string[] {
   return [`link set ${link} addrgenmode none`, `addr add ${ip}/64 dev ${link} nodad`];
 }
 
-/** Usable at once: nobody else has it. */
+/** Usable at once: no other has it. */
 function addAddress(ip: Ip, link: string): string {
   return ipFamily(ip) === 4 ? `addr add ${ip}/24 dev ${link}` : `addr add ${ip}/64 dev ${link} nodad`;
 }

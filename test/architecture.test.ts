@@ -183,7 +183,7 @@ test('no import cycles', (t) => {
 test('cmd/ holds composition roots alone', () => {
   for (const path of production.filter((file) => file.startsWith('cmd/'))) {
     const lines = readFileSync(join(ROOT, path), 'utf8').split('\n').length;
-    assert.ok(lines <= 60, `${path} has ${lines} lines: logic belongs into src/`);
+    assert.ok(lines <= 80, `${path} has ${lines} lines: logic belongs into src/`);
   }
 });
 

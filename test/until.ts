@@ -1,4 +1,4 @@
-/** Waiting for what somebody else does: the kernel, another process. */
+/** Waiting for what others do: the kernel, another process. */
 
 const STEP_MS = 5;
 /** Far beyond anything that works; it keeps a fault from becoming a hang. */

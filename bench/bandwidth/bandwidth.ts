@@ -8,7 +8,7 @@ import { attachPod, type BenchNode, cleanUp, hostName, startCluster } from '../s
 
 const RECEIVER = fileURLToPath(new URL('receive.ts', import.meta.url));
 /**
- * Sends until nobody listens any more. By cubic (TCP_CONGESTION): some kernels default to one that paces, which would
+ * Sends until the other end is closed. By cubic (TCP_CONGESTION): some kernels default to one that paces, which would
  * be measured instead of the limit, and Node.js has no call for that.
  */
 const SENDER = `

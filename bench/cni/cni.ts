@@ -11,7 +11,7 @@ import { launch, type Timed } from '../shared/calls.ts';
 import { cleanUp, createHosts, hostName, startCluster } from '../shared/cluster.ts';
 
 const FLOOR = fileURLToPath(new URL('../../build/bench-floor', import.meta.url));
-/** Debian's, then everybody else's place. */
+/** Debian's place, then that of all others. */
 const REFERENCE = ['/usr/lib/cni', '/opt/cni/bin'].find((directory) => existsSync(join(directory, 'bridge')));
 
 const ROUNDS = 12;

@@ -1,6 +1,6 @@
 /** Policies by the thousand, read and compiled as an agent does, as the table of one node. */
 import { type Ip, ipFromBigInt, ipToBigInt, parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { openRenderer } from '../../src/datapath/nftables/policy/render.ts';
 import type { Table } from '../../src/edge/nftables/objects.ts';
 import { openNodeCompiler } from '../../src/plan/policy/compile/node.ts';
@@ -93,7 +93,7 @@ export function tableOf(
     here.map(({ namespace, name, podIPs }) => ({ pod: { namespace, name }, ips: podIPs })),
     { name: 'node-1', ips: [] },
   );
-  return atOnce(openRenderer().render(atOnce(openTabulator().tabulate(atOnce(compiling))))).table;
+  return runToEnd(openRenderer().render(runToEnd(openTabulator().tabulate(runToEnd(compiling))))).table;
 }
 
 function read(name: string, spec: object): NetworkPolicy {

@@ -18,7 +18,7 @@ const PODS = 5000;
 const NAMESPACES = 100;
 const APPS = 10;
 const ROUNDS = 5;
-/** Milliseconds that somebody waits without wondering, and what a test in CI may take. */
+/** Milliseconds that a person waits without wondering, and what a test in CI may take. */
 const PATIENCE = 5000;
 const TEST_BUDGET = 15_000;
 

@@ -39,7 +39,7 @@ export async function startAgent(
     `podNetwork: [${POD_NETWORK}]`,
     `cluster: { source: kubernetes, kubeconfig: ${kubeconfig} }`,
     `paths: { socketDirectory: ${sockets}, stateDirectory: ${join(directory, 'state')} }`,
-    // There is nobody to answer.
+    // There is no one to answer.
     'probes: { intervalSeconds: 0 }',
     'log: { level: info, format: json }',
   ];

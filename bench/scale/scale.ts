@@ -125,7 +125,7 @@ function entriesOf(node: number, life: number, move: number) {
   };
 }
 
-/** Somebody deletes a route: everything is compared, one entry put back. */
+/** A route is deleted: everything is compared, one entry put back. */
 async function measureResyncs(
   agent: MeasuredAgent,
   measured: Measured,

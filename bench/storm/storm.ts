@@ -13,7 +13,7 @@ import { type Bench, type Case, type Findings, findCase, summarize } from '../sh
 import { type Call, launch, type Step } from '../shared/calls.ts';
 import { type BenchNode, cleanUp, createHosts, hostName, startCluster } from '../shared/cluster.ts';
 
-/** Debian's, then everybody else's place. */
+/** Debian's place, then that of all others. */
 const REFERENCE = ['/usr/lib/cni', '/opt/cni/bin'].find((directory) =>
   existsSync(join(directory, 'portmap')),
 );
@@ -50,7 +50,7 @@ export const storm: Bench = {
       for (const contender of contenders) await rage(contender, new Map(), 1);
       const before = await resources(node);
       for (let round = 0; round < ROUNDS; round++) {
-        // Whoever is first in one round is last in the next.
+        // The first in one round is last in the next.
         for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
           tell(`round ${round + 1} of ${ROUNDS}: ${contender.name}`);
           await rage(contender, measured);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /*
- * SCTP by hand (RFC 9260), for kernels without its sockets: an INIT asks, an ABORT of whoever is reached answers. Policies
+ * SCTP by hand (RFC 9260), for kernels without its sockets: an INIT asks, an ABORT of what is reached answers. Policies
  * see the same packets that a real association would begin with.
  */
 enum { CHUNK_INIT = 1, CHUNK_ABORT = 6 };

@@ -7,7 +7,7 @@ export type Api = {
   /** Milliseconds since 1970. */
   now: () => number;
   newUid: () => string;
-  /** Whether somebody stops the pods of a node. A deleted pod of it stays, marked, until it has stopped. */
+  /** Whether the pods of a node are stopped by its kubelet. A deleted pod of it stays, marked, until it has stopped. */
   stopsPods: (node: string) => boolean;
   /** What a container has written from that byte on; undefined where it has no log. */
   logs: (namespace: string, pod: string, container: string, from: number) => Buffer | undefined;

@@ -42,7 +42,7 @@ export function readList(api: Api, { kind, namespace }: Target, query: Query, vi
 }
 
 /**
- * Later pages show what is there by then, under the version of the first: whoever watches from that version is told
+ * Later pages show what is there by then, under the version of the first: a watch from that version is told
  * whatever changed in between.
  */
 function writeContinue(version: number, last: ApiObject): string {

@@ -25,7 +25,7 @@ export type Account = {
   grants?: readonly Grant[];
 };
 
-/** @param accounts without any, everybody is served. */
+/** @param accounts without any, every request is served. */
 export function apiListener(api: Api, accounts: readonly Account[] = []): RequestListener {
   return (request, response) => {
     answer(api, accounts, request, response).catch((error: unknown) => {

@@ -41,7 +41,7 @@ export async function serveDns(answer: Answering, port: number, address = '::'):
   };
 }
 
-/** What is no question is not answered: who sent it may be somebody else than it says. */
+/** What is no question is not answered: its sender may be another than it says. */
 function answerBytes(message: Buffer, answer: Answering): Buffer | undefined {
   const query = queryOf(message);
   if (query === undefined) return undefined;

@@ -46,7 +46,7 @@ export function mirrorNodes(plan: LabPlan, api: Api): Disposable {
 
 function mirrorNode(api: Api, record: ClusterNode, zone: string | undefined, ready: boolean): void {
   const { name, uid, createdAt, podCidrs } = record;
-  // The tunnel's addresses follow from the uid: it is the same whoever tells of the node.
+  // The tunnel's addresses follow from the uid: it is the same from every source of nodes.
   const registered = { ...api, newUid: () => uid, now: () => Date.parse(createdAt) };
   const node = ensureObject(registered, 'Node', {
     metadata: {

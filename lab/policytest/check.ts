@@ -16,7 +16,7 @@ export type Cell = Expectation & {
 
 type Host = { namespace: string; addresses: readonly string[] };
 
-/** What is denied is silence: this long nobody answered. */
+/** What is denied is silence: this long no answer came. */
 const SILENCE_MS = 300;
 /** A machine that is busy looks like silence: what was to pass is asked once more. */
 const PATIENCE_MS = 3000;

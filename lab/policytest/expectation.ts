@@ -46,7 +46,7 @@ export function parseExpectations(
   checkKeys(value, KEYS, at);
   const entries = fieldAt(value, 'expect');
   if (!Array.isArray(entries)) throw wrong(`${at}: expect: ${show(entries)} is not a list of entries`);
-  // Nobody outside has a route to a pod.
+  // The outside has no route to a pod.
   const known = { from: [...pods, ...nodes], to: [...pods, ...nodes, 'world'] };
   const parsed = entries.flatMap((entry: unknown, index) =>
     parseEntry(entry, `${at}: expect[${index}]`, known),

@@ -25,7 +25,7 @@ const ORDER = [
 const STEP_MS = 20;
 const PATIENCE_MS = 60_000;
 
-/** Namespaces that nobody describes are made. @throws FairleadError with the manifest's place where one is refused. */
+/** Namespaces without a manifest are made. @throws FairleadError with the manifest's place where one is refused. */
 export async function applyManifests(client: KubeClient, manifests: readonly Manifest[]): Promise<void> {
   const wanted = manifests.map((manifest) => ({ ...manifest, kind: kindOf(manifest) }));
   const described = new Set(

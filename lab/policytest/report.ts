@@ -1,4 +1,4 @@
-/** What a policy test found, as a matrix for people and as JUnit XML for whoever runs it. */
+/** What a policy test found, as a matrix for people and as JUnit XML for CI systems. */
 import type { Cell } from './check.ts';
 
 /** Wider tables are of no use on a screen. */

@@ -41,7 +41,7 @@ export function planSlices(
   ]);
 }
 
-/** One that would go becomes one that would come: whoever watches sees one change, and at no moment none of both. */
+/** One that would go becomes one that would come: a watch sees one change, and at no moment none of both. */
 function recycle(writes: readonly SliceWrite[]): SliceWrite[] {
   const going = writes.flatMap((write) => (write.do === 'delete' ? [write.slice] : []));
   const updates = writes.map((write): SliceWrite => {

@@ -135,7 +135,7 @@ async function awaitService(from: Host, service: Service, backends: readonly Pod
   }
 }
 
-/** Whoever is outside reaches a service by a static route to any of the nodes. */
+/** The outside reaches a service by a static route to any of the nodes. */
 async function routeService(
   { plan, nodes }: LabView,
   { ip }: Service,

@@ -4,7 +4,7 @@ import type { AgentReporter } from '../cluster/report/agent-reporter.ts';
 import { serveCni } from './attach/serve-cni.ts';
 import { type Basis, openBasis } from './basis.ts';
 import type { ConfigurationSource, Edges } from './edges.ts';
-import { keepNetworkList, type NetworkListKeeper } from './node/network-list.ts';
+import { type NetworkListReconciler, reconcileNetworkList } from './node/network-list.ts';
 import { openParts, type Parts } from './parts.ts';
 import { createAgentMetrics } from './serve/metrics.ts';
 import { describeSelf } from './serve/self-report.ts';
@@ -28,7 +28,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
   reporter = reportSelf(basis, parts);
   stack.defer(() => reporter?.[Symbol.dispose]());
   const metrics = createAgentMetrics(basis.version);
-  let list: NetworkListKeeper | undefined;
+  let list: NetworkListReconciler | undefined;
   const resyncs = createResyncs({ clock: edges.clock, basis, parts, metrics, reporter, list: () => list });
   const { runner } = resyncs;
   stack.defer(() => runner.stop());
@@ -38,7 +38,7 @@ export async function startAgent(edges: Edges, source: ConfigurationSource): Pro
     await serveCni({ edges, basis, parts, metrics, resync: () => runner.trigger('ports') }),
   );
   // Only now can a pod be attached, which is what the list says to a kubelet.
-  list = stack.use(keepNetworkList(configuration, () => runner.trigger('network list'), log));
+  list = stack.use(reconcileNetworkList(configuration, () => runner.trigger('network list'), log));
   if (network.readiness.ready) list.ensure();
   stack.use(await serveQuestions({ edges, basis, parts, metrics, resyncs, watches, list, reporter }));
   stack.use(

@@ -28,7 +28,7 @@ export type ClusterSource = ClusterStore & {
   reportAgent?(report: () => AgentReport): AgentReporter;
   /** Asks the cluster for its services from then on; absent where it has none. */
   openServices?(): ServiceSource;
-  /** Absent where nobody could know. */
+  /** Absent where it cannot be known. */
   removal?: Removal;
 };
 

@@ -7,7 +7,7 @@ import type { AgentReporter } from '../cluster/report/agent-reporter.ts';
 import { targetsOf } from '../plan/probe/target.ts';
 import type { Basis } from './basis.ts';
 import type { Edges } from './edges.ts';
-import type { NetworkListKeeper } from './node/network-list.ts';
+import type { NetworkListReconciler } from './node/network-list.ts';
 import type { Parts } from './parts.ts';
 import type { AgentMetrics } from './serve/metrics.ts';
 
@@ -29,7 +29,7 @@ export type ResyncsOptions = {
   metrics: AgentMetrics;
   reporter: AgentReporter | undefined;
   /** Absent until pods can be attached. */
-  list: () => NetworkListKeeper | undefined;
+  list: () => NetworkListReconciler | undefined;
 };
 
 export function createResyncs({ clock, basis, parts, metrics, reporter, list }: ResyncsOptions): Resyncs {

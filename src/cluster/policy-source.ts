@@ -32,7 +32,7 @@ export type PolicySource = Topic<{ state: PolicyState }> & {
   close(): void;
 };
 
-/** Milliseconds that somebody waits for services. */
+/** Milliseconds that a question waits for services. */
 const PATIENCE_MS = 3000;
 
 /** @param store which has the nodes already. */

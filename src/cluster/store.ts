@@ -15,7 +15,7 @@ export type ClusterStore = {
   /** The whole state, now. */
   readonly state: ClusterState;
   /**
-   * Where somebody assigns ranges for all nodes: what a node that has none yet shall say, in one sentence. Absent where
+   * Where ranges are assigned for all nodes: what a node that has none yet shall say, in one sentence. Absent where
    * each node claims its own.
    */
   readonly awaitRange?: string;

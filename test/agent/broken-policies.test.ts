@@ -17,11 +17,11 @@ import { until } from '../until.ts';
 const FAKE_API = join(import.meta.dirname, '../kube/serve-objects.ts');
 const POLICIES = '/apis/networking.k8s.io/v1/networkpolicies';
 const from = (cidr: string, ...except: string[]) => ({ from: [{ ipBlock: { cidr, except } }] });
-/** As deep as a stack: whoever follows it without end does not come back. */
+/** As deep as a stack: a walk of it without end does not come back. */
 const nested = (depth: number): object =>
   JSON.parse(`${'{"podSelector":'.repeat(depth)}{}${'}'.repeat(depth)}`) as object;
 
-/** Each selects one pod, called like it. `problem` is absent where nothing is wrong but nobody is let in. */
+/** Each selects one pod, called like it. `problem` is absent where nothing is wrong but nothing is let in. */
 const BROKEN: Readonly<Record<string, { spec: (pods: object) => object; problem?: RegExp }>> = {
   cidr: {
     spec: (podSelector) => ({ podSelector, ingress: [from('10.0.0.0/33')] }),
@@ -115,7 +115,7 @@ test('broken policies: named, their pods closed, all others as they were', async
     ...names.map((name): [string, FakeObject] => [
       '/api/v1/pods',
       {
-        // The one whose labels nobody can read is one that nobody knows.
+        // One whose labels cannot be read is not known.
         metadata: {
           namespace: 'default',
           name,

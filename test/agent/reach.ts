@@ -7,7 +7,7 @@ import { probe } from '../../lab/prober.ts';
 /** Far beyond what an answer takes: it keeps a packet that is lost from becoming a hang. */
 const LOST_MS = 20_000;
 
-/** @returns who answered and whom it saw asking; undefined when nobody did. */
+/** @returns who answered and whom it saw asking; undefined without an answer. */
 export async function reach(
   namespace: string,
   protocol: 'tcp' | 'udp',

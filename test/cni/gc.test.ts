@@ -1,4 +1,4 @@
-/** CNI GC, and what becomes of namespaces that nobody reports. */
+/** CNI GC, and what becomes of namespaces that are not reported. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

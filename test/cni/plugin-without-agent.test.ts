@@ -245,7 +245,7 @@ function escapeAll(text: string): string {
   return `"${units.join('')}"`;
 }
 
-/** Stopped, with a full queue of callers; when it goes on it answers everybody with success. */
+/** Stopped, with a full queue of callers; when it goes on it answers all of them with success. */
 async function startBusyAgent(directory: string): Promise<{ goOn: () => void; [Symbol.dispose](): void }> {
   const path = join(directory, 'agent.sock');
   const reply = JSON.stringify(encodeReply({ exitCode: 0, stdout: '' }).toString('latin1'));

@@ -1,4 +1,4 @@
-/** The objects of a file behind a fake API (`[["/api/v1/nodes", {…}], …]`, checked by nobody), in whatever namespace this is started; prints its port. */
+/** The objects of a file behind a fake API (`[["/api/v1/nodes", {…}], …]`, unchecked), in whatever namespace this is started; prints its port. */
 import { readFileSync } from 'node:fs';
 import { FakeApi, type FakeObject } from './fake-api.ts';
 

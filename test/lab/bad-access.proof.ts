@@ -1,4 +1,4 @@
-/** An agent whose way to the API is wrong: it says what, serves pods by its last good view, and nobody else is touched. */
+/** An agent whose way to the API is wrong: it says what, serves pods by its last good view, and touches no other. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';

@@ -32,7 +32,7 @@ function setAddresses(plan: LabPlan, node: LabNode, ...addresses: string[]): voi
   writeNode(clusterDirectory(plan.options.name), { ...nodeRecord(plan, node), internalIps });
 }
 
-/** The record goes and comes back with another range, as where somebody gives a node a new one. */
+/** The record goes and comes back with another range, as where a node is given a new one. */
 async function setRange(plan: LabPlan, client: Client, node: LabNode, range: string): Promise<void> {
   const record = { ...nodeRecord(plan, node), podCidrs: [parseCidr(range)], uid: 'another' };
   writeNode(clusterDirectory(plan.options.name), record);

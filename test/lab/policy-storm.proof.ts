@@ -72,7 +72,7 @@ async function label(path: string, labels: Record<string, string | null>): Promi
 
 const podPath = (name: string) => `/api/v1/namespaces/default/pods/${name}`;
 
-/** Clients reach servers at 8080 by their labels and at 8081 by their addresses; nobody else reaches anybody. */
+/** Clients reach servers at 8080 by their labels and at 8081 by their addresses; all else is closed. */
 async function lay(): Promise<void> {
   for (const { name, role: own } of pods) {
     await until(`${name} is an object`, () =>

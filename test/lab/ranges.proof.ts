@@ -104,7 +104,7 @@ test("a route of somebody else into the node's range, and a network that is conn
   );
   await inNode(node, 'ip', 'link', 'del', 'docker0');
   await isWell(plan, client, node);
-  // A way to a company's network that is larger than ours harms nobody.
+  // A way to a company's network that is larger than ours does no harm.
   await inNode(node, 'ip', 'route', 'add', '10.0.0.0/8', 'via', '192.168.1.1');
   await addPod(plan, 'beside-it', node.name);
   assert.deepEqual(await faultsOf(plan), []);

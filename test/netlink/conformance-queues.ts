@@ -35,7 +35,7 @@ function redirectBy(fields: Partial<Redirect>): Operation {
   return { op: 'redirect.replace', redirect: { ...redirect, ...fields } };
 }
 
-/** Those that somebody set: the kernel gives each link one by itself. */
+/** Those that were set: the kernel gives each link one by itself. */
 function queuesOf({ node }: World): Qdisc[] {
   return node.qdiscs().filter(({ kind }) => kind === 'tbf' || kind === 'clsact');
 }

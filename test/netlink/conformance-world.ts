@@ -24,7 +24,7 @@ export type World = {
   podFd: number;
   /** Ends the pod's namespace; nothing of it can be asked any more. */
   endPod: () => void;
-  /** Somebody else in the node's namespace. */
+  /** Another program in the node's namespace. */
   stranger: Kernel;
   watchNode: (own: ReadonlySet<number>, onEvent: (event: KernelEvent) => void) => Disposable;
   [Symbol.dispose](): void;

@@ -17,7 +17,7 @@ testConformance('the real kernel', () => {
   const pod = createNamespace();
   const podStack = stack.use(new DisposableStack());
   podStack.use(pod);
-  // The kernel gives interfaces IPv6 addresses and routes by itself, some time after they are up: nobody's change.
+  // The kernel gives interfaces IPv6 addresses and routes by itself, some time after they are up: no foreign change.
   const quiet = 'for f in all default; do echo 1 > /proc/sys/net/ipv6/conf/$f/disable_ipv6; done';
   for (const space of [node, pod]) space.exec('sh', '-c', quiet);
   const nodeNamespace = stack.use(NetworkNamespace.open(node.path));

@@ -1,7 +1,7 @@
 /** What is written without nft(8) is what nft(8) makes of the same words: it lists both alike. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
 import { encodeOperations } from '../../src/edge/nftables/batch/batch.ts';
 import { openNftables } from '../../src/edge/nftables/nft.ts';
@@ -137,7 +137,7 @@ test('a table that is amended without nft is listed as one that nft made, there 
     const wanted = await listing();
     await nftables.remove(NAME);
     await nftables.replace(from);
-    for (const stage of atOnce(amendTable(from, to)))
+    for (const stage of runToEnd(amendTable(from, to)))
       assert.ok(encodeOperations(NAME, stage) !== undefined, `nft is run for ${JSON.stringify(stage)}`);
     await nftables.amend(from, to);
     assert.deepEqual(await listing(), wanted);
@@ -145,7 +145,7 @@ test('a table that is amended without nft is listed as one that nft made, there 
 });
 
 test('a shape that is not known here, and what is large, is left to nft', async () => {
-  const stageOf = (table: Table) => atOnce(amendTable(BEFORE, table))[0]!;
+  const stageOf = (table: Table) => runToEnd(amendTable(BEFORE, table))[0]!;
   const other: Table = {
     ...BEFORE,
     chains: [...BEFORE.chains, { name: 'other', rules: [{ match: 'ip ttl 1 drop' }] }],

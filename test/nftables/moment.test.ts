@@ -62,7 +62,7 @@ const WITNESS: Table = {
   ],
 };
 
-/** Packets to nobody, one after another, as long as it lives. */
+/** Packets to an address without an owner, one after another, as long as it lives. */
 const FLOOD = `
   const socket = require('node:dgram').createSocket('udp4');
   const more = () => socket.send('x', 9, '127.0.0.1', () => setImmediate(more));

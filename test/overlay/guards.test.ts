@@ -14,7 +14,7 @@ import { openKernel } from '../../src/edge/netlink/rtnetlink.ts';
 import { openNftables } from '../../src/edge/nftables/nft.ts';
 import { openSysctls } from '../../src/edge/sysctl/sysctls.ts';
 import type { ClusterNode } from '../../src/plan/node/cluster-node.ts';
-import { ATTACHMENT_GROUP, DOOMED_GROUP } from '../../src/plan/pod/attachment.ts';
+import { ATTACHMENT_GROUP, DELETING_GROUP } from '../../src/plan/pod/attachment.ts';
 import { createNamespace, type TestNamespace } from '../namespace.ts';
 
 const [node, pod, peer] = [createNamespace('guard'), createNamespace('pod'), createNamespace('peer')];
@@ -201,7 +201,7 @@ test('a pod sends in its own name alone, to the node and beyond it, whatever the
 
 test('a pod that was deleted sends nothing, while its link waits for its own deletion', async () => {
   const heard = () => Promise.all(['10.244.0.1', 'fd00:244::1'].map((ip) => ping(pod, ip, 56, 300)));
-  node.exec('ip', 'link', 'set', 'pod0', 'group', String(DOOMED_GROUP));
+  node.exec('ip', 'link', 'set', 'pod0', 'group', String(DELETING_GROUP));
   assert.deepEqual(await heard(), [false, false]);
   node.exec('ip', 'link', 'set', 'pod0', 'group', String(ATTACHMENT_GROUP));
   assert.deepEqual(await heard(), [true, true]);

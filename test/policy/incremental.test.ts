@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { openRenderer } from '../../src/datapath/nftables/policy/render.ts';
 import { elementChanges } from '../../src/edge/nftables/diff.ts';
 import type { Table } from '../../src/edge/nftables/objects.ts';
@@ -23,7 +23,7 @@ test(`${CASES} random histories: incremental equals full`, (t) =>
         const compiler = openCompiler();
         const render = openRendering();
         for (const input of history) {
-          const table = render(atOnce(compiler.compile(input)));
+          const table = render(runToEnd(compiler.compile(input)));
           assert.deepEqual(sorted(table), sorted(openRendering()(compile(input))));
         }
       }),
@@ -35,8 +35,8 @@ test('what no change has touched is the same object', () => {
   fc.assert(
     fc.property(histories(6), ([input]) => {
       const compiler = openCompiler();
-      const before = atOnce(compiler.compile(input!));
-      const again = atOnce(compiler.compile({ ...input!, pods: [...input!.pods] }));
+      const before = runToEnd(compiler.compile(input!));
+      const again = runToEnd(compiler.compile({ ...input!, pods: [...input!.pods] }));
       for (const [index, { ingress, egress }] of before.pods.entries()) {
         assert.equal(again.pods[index]!.ingress, ingress);
         assert.equal(again.pods[index]!.egress, egress);
@@ -64,7 +64,7 @@ test('a pod that comes among others like it is one element more', () => {
   const web = pod('web-1', '10.244.0.2');
   const render = (...pods: PolicyPod[]) =>
     rendering(
-      atOnce(
+      runToEnd(
         compiler.compile({ pods, namespaces: [], policies: [policy], clusterPolicies: [], nodes: [] }, [web]),
       ),
     );
@@ -80,10 +80,10 @@ test('a pod that comes among others like it is one element more', () => {
 function openRendering(): (compiled: Compiled) => Table {
   // What is said of two is a set of its own here, so that there are some, and others from one change to the next.
   const [tabulator, renderer] = [openTabulator(), openRenderer(2)];
-  return (compiled) => atOnce(renderer.render(atOnce(tabulator.tabulate(compiled)))).table;
+  return (compiled) => runToEnd(renderer.render(runToEnd(tabulator.tabulate(compiled)))).table;
 }
 
-/** The order of elements and chains is nobody's business. */
+/** The order of elements and chains does not count. */
 function sorted(table: Table): unknown {
   const byName = <T extends { name: string }>(items: readonly T[]) =>
     items.toSorted((a, b) => (a.name < b.name ? -1 : 1));

@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { namespacePath, run } from '../../lab/namespaces.ts';
 import { nodePaths, readPods } from '../../lab/state.ts';
 import { parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { openRenderer, POLICY_TABLE } from '../../src/datapath/nftables/policy/render.ts';
 import { openConntrack } from '../../src/edge/conntrack/conntrack.ts';
 import { NetworkNamespace } from '../../src/edge/netlink/namespace.ts';
@@ -102,7 +102,7 @@ async function check(drawn: OracleWorld): Promise<void> {
   const compiled = compile(inputOf(world));
   // Sets of what is said of many have their turn too.
   const renderer = openRenderer(world.pods.length % 2 === 0 ? 2 : undefined);
-  const { table, outcomes } = atOnce(renderer.render(atOnce(openTabulator().tabulate(compiled))));
+  const { table, outcomes } = runToEnd(renderer.render(runToEnd(openTabulator().tabulate(compiled))));
   await nftables.replace(table);
   const before = await nftables.counts(POLICY_TABLE);
   // A port that is used again would belong to a connection that another world allowed.
@@ -170,8 +170,8 @@ test('addresses of links are no way around policies, and neighbors are found und
       attached,
       here,
     );
-    const policies = atOnce(openTabulator().tabulate(atOnce(compiling)));
-    await nftables.replace(atOnce(openRenderer().render(policies)).table);
+    const policies = runToEnd(openTabulator().tabulate(runToEnd(compiling)));
+    await nftables.replace(runToEnd(openRenderer().render(policies)).table);
   };
   const connect = `const socket = require('node:net').connect(8080, 'fe80::a%eth0');
     socket.on('connect', () => { console.log('open'); process.exit(); });

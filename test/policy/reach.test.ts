@@ -207,7 +207,7 @@ test(`${CASES} random edits: what changes is told, and nothing else, as the eval
       const besideNodes = before.nodes.flatMap(({ ips }) =>
         ips.map((ip) => ipFromBigInt(ipToBigInt(ip) + 5n, ipFamily(ip))),
       );
-      // Those of pods that have ended are nobody's.
+      // Those of pods that have ended are free.
       const free = [...OUTSIDE, ...besideNodes, ...before.pods.flatMap(({ podIPs }) => podIPs)].filter(
         (ip) => !own.includes(ip),
       );

@@ -1,5 +1,5 @@
 /**
- * The first packets of many connections at once, seen at both ends (cmd/probe/volley.c). Nobody waits for silence: what
+ * The first packets of many connections at once, seen at both ends (cmd/probe/volley.c). Nothing waits for silence: what
  * was denied is what had not arrived when a later packet had, and the kernel's counters have to say the same.
  */
 import { spawn } from 'node:child_process';

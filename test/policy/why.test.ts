@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr } from '../../src/base/ip/cidr.ts';
 import { parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { trimPod } from '../../src/cluster/kinds/pod.ts';
 import { trimService } from '../../src/cluster/kinds/service.ts';
 import { formatReason } from '../../src/plan/flow/flow-record.ts';
@@ -136,7 +136,7 @@ function why(...[source, destination, port, more, world = WORLD]: Asked) {
   const question = { source, destination, protocol: 'tcp', ...(port === undefined ? {} : { port }), ...more };
   const asked = traceFlow(world, question);
   const here = { name: world.local.node, ips: world.local.addresses.map(({ ip }) => ip) };
-  return answerFlow(asked, atOnce(openJudge(world, world.local.attached, here, concernedBy(asked))));
+  return answerFlow(asked, runToEnd(openJudge(world, world.local.attached, here, concernedBy(asked))));
 }
 
 /** Of each family: `4 allowed`. */

@@ -68,7 +68,7 @@ export async function startContainerd(node: LabNode, place: Workplace): Promise<
 }
 
 /**
- * `restrict_oom_score_adj`: without CAP_SYS_RESOURCE nobody may lower it. The snapshotter that needs no file system of
+ * `restrict_oom_score_adj`: without CAP_SYS_RESOURCE it cannot be lowered. The snapshotter that needs no file system of
  * its own. Plugins that look for one are left out.
  */
 function configurationOf({ path, plugins, networks }: Workplace, socket: string): string {

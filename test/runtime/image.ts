@@ -49,7 +49,7 @@ function digest(content: string | Buffer): string {
   return createHash('sha256').update(content).digest('hex');
 }
 
-/** What `httpd` at this address and port serves, asked from a namespace; nothing where nobody answers. */
+/** What `httpd` at this address and port serves, asked from a namespace; nothing without an answer. */
 export async function fetchPage(namespace: string, address: string, port: number): Promise<string> {
   const shell = ['sh', '-c', FETCH, address, String(port)];
   return run('nsenter', [`--net=${namespacePath(namespace)}`, ...shell]).catch(() => '');

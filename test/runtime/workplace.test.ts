@@ -49,7 +49,7 @@ void test('what a killed test leaves of two runtimes is gone with the next', {
     states: left.containers.flatMap((id) => [...find('/run/runc', id), ...find('/run/containerd', id)]),
     folders: left.places.map(({ path }) => path).filter((path) => existsSync(path)),
   });
-  // While it lives nobody cleans up.
+  // While it lives nothing is cleaned up.
   const { states, ...others } = traces();
   assert.deepEqual(states, [], 'runtimes keep their state in their own folders');
   for (const [kind, found] of Object.entries(others))

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { after, test } from 'node:test';
 import { type ProbeOutcome, probe, type Target } from '../../lab/prober.ts';
 import { parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import type { ServiceTableName } from '../../src/datapath/nftables/service/objects.ts';
 import { createServiceRenderer, type ServiceRenderer } from '../../src/datapath/nftables/service/render.ts';
 import { loadServices, updateServices } from '../../src/datapath/nftables/service/write.ts';
@@ -37,7 +37,7 @@ let lingering: readonly Lingering[] = [];
 async function put(table: ServiceTable): Promise<void> {
   lingering = linger(lingering, last, table);
   last = table;
-  const change = atOnce(renderer.render({ table, lingering }));
+  const change = runToEnd(renderer.render({ table, lingering }));
   if (loaded === undefined) await load(table, 'fairlead-services-a');
   else {
     await tables.update(loaded, updateServices(change, loaded));
@@ -48,7 +48,7 @@ async function put(table: ServiceTable): Promise<void> {
 /** As an agent that starts anew. */
 async function load(table: ServiceTable, name: ServiceTableName): Promise<void> {
   renderer = createServiceRenderer(OPTIONS);
-  const change = atOnce(renderer.render({ table, lingering }));
+  const change = runToEnd(renderer.render({ table, lingering }));
   await tables.load(name, loadServices(renderer, change, name));
   change.done();
   loaded = name;

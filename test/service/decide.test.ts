@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { createDecider } from '../../src/plan/service/decide.ts';
 import type { ServiceProtocol } from '../../src/plan/service/objects.ts';
 import { createServicePlanner, planServices, type ServicesInput } from '../../src/plan/service/plan.ts';
@@ -41,7 +41,7 @@ test('planning again after any change is planning anew, and what has not changed
   fc.assert(
     fc.property(worlds(), worlds(), fc.nat(3), (world, other, index) => {
       const planner = createServicePlanner();
-      const plan = (input: ServicesInput) => atOnce(planner(input));
+      const plan = (input: ServicesInput) => runToEnd(planner(input));
       const before = inputOf(world);
       const first = plan(before);
       const services = before.services.with(index, inputOf(other).services[index]!);

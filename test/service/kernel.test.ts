@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { type ProbeOutcome, probe } from '../../lab/prober.ts';
 import { parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { createServiceRenderer } from '../../src/datapath/nftables/service/render.ts';
 import { loadServices, updateServices } from '../../src/datapath/nftables/service/write.ts';
 import { createDecider } from '../../src/plan/service/decide.ts';
@@ -26,7 +26,7 @@ const network = await openNetwork();
 const { tables, conntrack } = network;
 after(() => network[Symbol.dispose]());
 const planner = createServicePlanner();
-const plan = (input: ServicesInput) => atOnce(planner(input));
+const plan = (input: ServicesInput) => runToEnd(planner(input));
 const renderer = createServiceRenderer({
   families: [4, 6],
   nodeIps: NODE.ips.map((ip) => parseIp(ip)),
@@ -39,7 +39,7 @@ let round = 0;
 /** The first world is loaded, all others are changes: the kernel has gone through every transition between two of them. */
 async function put(world: OracleWorld): Promise<ReturnType<typeof plan>> {
   const table = plan(inputOf(world));
-  const change = atOnce(renderer.render({ table }));
+  const change = runToEnd(renderer.render({ table }));
   if (loaded) await tables.update(TABLE, updateServices(change, TABLE));
   else await tables.load(TABLE, loadServices(renderer, change, TABLE));
   loaded = true;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseIp } from '../../src/base/ip/ip.ts';
-import { atOnce } from '../../src/base/run/slices.ts';
+import { runToEnd } from '../../src/base/run/slices.ts';
 import { place } from '../../src/datapath/nftables/service/places.ts';
 import { createServiceRenderer, type RenderedChange } from '../../src/datapath/nftables/service/render.ts';
 import { loadServices, updateServices } from '../../src/datapath/nftables/service/write.ts';
@@ -105,7 +105,7 @@ test('changes add up to what the last table alone would be, and each is one that
       ];
       let last: RenderedChange | undefined;
       for (const [index, [world, rest]] of steps.entries()) {
-        last = atOnce(renderer.render({ table: atOnce(plan(inputOf(world))), lingering: rest }));
+        last = runToEnd(renderer.render({ table: runToEnd(plan(inputOf(world))), lingering: rest }));
         // What was not done is in the next one.
         if (index === 1) continue;
         const { stages, text } = updateServices(last, 'fairlead-services-a');
@@ -117,7 +117,7 @@ test('changes add up to what the last table alone would be, and each is one that
       const [world, rest] = steps.at(-1)!;
       anew.stages([
         changesOf(
-          atOnce(
+          runToEnd(
             createServiceRenderer(OPTIONS).render({ table: planServices(inputOf(world)), lingering: rest }),
           ),
         ),
@@ -140,17 +140,17 @@ test('equal states cost nothing; one endpoint more is a handful of elements of o
       many.map(({ metadata }) => slice(metadata.name, endpoints(metadata.name === 's7' ? count : 40))),
     ).table;
   const renderer = createServiceRenderer(OPTIONS);
-  const first = atOnce(renderer.render({ table: table(40) }));
+  const first = runToEnd(renderer.render({ table: table(40) }));
   const load = loadServices(renderer, first, 'fairlead-services-a');
   first.done();
   assert.ok(
     load.fill.every((stage) => stage.reduce((sum, { elements }) => sum + elements.length, 0) <= 1500),
   );
   assert.deepEqual(
-    updateServices(atOnce(renderer.render({ table: table(40) })), 'fairlead-services-a').stages,
+    updateServices(runToEnd(renderer.render({ table: table(40) })), 'fairlead-services-a').stages,
     [],
   );
-  const more = atOnce(renderer.render({ table: table(41) }));
+  const more = runToEnd(renderer.render({ table: table(41) }));
   const update = updateServices(more, 'fairlead-services-a');
   assert.equal(update.stages.length, 1);
   const total = update.stages[0]!.reduce((sum, { elements }) => sum + elements.length, 0);
@@ -165,7 +165,7 @@ test('the text of a table for three hundred services has no more sets and chains
     );
     const renderer = createServiceRenderer(OPTIONS);
     const slices = many.map(({ metadata }) => slice(metadata.name, ['10.244.2.2']));
-    const change = atOnce(renderer.render({ table: cluster(many, slices).table }));
+    const change = runToEnd(renderer.render({ table: cluster(many, slices).table }));
     return loadServices(renderer, change, 'fairlead-services-a').prepare;
   };
   assert.equal(text(300), text(1));

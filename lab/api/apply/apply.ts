@@ -52,7 +52,7 @@ export function serverSideApply(
     fields,
     time: unchanged ? before.time : writer.time,
   };
-  // Everybody keeps the place, so that the same again changes nothing.
+  // Each keeps its place, so that the same again changes nothing.
   const all = managers.map((manager) =>
     manager === before ? entry : { ...manager, fields: without(manager.fields, differing) },
   );

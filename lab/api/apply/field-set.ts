@@ -11,7 +11,7 @@ export type FieldSet = ReadonlySet<string>;
 
 /** Stands in no name and in no JSON text. */
 const SEPARATOR = '\0';
-/** Every object has these; nobody owns them. */
+/** Every object has these; no manager owns them. */
 const UNOWNED = new Set(['apiVersion', 'kind', 'metadata']);
 const UNOWNED_META = new Set(
   'name generateName namespace uid resourceVersion creationTimestamp generation managedFields deletionTimestamp deletionGracePeriodSeconds selfLink'.split(

@@ -47,7 +47,7 @@ export function writeManagers(managers: readonly Manager[]): Fields[] {
     }));
 }
 
-/** Gives the writer of an update what it changed, and takes from everybody what is there no longer. */
+/** Gives the writer of an update what it changed, and takes from all managers what is there no longer. */
 export function trackUpdate(
   type: Type,
   before: Fields | undefined,

@@ -1,6 +1,6 @@
 /**
  * What keeps the objects over a restart: a snapshot, written by rename, and a journal of the changes since, a line
- * each. A line is complete or it never counted: whoever wrote had not been answered.
+ * each. A line is complete or it never counted: its writer had not been answered.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ const MOST_LINES = 2000;
 type Line = Pick<Change, 'type' | 'version'> & { kind: string; object: ApiObject };
 type Snapshot = { version: number; objects: { kind: string; object: ApiObject }[] };
 
-/** A store whose changes are in the directory before anybody is told of them. */
+/** A store whose changes are in the directory before watchers are told of them. */
 export function openStore(directory: string): Store {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const [snapshotPath, journalPath] = [join(directory, 'snapshot.json'), join(directory, 'journal.ndjson')];

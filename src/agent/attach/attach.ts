@@ -210,7 +210,7 @@ function createLink(
     const index = context.nextIndex();
     const { create, shapers, inPod, commit } = plan(index, isOwn ? context.nextIndex() : index);
     const [error] = host.apply([create]);
-    // Somebody else's interface has the index: EBUSY is the pod's, EEXIST the host's (or the name is taken).
+    // A foreign interface has the index: EBUSY is the pod's, EEXIST the host's (or the name is taken).
     const taken = error?.errno === 'EBUSY' || (error?.errno === 'EEXIST' && host.link(index) !== undefined);
     if (taken && attempt < MAX_ATTEMPTS) continue;
     if (error !== undefined) throw refused(error);

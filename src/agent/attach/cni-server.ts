@@ -1,4 +1,4 @@
-/** The socket of the plugin: frames in, frames out, for root alone, and nobody can make others wait. */
+/** The socket of the plugin: frames in, frames out, for root alone, and no caller can make others wait. */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
@@ -123,7 +123,7 @@ function limitConcurrency(handler: CniHandler, most: number): CniHandler {
   };
 }
 
-/** The socket's mode keeps others out; this also holds where somebody changed it. */
+/** The socket's mode keeps others out; this also holds where it was changed. */
 function isRoot(socket: Socket): boolean {
   const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
   return fd !== undefined && native.peerCredentials(fd).uid === 0;

@@ -2,10 +2,10 @@
 import { isAbsent } from '../../edge/netlink/codec/errno.ts';
 import type { Kernel, Operation } from '../../edge/netlink/kernel.ts';
 import { applyOperations, type Reached } from '../../edge/netlink/state/apply.ts';
-import { DOOMED_GROUP } from '../../plan/pod/attachment.ts';
+import { DELETING_GROUP } from '../../plan/pod/attachment.ts';
 import { hostRoutes } from '../../plan/pod/plan.ts';
 import { findShaper } from '../kernel/shapers.ts';
-import { doom, type KnownAttachments, type LiveAttachment } from '../node/attachments.ts';
+import { type KnownAttachments, type LiveAttachment, markDeleting } from '../node/attachments.ts';
 import type { LinkRemoval } from '../node/link-removal.ts';
 
 export type DetachContext = { table: KnownAttachments; host: Kernel; removal: LinkRemoval };
@@ -20,13 +20,13 @@ export function detach(attachment: LiveAttachment, { table, host, removal }: Det
   const shaper = findShaper(attachment, host)?.index;
   const reached = applyOperations(host, [
     ...hostRoutes(attachment, linkIndex, []).map((route): Operation => ({ op: 'route.delete', route })),
-    doomLink(linkIndex),
-    ...(shaper === undefined ? [] : [doomLink(shaper)]),
+    deletingLink(linkIndex),
+    ...(shaper === undefined ? [] : [deletingLink(shaper)]),
   ]);
   const isKept = ({ operation, error }: Reached['failures'][number]) =>
     operation.op === 'link.change' && operation.change.index === linkIndex && !isAbsent(error);
   if (reached.failures.some(isKept)) return reached;
-  doom(table, attachment);
+  markDeleting(table, attachment);
   removal.add(linkIndex);
   if (shaper !== undefined) {
     table.doomed.set(shaper, []);
@@ -35,6 +35,6 @@ export function detach(attachment: LiveAttachment, { table, host, removal }: Det
   return reached;
 }
 
-function doomLink(index: number): Operation {
-  return { op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } };
+function deletingLink(index: number): Operation {
+  return { op: 'link.change', change: { index, group: DELETING_GROUP, alias: '' } };
 }

@@ -8,7 +8,7 @@ import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { Mutex } from '../../base/run/mutex.ts';
 import type { Reached } from '../../base/run/part.ts';
 import { Runner } from '../../base/run/runner.ts';
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import type { PolicySource, PolicyState } from '../../cluster/policy-source.ts';
 import type { Datapath, PolicyCount } from '../../datapath/datapath.ts';
 import { CniError } from '../../edge/cni/errors.ts';
@@ -90,7 +90,7 @@ export class PolicyEnforcer {
     this.#runner = new Runner({
       clock,
       task: () => this.#enforce(),
-      // Whoever tells of changes gathers them already.
+      // Changes come gathered already.
       delayMs: 0,
       onError: (error, retryAfterMs) =>
         options.log.error('the policies are not in force', { reason: error, retryAfterMs }),
@@ -233,7 +233,7 @@ export class PolicyEnforcer {
     if (this.#inForce === state && this.#attached === attached && datapath.isTrusted('policies')) return;
     // What was compiled before is of no use while this runs.
     const compiled = await this.#compiling.run(async () => {
-      this.#latest = await inTurns(this.#compiler.compile(state, live, here));
+      this.#latest = await runSliced(this.#compiler.compile(state, live, here));
       return this.#latest;
     });
     const { problems } = await set(compiled);

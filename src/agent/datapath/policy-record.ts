@@ -1,6 +1,6 @@
 /**
  * Where network policies had a say when they were last known, kept on disk: an agent that starts while the API does not
- * answer lets no pod start there, since nobody knows what it may do.
+ * answer lets no pod start there, since it is not known what it may do.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -41,7 +41,7 @@ export function openPolicyRecord(directory: string, log: Logger, clock?: Clock):
   return openStateFile(path, log, forget, clock);
 }
 
-/** @returns undefined where nobody ever knew. */
+/** @returns undefined where it was never known. */
 export function loadPolicyScope(directory: string): PolicyScope | undefined {
   try {
     const { namespaces, everywhere } = JSON.parse(readFileSync(join(directory, FILE), 'utf8')) as Record<

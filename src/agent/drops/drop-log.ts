@@ -1,4 +1,4 @@
-/** Listens to what the kernel reports of denied packets, remembers the latest, and tells whoever follows. */
+/** Listens to what the kernel reports of denied packets, remembers the latest, and tells followers. */
 import { describeError, FairleadError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
 import { LOG_GROUP, LOG_PREFIX, SNAP_LENGTH } from '../../datapath/nftables/policy/outcome.ts';

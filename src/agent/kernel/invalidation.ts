@@ -1,5 +1,5 @@
 /**
- * What of the kernel may be other than it was read or written last. What nobody has touched need not be read again
+ * What of the kernel may be other than it was read or written last. What was not touched need not be read again
  * when the cluster changes: with 5,000 peers that is what a comparison takes longest for.
  */
 
@@ -27,7 +27,7 @@ export type OwnLinks = {
   tunnels: ReadonlySet<number>;
   isPod: (linkIndex: number) => boolean;
   isShaper: (linkIndex: number) => boolean;
-  /** Whether somebody else's route leads where pods are. */
+  /** Whether a foreign route leads where pods are. */
   isForeign: (route: Route) => boolean;
   /** Whether such a route goes through the link. */
   carriesForeign: (linkIndex: number) => boolean;
@@ -36,7 +36,7 @@ export type OwnLinks = {
 };
 
 /**
- * What is to be doubted after somebody else's change.
+ * What is stale after a foreign change.
  * @returns undefined where it is none of our business.
  */
 export function doubtAfter(event: KernelEvent, own: OwnLinks): Doubt | undefined {
@@ -70,12 +70,12 @@ export function bothDoubts(a: Doubt, b: Doubt): Doubt {
   };
 }
 
-/** One that takes the place of ours has the metric of ours, whoever it is of (fib_table_insert, NLM_F_REPLACE). */
+/** One that takes the place of ours has the metric of ours, whatever its protocol (fib_table_insert, NLM_F_REPLACE). */
 function isPlacedAsOurs({ protocol, metric }: Route): boolean {
   return protocol === ROUTE_PROTOCOL || metric === ROUTE_METRIC || metric === ROUTE_METRIC + 1;
 }
 
-/** Those of the underlay come and go all the time, and are nobody's business; our own are as they were written. */
+/** Those of the underlay come and go all the time, and do not count; our own are as they were written. */
 function doubtOfEntry(
   entry: Neighbor | FdbEntry,
   change: 'new' | 'deleted',

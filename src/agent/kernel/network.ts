@@ -43,7 +43,7 @@ export function createNetwork({ kernel, nextIndex, table, reader, clock }: Netwo
           if (links !== undefined) reader.read(links);
           return reader.attached;
         },
-        isDoomed: (index) => table.now.known && table.now.doomed.has(index),
+        isDeleting: (index) => table.now.known && table.now.doomed.has(index),
       };
       const run = await bringKernel(resync, input, result);
       result = run.result;

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { parseCidr } from '../../base/ip/cidr.ts';
 import { type Ip, parseIp } from '../../base/ip/ip.ts';
 import { parseMac } from '../../base/ip/mac.ts';
-import { atOnce } from '../../base/run/slices.ts';
+import { runToEnd } from '../../base/run/slices.ts';
 import { createRangeAcceptance } from '../../cluster/ranges/acceptance.ts';
 import { acceptRanges } from '../../cluster/ranges/ranges.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL, VXLAN_LINKS } from '../../edge/marks/marks.ts';
@@ -22,7 +22,7 @@ import { Resync, type ResyncInput } from './resync.ts';
 const POD_NETWORK = [parseCidr('10.244.0.0/16')];
 const SELF = 'node-0';
 const ETH0 = 2;
-/** Somebody else's. */
+/** Another program's. */
 const DOCKER0 = 3;
 /** Two of them overlap, and some nodes have the same. */
 const RANGES = ['10.244.1.0/24', '10.244.2.0/24', '10.244.2.0/23', '10.244.4.0/24', '10.9.0.0/24'] as const;
@@ -37,7 +37,7 @@ const ADDRESSES = [
   '192.168.1.255',
 ] as const;
 
-/** One node's kernel, as Fairlead and as somebody else. */
+/** One node's kernel, as Fairlead and as another program. */
 class World {
   readonly namespace = createFakeNamespace();
   readonly kernel: Kernel = openFakeKernel(this.namespace);
@@ -66,7 +66,7 @@ class World {
     this.setNode(0, '192.168.1.2', '10.244.0.0/24');
   }
 
-  /** As somebody else. */
+  /** As another program. */
   touch(...operations: Operation[]): void {
     this.foreign.apply(operations);
   }
@@ -129,7 +129,7 @@ class World {
       self: nodes.find(({ name }) => name === SELF),
       peers: nodes.filter(({ name }) => name !== SELF),
       attachments: () => [...this.pods.values()],
-      isDoomed: () => false,
+      isDeleting: () => false,
       settings: { podNetwork: POD_NETWORK, backend: 'auto', vxlan: { port: this.port, vni: 1 } },
     };
   }
@@ -283,7 +283,7 @@ test('after any events a resync has reached all that a comparison of everything 
         for (const { what, at } of events) EVENTS[what]!(world, at);
         await setImmediate();
         const input = world.input((nodes, podNetwork) =>
-          atOnce(acceptance(nodes, { podNetwork, serviceNetwork: [] })),
+          runToEnd(acceptance(nodes, { podNetwork, serviceNetwork: [] })),
         );
         const { reached, underlays, foreign } = await resync.run(input);
         if (underlays.length > 0) world.nodeIps = underlays.map(({ address }) => address);
@@ -319,7 +319,7 @@ test('what changes in the cluster alone costs what it changes: the kernel is not
   const run = async () => {
     asked.length = 0;
     const input = world.input((nodes, podNetwork) =>
-      atOnce(acceptance(nodes, { podNetwork, serviceNetwork: [] })),
+      runToEnd(acceptance(nodes, { podNetwork, serviceNetwork: [] })),
     );
     return (await resync.run(input)).reached.applied;
   };
@@ -365,7 +365,7 @@ test('ranges that are judged anew where something changed are judged as all of t
         }
         const all = [...nodes.values()];
         assert.deepEqual(
-          atOnce(acceptance(all, { podNetwork: POD_NETWORK, serviceNetwork: [] })),
+          runToEnd(acceptance(all, { podNetwork: POD_NETWORK, serviceNetwork: [] })),
           acceptRanges(all, POD_NETWORK),
         );
       }

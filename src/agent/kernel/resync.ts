@@ -3,7 +3,7 @@
 import type { Backend } from '../../base/config/backend.ts';
 import type { Cidr } from '../../base/ip/cidr.ts';
 import type { Ip, IpFamily } from '../../base/ip/ip.ts';
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import { VXLAN_LINKS } from '../../edge/marks/marks.ts';
 import type { Kernel, KernelEvent, Operation } from '../../edge/netlink/kernel.ts';
 import {
@@ -14,8 +14,8 @@ import {
   type Neighbor,
   type Route,
 } from '../../edge/netlink/objects.ts';
-import { applyInTurns, applyOperations, type Reached } from '../../edge/netlink/state/apply.ts';
-import { diffInSteps } from '../../edge/netlink/state/diff.ts';
+import { applyOperations, applySliced, type Reached } from '../../edge/netlink/state/apply.ts';
+import { diffSliced } from '../../edge/netlink/state/diff.ts';
 import { fdbKey, neighborKey } from '../../edge/netlink/state/identity.ts';
 import { differingParts } from '../../edge/netlink/state/parts.ts';
 import {
@@ -55,7 +55,7 @@ export type ResyncInput = {
    */
   attachments: (links: readonly Link[] | undefined) => readonly LiveAttachment[];
   /** Links that wait for their deletion, and count no more. */
-  isDoomed: (linkIndex: number) => boolean;
+  isDeleting: (linkIndex: number) => boolean;
   settings: { podNetwork: readonly Cidr[]; backend: Backend; vxlan: { port: number; vni: number } };
 };
 
@@ -136,7 +136,7 @@ export class Resync {
     this.#doubt = ALL_DOUBT;
   }
 
-  /** Somebody else changed something. @returns whether a resync is due. */
+  /** Something was changed by others. @returns whether a resync is due. */
   notice(event: KernelEvent, live: ReadonlyMap<string, LiveAttachment>): boolean {
     const doubt = doubtAfter(event, {
       overlay: this.#overlayLinks?.all,
@@ -167,7 +167,7 @@ export class Resync {
 
   async #run(input: ResyncInput, doubt: Doubt): Promise<ResyncResult> {
     const dumped = doubt.entries ? await readEntries(this.#kernel) : undefined;
-    // Nobody else has a turn between this look and the dump's end: what is attached meanwhile would be taken away.
+    // Nothing else has a turn between this look and the dump's end: what is attached meanwhile would be taken away.
     const look = this.#look(input, doubt, dumped);
     const { self } = input;
     if (self === undefined || look.underlays.length === 0) return this.#keepPods(self, look);
@@ -181,7 +181,7 @@ export class Resync {
     const before = dumped === undefined && !doubt.links ? this.#known : undefined;
     const links = before?.links ?? kernel.links();
     const attachments = input.attachments(before === undefined ? links : undefined);
-    const counting = links.filter(({ index }) => !input.isDoomed(index));
+    const counting = links.filter(({ index }) => !input.isDeleting(index));
     const addresses = before?.addresses ?? kernel.addresses();
     const own = before?.own ?? readOwnLinks(kernel, counting, addresses, input.settings.podNetwork);
     const underlays = FAMILIES.flatMap((family) =>
@@ -224,8 +224,8 @@ export class Resync {
   async #keepPods(self: ClusterNode | undefined, look: Look): Promise<ResyncResult> {
     const { pods, shown, entries, podLinks, underlays } = look;
     const actual = onLinks({ ...EMPTY_STATE, ...shown, ...entries }, podLinks);
-    const operations = await inTurns(diffInSteps(pods, actual));
-    const reached = await applyInTurns(this.#kernel, operations);
+    const operations = await runSliced(diffSliced(pods, actual));
+    const reached = await applySliced(this.#kernel, operations);
     const kept = look.reached ?? [withoutLinks(entries, podLinks)];
     this.#remember({ ...look, entries: kept }, operations, reached);
     const { links, addresses, isFresh, foreign } = look;
@@ -237,7 +237,7 @@ export class Resync {
     const tunnelIndexes = { 4: this.#tunnelIndex(4, links), 6: this.#tunnelIndex(6, links) };
     const loopbackIndex = this.#loopback;
     const localIps = new Set([...look.addresses.map(({ ip }) => ip), ...input.self.internalIps]);
-    const overlay = await inTurns(
+    const overlay = await runSliced(
       this.#plan({ ...input, ...input.settings, underlays, localIps, tunnelIndexes, loopbackIndex }),
     );
     this.#overlayLinks = overlayLinks(overlay, underlays, loopbackIndex);
@@ -248,15 +248,15 @@ export class Resync {
     // What was on a device that is made anew is gone, whatever was reached once.
     const isKept = before !== undefined && sameTunnels(overlay.own, own);
     const { desired, actual } = isKept ? differingParts(all) : all;
-    const operations = await inTurns(
-      diffInSteps(mergeStates({ ...overlay.own, ...mergeEntries(desired) }, pods), {
+    const operations = await runSliced(
+      diffSliced(mergeStates({ ...overlay.own, ...mergeEntries(desired) }, pods), {
         ...EMPTY_STATE,
         ...shown,
         ...mergeEntries(actual),
       }),
     );
     this.#note(before === undefined ? look.entries : undefined, operations);
-    const reached = await applyInTurns(this.#kernel, operations);
+    const reached = await applySliced(this.#kernel, operations);
     const loosenings =
       look.isFresh || operations.some(({ op }) => op.startsWith('link.'))
         ? planReversePath(

@@ -109,7 +109,7 @@ test('while the cluster does not know the node, limits are kept right, and what 
       self: undefined,
       peers: [],
       attachments: () => [pod],
-      isDoomed: () => false,
+      isDeleting: () => false,
       settings: { podNetwork: [], backend: 'auto', vxlan: { port: 8472, vni: 1 } },
     });
     return reached;

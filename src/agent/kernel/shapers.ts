@@ -3,7 +3,7 @@ import type { Kernel } from '../../edge/netlink/kernel.ts';
 import type { Link } from '../../edge/netlink/objects.ts';
 import { diffStates } from '../../edge/netlink/state/diff.ts';
 import { EMPTY_STATE, mergeStates, type NetworkState } from '../../edge/netlink/state/state.ts';
-import { type Attachment, DOOMED_GROUP, SHAPER_GROUP } from '../../plan/pod/attachment.ts';
+import { type Attachment, DELETING_GROUP, SHAPER_GROUP } from '../../plan/pod/attachment.ts';
 import { type Shaping, shapePod, shapeReceived, shaperName, shapeSent } from '../../plan/pod/bandwidth.ts';
 import type { LiveAttachment } from '../node/attachments.ts';
 
@@ -11,7 +11,7 @@ import type { LiveAttachment } from '../node/attachments.ts';
 export function findShaper(attachment: Attachment, host: Kernel): Link | undefined {
   if (attachment.bandwidth?.egress === undefined) return undefined;
   const link = host.link(shaperName(attachment));
-  return link?.group === SHAPER_GROUP || link?.group === DOOMED_GROUP ? link : undefined;
+  return link?.group === SHAPER_GROUP || link?.group === DELETING_GROUP ? link : undefined;
 }
 
 /**

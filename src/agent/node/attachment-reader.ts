@@ -6,7 +6,7 @@ import type { FlowFilter } from '../../edge/conntrack/flush.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
 import type { Link } from '../../edge/netlink/objects.ts';
 import { udpFlowsOf } from '../../plan/hostport/plan.ts';
-import { DOOMED_GROUP, describeAttachment } from '../../plan/pod/attachment.ts';
+import { DELETING_GROUP, describeAttachment } from '../../plan/pod/attachment.ts';
 import { type AttachmentTable, type LiveAttachment, noteUnread, readLinks } from './attachments.ts';
 import type { LinkRemoval } from './link-removal.ts';
 
@@ -46,7 +46,7 @@ export function createAttachmentReader(options: AttachmentReaderOptions): Attach
     );
     for (const index of garbage) {
       log.info('removes an interface that belongs to no pod', { index });
-      kernel.apply([{ op: 'link.change', change: { index, group: DOOMED_GROUP, alias: '' } }]);
+      kernel.apply([{ op: 'link.change', change: { index, group: DELETING_GROUP, alias: '' } }]);
       if (table.now.known) table.now.doomed.set(index, []);
       removal.add(index);
     }

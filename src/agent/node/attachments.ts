@@ -11,7 +11,7 @@ import {
   type Attachment,
   type AttachmentKey,
   attachmentId,
-  DOOMED_GROUP,
+  DELETING_GROUP,
   readRecord,
   SHAPER_GROUP,
 } from '../../plan/pod/attachment.ts';
@@ -38,7 +38,7 @@ export type AttachmentTable = {
 };
 
 export type Reading = {
-  /** Were attached before and are not any more, although nobody asked for it: their namespaces have died. */
+  /** Were attached before and are not any more, without a DEL: their namespaces have died. */
   vanished: LiveAttachment[];
   /** Links of ours without a record: an ADD or DEL that a crash cut short; and shapers whose pod is gone. */
   garbage: number[];
@@ -86,7 +86,7 @@ export function readLinks(holder: AttachmentTable, links: readonly Link[]): Read
   const garbage: number[] = [];
   const found = new Map<string, LiveAttachment>();
   for (const link of links) {
-    if (link.group === DOOMED_GROUP && !table.doomed.has(link.index)) garbage.push(link.index);
+    if (link.group === DELETING_GROUP && !table.doomed.has(link.index)) garbage.push(link.index);
     if (link.group !== ATTACHMENT_GROUP) continue;
     const attachment = readRecord(link);
     if (attachment === undefined) garbage.push(link.index);
@@ -114,7 +114,7 @@ export function forget(table: KnownAttachments, attachment: LiveAttachment): voi
 }
 
 /** Takes an attachment out of the table; its addresses stay taken until {@link buried} says that its link is gone. */
-export function doom(table: KnownAttachments, attachment: LiveAttachment): void {
+export function markDeleting(table: KnownAttachments, attachment: LiveAttachment): void {
   table.live.delete(attachmentId(attachment));
   table.doomed.set(attachment.linkIndex, attachment.ips);
 }

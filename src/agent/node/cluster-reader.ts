@@ -2,7 +2,7 @@
 
 import type { Configuration } from '../../base/config/configuration.ts';
 import type { Logger } from '../../base/log/logger.ts';
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import { type Accepted, createRangeAcceptance } from '../../cluster/ranges/acceptance.ts';
 import { createSharedAddresses } from '../../cluster/shared-addresses.ts';
 import type { ClusterStore } from '../../cluster/store.ts';
@@ -33,7 +33,7 @@ export function createClusterReader({ name, store, configuration, log }: Cluster
     const now = configuration();
     const { podNetwork, cluster } = now;
     const serviceNetwork = [...cluster.serviceNetwork, ...(store.serviceNetwork ?? [])];
-    const accepted = await inTurns(acceptRanges(store.state.nodes, { podNetwork, serviceNetwork }));
+    const accepted = await runSliced(acceptRanges(store.state.nodes, { podNetwork, serviceNetwork }));
     const own = await ownRecord({ name, store, accepted, configuration: now, serviceNetwork, log });
     return {
       view: {

@@ -1,12 +1,12 @@
 /**
  * Deletes links in groups off the event loop. Deleting one veth waits 15–30 ms for the kernel's RCU grace period,
- * deleting a hundred of one group in one message hardly longer; and nobody who asked for a DEL has to wait.
+ * deleting a hundred of one group in one message hardly longer; and no DEL has to wait.
  */
 
 import { type Clock, MACHINE_CLOCK } from '../../base/run/clock.ts';
 import { isAbsent } from '../../edge/netlink/codec/errno.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
-import { DOOMED_GROUP } from '../../plan/pod/attachment.ts';
+import { DELETING_GROUP } from '../../plan/pod/attachment.ts';
 
 export class LinkRemoval {
   readonly #kernel: Kernel;
@@ -63,7 +63,7 @@ export class LinkRemoval {
 
   async #remove(links: readonly number[]): Promise<void> {
     if (links.length === 0) return;
-    const [error] = await this.#kernel.applyAsync([{ op: 'link.deleteGroup', group: DOOMED_GROUP }]);
+    const [error] = await this.#kernel.applyAsync([{ op: 'link.deleteGroup', group: DELETING_GROUP }]);
     if (error === undefined || isAbsent(error)) {
       this.#onRemoved(links);
       return;

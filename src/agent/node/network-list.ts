@@ -13,7 +13,7 @@ import { decideList, runtimeLists } from '../../edge/cni/network-list.ts';
 import { listPath, uninstallFromRuntime } from '../../edge/runtime/install.ts';
 import type { AttachmentTable } from './attachments.ts';
 
-export type NetworkListKeeper = {
+export type NetworkListReconciler = {
   /** Makes the file right; call it only while pods can be attached. */
   ensure(): void;
   readonly problems: readonly string[];
@@ -25,12 +25,12 @@ export type NetworkListKeeper = {
   [Symbol.dispose](): void;
 };
 
-/** @param onChange called when somebody changed the runtime's folder. */
-export function keepNetworkList(
+/** @param onChange called when the runtime's folder changed. */
+export function reconcileNetworkList(
   configuration: () => Pick<Configuration, 'cni' | 'paths'>,
   onChange: () => void,
   log: Logger,
-): NetworkListKeeper {
+): NetworkListReconciler {
   let problems: readonly string[] = [];
   let watcher: FSWatcher | undefined;
   let written: string | undefined;

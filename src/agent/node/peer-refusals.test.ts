@@ -1,4 +1,4 @@
-/** What the kernel refuses of one peer is that peer's fault, and nobody else's. */
+/** What the kernel refuses of one peer is that peer's fault, and no other's. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseCidr } from '../../base/ip/cidr.ts';

@@ -1,6 +1,6 @@
 /**
  * What the agent tells: its status to the command line over a unix socket for root alone, metrics and health to
- * whoever scrapes them, there and at an address if one is configured.
+ * scrapers, there and at an address if one is configured.
  */
 import { chmodSync } from 'node:fs';
 import type { Server, ServerOptions } from 'node:http';
@@ -24,7 +24,7 @@ export type Questions = {
   services: (query: URLSearchParams) => string;
   /** Calls back with a line of JSON for each denied packet from now on. */
   followDrops: (onLine: (line: string) => void) => { [Symbol.dispose](): void };
-  /** @param audience `anybody` is told less, and no more often than once a second. */
+  /** @param audience `anybody` gets less, and no more often than once a second. */
   metrics: (audience: 'root' | 'anybody') => Promise<string>;
   /** Whether the agent works; a sentence where it does not. */
   health: () => string | undefined;
@@ -41,7 +41,7 @@ const CHECK_MS = 1000;
 
 const TEXT = 'text/plain; charset=utf-8';
 
-/** @param withStatus not for everybody: it names pods. */
+/** @param withStatus for root alone: it names pods. */
 export async function answer(
   url: string,
   { status, why, drops, flows, services, metrics, health, readiness }: Questions,

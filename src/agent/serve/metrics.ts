@@ -10,7 +10,7 @@ import type { AgentStatus } from './status.ts';
 
 /** Seconds: an ADD takes a few milliseconds, one that waits up to seconds. */
 const CNI_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
-/** Series of one metric; more policies than these are in nobody's dashboard. */
+/** Series of one metric; more policies than these are in no dashboard. */
 const MOST_POLICY_SERIES = 1000;
 const RESYNC_BOUNDS = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 

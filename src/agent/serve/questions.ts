@@ -40,7 +40,7 @@ export type Known = Pick<WhyKnown, 'node' | 'kernel' | 'table' | 'podNetwork'> &
   policyNames: () => boolean;
 };
 
-/** Milliseconds between looks at what the kernel denied without reporting it, while somebody follows. */
+/** Milliseconds between looks at what the kernel denied without reporting it, while it is followed. */
 const COUNT_MS = 1000;
 /** Milliseconds for which one answer is given to all who scrape at an address. */
 const OPEN_SCRAPE_MS = 1000;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { AgentReporter } from '../../cluster/report/agent-reporter.ts';
 import type { Basis } from '../basis.ts';
 import type { Edges } from '../edges.ts';
-import type { NetworkListKeeper } from '../node/network-list.ts';
+import type { NetworkListReconciler } from '../node/network-list.ts';
 import type { Parts } from '../parts.ts';
 import type { Resyncs, Watches } from '../triggers.ts';
 import { listenForScrapes } from './api-server.ts';
@@ -20,7 +20,7 @@ export type QuestionServing = {
   metrics: AgentMetrics;
   resyncs: Resyncs;
   watches: Watches;
-  list: NetworkListKeeper;
+  list: NetworkListReconciler;
   reporter: AgentReporter | undefined;
 };
 

@@ -2,7 +2,7 @@
 
 import { describeError } from '../../base/errors/errors.ts';
 import { type Cidr, cidrContains, cidrPrefixLength } from '../../base/ip/cidr.ts';
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import type { PolicySource, PolicyState, PolicyVersions } from '../../cluster/policy-source.ts';
 import { TUNNEL_RULE_PRIORITY } from '../../edge/marks/marks.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
@@ -148,7 +148,7 @@ async function explain(
   node: Here,
 ): Promise<Explanation> {
   const asked = traceFlow(places, question);
-  return answerFlow(asked, await inTurns(openJudge(state, attached, node, concernedBy(asked))));
+  return answerFlow(asked, await runSliced(openJudge(state, attached, node, concernedBy(asked))));
 }
 
 /** An API that does not answer leaves all other questions answered. */

@@ -6,7 +6,7 @@ import { SERVICE_PROTOCOLS } from '../../plan/service/objects.ts';
 import { staleFlows } from '../../plan/service/stale.ts';
 import type { ServiceTable } from '../../plan/service/table.ts';
 
-/** Endpoints of connections that were led somewhere, whoever led them: an earlier agent, or another proxy. */
+/** Endpoints of connections that were led somewhere, by whichever program: an earlier agent, or another proxy. */
 export async function readLingering(
   conntrack: Conntrack,
   table: ServiceTable,

@@ -1,5 +1,5 @@
 /** The table of services in the kernel: which of the two it is, what it holds, and how it gets to what is wanted. */
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import type { ServiceTableName, ServiceTableOptions } from '../../datapath/nftables/service/objects.ts';
 import { SERVICE_TABLES } from '../../datapath/nftables/service/objects.ts';
 import { createServiceRenderer, type ServiceRenderer } from '../../datapath/nftables/service/render.ts';
@@ -32,7 +32,7 @@ export class ServiceKeeper {
   readonly #nftables: Nftables;
   readonly #tables: ServiceTables;
   readonly #seal = createSealer();
-  /** Absent where nobody can tell. */
+  /** Absent where it is not known. */
   #held: Held | undefined;
   #isRemoved = false;
   /** Until the first one: what an earlier agent left says by its seal whether it is good. */
@@ -49,7 +49,7 @@ export class ServiceKeeper {
     return this.#held?.name;
   }
 
-  /** Somebody changed it, or it was not reached: the next one is loaded whole. */
+  /** It was changed by others, or it was not reached: the next one is loaded whole. */
   distrust(): void {
     this.#doubts++;
     this.#held = undefined;
@@ -77,7 +77,7 @@ export class ServiceKeeper {
     this.#isRemoved = false;
     const isChange = held?.renderer !== undefined && held.options === settings;
     const renderer = isChange ? held.renderer! : createServiceRenderer(options);
-    const change = await inTurns(renderer.render({ table, lingering }));
+    const change = await runSliced(renderer.render({ table, lingering }));
     const other = SERVICE_TABLES.find((name) => name !== held?.name) ?? SERVICE_TABLES[0];
     const name = isChange ? held.name : other;
     if (isChange) {

@@ -5,7 +5,7 @@ import type { Ip } from '../../base/ip/ip.ts';
 import type { Logger } from '../../base/log/logger.ts';
 import type { Metric } from '../../base/metrics/registry.ts';
 import { Runner } from '../../base/run/runner.ts';
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import type { ServiceSource } from '../../cluster/service-source.ts';
 import type { ServiceTableOptions } from '../../datapath/nftables/service/objects.ts';
 import type { Conntrack } from '../../edge/conntrack/conntrack.ts';
@@ -164,7 +164,7 @@ export class Services {
     this.#runner.trigger('look');
   }
 
-  /** Somebody changed our table. */
+  /** Our table was changed by others. */
   distrust(): void {
     this.#keeper.distrust();
     this.#runner.trigger('distrust');
@@ -247,7 +247,7 @@ export class Services {
       nodeIps: store.state.nodes.flatMap(({ internalIps }) => internalIps),
       podIps: podIpsOf(store),
     });
-    const table = await inTurns(this.#planner(input));
+    const table = await runSliced(this.#planner(input));
     const options: ServiceTableOptions = {
       families: input.families,
       nodeIps: input.node.ips,

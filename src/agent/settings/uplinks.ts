@@ -2,9 +2,9 @@
 import type { Ip } from '../../base/ip/ip.ts';
 import { isTunnelLink } from '../../edge/marks/marks.ts';
 import type { Kernel } from '../../edge/netlink/kernel.ts';
-import { ATTACHMENT_GROUP, DOOMED_GROUP, SHAPER_GROUP } from '../../plan/pod/attachment.ts';
+import { ATTACHMENT_GROUP, DELETING_GROUP, SHAPER_GROUP } from '../../plan/pod/attachment.ts';
 
-const OURS: ReadonlySet<number> = new Set([ATTACHMENT_GROUP, SHAPER_GROUP, DOOMED_GROUP]);
+const OURS: ReadonlySet<number> = new Set([ATTACHMENT_GROUP, SHAPER_GROUP, DELETING_GROUP]);
 /** RTPROT_RA of linux/rtnetlink.h. */
 const ADVERTISED = 9;
 

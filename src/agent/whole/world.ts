@@ -8,7 +8,7 @@ import { NetlinkError } from '../../edge/netlink/kernel.ts';
 import type { Table } from '../../edge/nftables/objects.ts';
 import { formatTable } from '../../edge/nftables/transaction.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
-import { ATTACHMENT_GROUP, DOOMED_GROUP, readRecord, SHAPER_GROUP } from '../../plan/pod/attachment.ts';
+import { ATTACHMENT_GROUP, DELETING_GROUP, readRecord, SHAPER_GROUP } from '../../plan/pod/attachment.ts';
 import { createFakeNode, type FakeAgent, type FakeNode, nodeRecord } from '../fake/fake-node.ts';
 import { type Action, PEERS, PODS, REFUSALS } from './events.ts';
 import { changeTables, fillStateFolder, loseEntry, loseTunnel } from './interference.ts';
@@ -330,7 +330,7 @@ export class World {
     assert.deepEqual(node.kept(), [], 'no DEL is kept for ever');
     const links = node.foreign.links();
     assert.deepEqual(
-      links.filter(({ group }) => group === DOOMED_GROUP || group === SHAPER_GROUP).map(({ name }) => name),
+      links.filter(({ group }) => group === DELETING_GROUP || group === SHAPER_GROUP).map(({ name }) => name),
       [],
       'what was given up is deleted',
     );

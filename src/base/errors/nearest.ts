@@ -1,4 +1,4 @@
-/** The name that somebody probably meant. */
+/** The name that was probably meant. */
 
 /** @returns the known name that is fewest edits away, where that is few enough to be a slip. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {

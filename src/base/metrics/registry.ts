@@ -16,7 +16,7 @@ export type Metric = {
 export type Counter = { metric: Metric; add: (labels: Labels, amount?: number) => void };
 export type Histogram = { metric: Metric; observe: (labels: Labels, value: number) => void };
 
-/** Series of one metric; labels that grow without end are a fault of whoever sets them. */
+/** Series of one metric; labels that grow without end are a fault of their setter. */
 const MOST_SERIES = 1000;
 
 export function createCounter(name: string, help: string): Counter {

@@ -1,7 +1,7 @@
 /** Reading much without keeping others waiting: what the kernel holds of a connection may be megabytes. */
 import { setImmediate } from 'node:timers/promises';
 
-/** Milliseconds of work on what was read, after which everybody else has a turn. */
+/** Milliseconds of work on what was read, after which all else has a turn. */
 const SLICE_MS = 5;
 
 export async function* paced<T>(source: AsyncIterable<T>): AsyncGenerator<T> {

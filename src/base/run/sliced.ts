@@ -1,12 +1,12 @@
 /** Long work without keeping others waiting. */
 import { setImmediate } from 'node:timers/promises';
-import type { Steps } from './slices.ts';
+import type { Slices } from './slices.ts';
 
-/** Milliseconds of one's own, after which everybody else has a turn. */
+/** Milliseconds of a slice, after which all else has a turn. */
 const TURN_MS = 5;
 
-/** Work that ends within one turn keeps nobody waiting, and ends before anybody else begins. */
-export async function inTurns<T>(steps: Steps<T>): Promise<T> {
+/** Work that ends within one slice keeps nothing waiting, and ends before anything else begins. */
+export async function runSliced<T>(steps: Slices<T>): Promise<T> {
   for (;;) {
     const end = performance.now() + TURN_MS;
     do {

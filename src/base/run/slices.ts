@@ -4,9 +4,9 @@
  */
 
 /** Each `yield` is the end of a step. */
-export type Steps<T> = Generator<void, T>;
+export type Slices<T> = Generator<void, T>;
 
-export function atOnce<T>(steps: Steps<T>): T {
+export function runToEnd<T>(steps: Slices<T>): T {
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
@@ -20,7 +20,7 @@ const AT_A_TIME = 64;
 const SORTED_AT_A_TIME = 1024;
 
 /** Sorted, and stable. */
-export function* sortSteps<T>(items: readonly T[], compare: (a: T, b: T) => number): Steps<T[]> {
+export function* sortSteps<T>(items: readonly T[], compare: (a: T, b: T) => number): Slices<T[]> {
   if (items.length <= SORTED_AT_A_TIME) return items.toSorted(compare);
   const middle = items.length >> 1;
   const first = yield* sortSteps(items.slice(0, middle), compare);
@@ -37,7 +37,7 @@ export function* sortSteps<T>(items: readonly T[], compare: (a: T, b: T) => numb
 }
 
 /** The objects; every so often a step ends. */
-export function* stepping<T>(objects: readonly T[], each: (object: T) => void): Steps<void> {
+export function* stepping<T>(objects: readonly T[], each: (object: T) => void): Slices<void> {
   for (let from = 0; from < objects.length; from += AT_A_TIME) {
     for (const object of objects.slice(from, from + AT_A_TIME)) each(object);
     yield;

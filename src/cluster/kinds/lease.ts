@@ -3,7 +3,7 @@ import { type Fields, fieldsAt, textAt } from '../../base/fields/fields.ts';
 import { type KubeObject, readMetadata, type Trimmed } from '../../edge/kubernetes/object.ts';
 
 export type Lease = KubeObject & {
-  /** Empty: nobody. */
+  /** Empty: none. */
   holder: string;
   /** Seconds. */
   durationSeconds: number;

@@ -30,7 +30,7 @@ export type KubeNode = ClusterNode &
 
 export const NODE_KIND: Kind<KubeNode> = { name: 'node', path: '/api/v1/nodes', trim: trimNode };
 
-/** Addresses, ranges and taints each; nobody has as many. */
+/** Addresses, ranges and taints each; no node has as many. */
 const MOST_ITEMS = 64;
 
 /** One bad address, range or taint is left out and named; the others count. */

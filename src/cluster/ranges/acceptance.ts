@@ -1,6 +1,6 @@
 /** Which of the ranges that many nodes claim are accepted, worked out anew only where something has changed. */
 import type { Cidr } from '../../base/ip/cidr.ts';
-import { type Steps, stepping } from '../../base/run/slices.ts';
+import { type Slices, stepping } from '../../base/run/slices.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
 import { type Claim, claimOf, compareNames, judge, lengthOf, olderFirst } from './claimed.ts';
 import { createHolders } from './holders.ts';
@@ -24,7 +24,7 @@ export type Accepted = {
 /** Where pods have their addresses, and where services have theirs, as far as that is known. */
 export type ClusterNetworks = { podNetwork: readonly Cidr[]; serviceNetwork: readonly Cidr[] };
 
-export type RangeAcceptance = (nodes: readonly ClusterNode[], networks: ClusterNetworks) => Steps<Accepted>;
+export type RangeAcceptance = (nodes: readonly ClusterNode[], networks: ClusterNetworks) => Slices<Accepted>;
 
 /**
  * `acceptRanges` for one who asks again whenever a few of many nodes have changed. A node is known by its object: one
@@ -59,7 +59,7 @@ function* judgeAll(
   nodes: readonly ClusterNode[],
   networks: ClusterNetworks,
   before: Known | undefined,
-): Steps<Known> {
+): Slices<Known> {
   const lengths = new Set(nodes.flatMap(({ podCidrs }) => podCidrs.map(lengthOf)));
   const isAsBefore = before?.networks === textOf(networks) && lengths.isSubsetOf(before.lengths);
   const known: Known = {
@@ -132,7 +132,7 @@ function missing(claims: ReadonlyMap<ClusterNode, Claim>, nodes: readonly Cluste
   return [...claims.values()].filter(({ node }) => !present.has(node));
 }
 
-/** Whether anybody claims what this one does, its own other ranges among them. It is counted itself. */
+/** Whether others claim what this one does, its own other ranges among them. It is counted itself. */
 function overlaps({ within, exactly }: Known, { ranges }: Claim): boolean {
   return ranges.some(
     ({ range, refusal, outer }) =>
@@ -142,7 +142,7 @@ function overlaps({ within, exactly }: Known, { ranges }: Claim): boolean {
   );
 }
 
-/** What nobody may have is in nobody's way. */
+/** A place that is never given out is in no one's way. */
 function count({ within, exactly }: Known, { ranges }: Claim, step: 1 | -1): void {
   for (const { range, refusal, outer } of ranges) {
     if (refusal !== undefined) continue;

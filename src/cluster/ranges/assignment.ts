@@ -1,5 +1,5 @@
 /**
- * Ranges for the nodes of a cluster in which nobody else assigns any. Every agent looks, one acts: the lease is taken
+ * Ranges for the nodes of a cluster in which nothing else assigns any. Every agent looks, one acts: the lease is taken
  * when there is something to do, and given back when it is done, so that thousands of agents renew nothing meanwhile.
  */
 import type { Cidr } from '../../base/ip/cidr.ts';

@@ -25,7 +25,7 @@ export type Claim = {
 
 export type ClaimedRange = {
   range: Cidr;
-  /** Why nobody may have it. */
+  /** Why it cannot be had. */
   refusal?: Pick<RefusedRange, 'cause' | 'reason'>;
   /** The ranges of any length that there is within which it lies, itself among them. */
   outer: readonly Cidr[];

@@ -19,7 +19,7 @@ export type LeadershipOptions = {
 export type Sighting = { resourceVersion: string; atMs: number };
 
 /**
- * Whether the record may be taken over: nobody holds it, we do, or it stayed the same before our own eyes for as long
+ * Whether the record may be taken over: it is free, it is ours, or it stayed the same before our own eyes for as long
  * as its holder promised to renew it. Times that the holder wrote are not looked at: its clock may be wrong, and ours.
  */
 export function mayTake(lease: Lease, identity: string, seen: Sighting | undefined, nowMs: number): boolean {
@@ -36,7 +36,7 @@ export class Leadership {
     this.#options = { durationSeconds: 15, now: () => performance.now(), ...options };
   }
 
-  /** Milliseconds for which nobody else can have taken over; a third of the promise is kept back for what is on its way. */
+  /** Milliseconds for which no other can have taken over; a third of the promise is kept back for what is on its way. */
   get remainingMs(): number {
     return Math.max(0, this.#until - this.#options.now());
   }

@@ -22,7 +22,7 @@ export type RangePlan = {
 /**
  * Gives every waiting node the lowest free ranges, all of its families or none.
  * @param nodes all of them: what any of them claims, rightly or not, is not given to another.
- * @param serviceNetwork is nobody's either.
+ * @param serviceNetwork is no node's either.
  * @param podNetwork of several parts of a family the first that has room is used.
  */
 export function planRanges(
@@ -61,7 +61,7 @@ function* freeRangesOf(
   for (const network of networks) yield* freeRanges(network, prefixLength, claimed);
 }
 
-/** The ranges that nobody claims, lowest first, in one sweep over all claims. */
+/** The ranges without a claim, lowest first, in one sweep over all claims. */
 function* freeRanges(network: Cidr, prefixLength: number, claimed: readonly Cidr[]): Generator<Cidr, void> {
   const count = subnetCount(network, prefixLength);
   if (count === 0n) return;

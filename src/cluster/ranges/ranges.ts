@@ -1,6 +1,6 @@
 /** Who owns which range: the same answer on every node, whatever order the nodes come in. */
 import { type Cidr, cidrsOverlap, nthSubnet, subnetCount } from '../../base/ip/cidr.ts';
-import { atOnce } from '../../base/run/slices.ts';
+import { runToEnd } from '../../base/run/slices.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
 import { type Accepted, createRangeAcceptance } from './acceptance.ts';
 
@@ -14,10 +14,10 @@ export function acceptRanges(
   podNetwork: readonly Cidr[],
   serviceNetwork: readonly Cidr[] = [],
 ): Accepted {
-  return atOnce(createRangeAcceptance()(nodes, { podNetwork, serviceNetwork }));
+  return runToEnd(createRangeAcceptance()(nodes, { podNetwork, serviceNetwork }));
 }
 
-/** The lowest range that nobody claims. @returns undefined when the pod network is used up. */
+/** The lowest range without a claim. @returns undefined when the pod network is used up. */
 export function freeRange(
   podNetwork: Cidr,
   prefixLength: number,

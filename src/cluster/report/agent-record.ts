@@ -1,6 +1,6 @@
 /**
  * An agent's report as the cluster keeps it: a Lease (coordination.k8s.io/v1) of its own, as kubelets have one, with the
- * report in an annotation. Nobody watches it, and if anybody wipes it, it is written anew.
+ * report in an annotation. It is not watched, and where it is wiped, it is written anew.
  */
 
 import { type Fields, fieldAt, fieldsAt, isFields, listAt, textAt } from '../../base/fields/fields.ts';

@@ -1,4 +1,4 @@
-/** What an agent says of itself to whoever asks the cluster. Nothing is decided from it. */
+/** What an agent says of itself to those who ask the cluster. Nothing is decided from it. */
 import type { NodeReport } from '../store.ts';
 
 export type AgentReport = NodeReport & {

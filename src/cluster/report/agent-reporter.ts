@@ -100,7 +100,7 @@ export function reportAgent(options: AgentReporterOptions): AgentReporter {
       // Who has no right to is not given it by asking often.
       if (!isStatus(error, 403)) next = retryDelay(backoff, failures, asked);
       failures++;
-      // That nobody answers is said by those who list and watch.
+      // That no answer comes is said by those who list and watch.
       const refused = error instanceof ApiError && error.status !== undefined;
       const reason = `the cluster is not told how this agent is: ${describeError(error)}`;
       if (reason !== said) log.warn(reason);

@@ -15,7 +15,7 @@ export type Removal = {
 const PATIENCE_MS = 5000;
 
 /**
- * Looks at the DaemonSet now, so that a refusal later tells that our rights went away with it: whoever removes all at once
+ * Looks at the DaemonSet now, so that a refusal later tells that our rights went away with it: a removal of all at once
  * removes them at the same moment.
  * @param daemonSet its name, or `namespace/name`.
  */

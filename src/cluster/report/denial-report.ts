@@ -108,7 +108,7 @@ async function write(client: KubeClient, node: string, pods: readonly Pod[], one
   const { latest, count } = one;
   const pod = pods.find(({ namespace, name }) => `${namespace}/${name}` === one.pod);
   const told = one.unwritten;
-  // A pod that is gone has nobody who would read it.
+  // A pod that is gone has no reader.
   if (pod !== undefined && !(await repeatEvent(client, one)))
     one.path = await createEvent(client, node, pod, latest, count);
   one.unwritten -= told;

@@ -5,7 +5,7 @@ import type { Logger } from '../../base/log/logger.ts';
 import type { Clock } from '../../base/run/clock.ts';
 import type { ElementChange } from '../../edge/nftables/elements.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
-import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
+import { TableReconciler } from '../../edge/nftables/table-reconciler.ts';
 import { createNodeTablePlanner, type NodeTableInput, TABLE } from './node-table.ts';
 import { SERVICE_TABLES } from './service/objects.ts';
 
@@ -16,7 +16,7 @@ export type FirewallInput = Omit<NodeTableInput, 'untracked'> & { conntrack: 'au
 
 export class Firewall {
   readonly #nftables: Nftables;
-  readonly #keeper: TableKeeper;
+  readonly #keeper: TableReconciler;
   readonly #log: Logger;
   readonly #planTable = createNodeTablePlanner();
   /** Who else translates addresses; undefined until it was looked. */
@@ -24,7 +24,7 @@ export class Firewall {
 
   constructor(nftables: Nftables, log: Logger, clock: Clock) {
     this.#nftables = nftables;
-    this.#keeper = new TableKeeper(nftables, TABLE, log, clock);
+    this.#keeper = new TableReconciler(nftables, TABLE, log, clock);
     this.#log = log;
   }
 
@@ -44,7 +44,7 @@ export class Firewall {
     this.#foreignNat = undefined;
   }
 
-  /** Legacy iptables tells nobody of its changes; that it translates at all is a line in a file. */
+  /** Legacy iptables sends no notification of its changes; that it translates at all is a line in a file. */
   get legacyNat(): boolean {
     try {
       return readFileSync('/proc/self/net/ip_tables_names', 'utf8').split('\n').includes('nat');

@@ -1,4 +1,4 @@
-/** Firewalls of others that let nothing of pods pass. Looked at when it is asked for, after somebody has changed a ruleset. */
+/** Firewalls of others that let nothing of pods pass. Looked at when it is asked for, after a ruleset has changed. */
 import { describeError } from '../../base/errors/errors.ts';
 import { closedChains, describeClosed } from '../../edge/nftables/forward-chains.ts';
 import type { Nftables, TableName } from '../../edge/nftables/nft.ts';

@@ -17,7 +17,7 @@ import {
   TRACKED_SETS,
 } from '../../plan/hostport/plan.ts';
 import type { ClusterNode } from '../../plan/node/cluster-node.ts';
-import { ATTACHMENT_GROUP, DOOMED_GROUP } from '../../plan/pod/attachment.ts';
+import { ATTACHMENT_GROUP, DELETING_GROUP } from '../../plan/pod/attachment.ts';
 import { podGuard, ROUTER_ADVERTISEMENT, SPOOFED_SOURCE } from './pod-guard.ts';
 import {
   TUNNEL_INNER_SOURCE,
@@ -130,7 +130,7 @@ function earlyChains(
     { name: 'from-pods', rules: guard },
     ...early('prerouting', [
       // A pod that was deleted is off the network at once, though its link lives on for a moment.
-      { match: `iifgroup vmap { ${ATTACHMENT_GROUP} : jump from-pods, ${DOOMED_GROUP} : drop }` },
+      { match: `iifgroup vmap { ${ATTACHMENT_GROUP} : jump from-pods, ${DELETING_GROUP} : drop }` },
       ...tracked,
       ...pods,
       ...tunnelled.prerouting,

@@ -2,9 +2,9 @@
 
 import type { Logger } from '../../base/log/logger.ts';
 import type { Clock } from '../../base/run/clock.ts';
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import type { Nftables } from '../../edge/nftables/nft.ts';
-import { TableKeeper } from '../../edge/nftables/table-reconciler.ts';
+import { TableReconciler } from '../../edge/nftables/table-reconciler.ts';
 import type { Compiled } from '../../plan/policy/compile/compile.ts';
 import type { Outcome } from '../../plan/policy/compile/outcome.ts';
 import { openTabulator } from '../../plan/policy/compile/table.ts';
@@ -22,7 +22,7 @@ export type Policies = {
 };
 
 export function openPolicies(nftables: Nftables, log: Logger, clock: Clock): Policies {
-  const keeper = new TableKeeper(nftables, POLICY_TABLE, log, clock);
+  const keeper = new TableReconciler(nftables, POLICY_TABLE, log, clock);
   const tabulator = openTabulator();
   const renderer = openRenderer();
   let outcomes: ReadonlyMap<string, Outcome> = new Map();
@@ -33,8 +33,8 @@ export function openPolicies(nftables: Nftables, log: Logger, clock: Clock): Pol
     invalidate: () => keeper.distrust(),
     ensure: (effective) =>
       keeper.ensure(async () => {
-        const policies = await inTurns(tabulator.tabulate(effective));
-        const { table, outcomes: rendered } = await inTurns(renderer.render(policies));
+        const policies = await runSliced(tabulator.tabulate(effective));
+        const { table, outcomes: rendered } = await runSliced(renderer.render(policies));
         outcomes = rendered;
         return effective.pods.length === 0 ? undefined : table;
       }),

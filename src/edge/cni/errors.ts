@@ -33,7 +33,7 @@ export class CniError extends Error {
 
   /**
    * @param message one sentence that names the field, its value and the cure.
-   * @param details more for whoever looks closer.
+   * @param details more, for a closer look.
    */
   constructor(code: keyof typeof CNI_CODES, message: string, details = '') {
     super(message);

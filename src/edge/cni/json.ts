@@ -4,7 +4,7 @@ import { CniError, quote } from './errors.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Objects and lists within each other: what is deeper would overflow whoever walks it. */
+/** Objects and lists within each other: what is deeper would overflow the stack of a walk. */
 const MOST_NESTED = 64;
 const MOST_ITEMS = 10_000;
 

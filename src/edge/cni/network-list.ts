@@ -10,7 +10,7 @@ import { describeError } from '../../base/errors/errors.ts';
 export const PLUGIN_NAME = 'fairlead-cni';
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What is to be done to the file: nothing, write this, or tell somebody. */
+/** What is to be done to the file: nothing, write this, or report a problem. */
 export type ListDecision = { text?: string; problem?: string };
 
 /** @param current text of the file; undefined where there is none. */

@@ -1,6 +1,6 @@
 /**
  * Forgetting connections (linux/netfilter/nfnetlink_conntrack.h, IPCTNL_MSG_CT_DELETE with CTA_FILTER, Linux 5.8):
- * one request deletes what matches, so that nobody has to read a table of a million entries.
+ * one request deletes what matches, so that a table of a million entries need not be read.
  */
 import { type Ip, type IpFamily, ipFamily, ipToBytes } from '../../base/ip/ip.ts';
 import { Writer } from '../netlink/codec/attribute.ts';

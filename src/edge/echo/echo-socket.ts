@@ -1,4 +1,4 @@
-/** ICMP echoes of one family. No process is started for them, and nobody waits: answers are fetched when it suits. */
+/** ICMP echoes of one family. No process is started for them, and nothing waits: answers are fetched when it suits. */
 import { FairleadError } from '../../base/errors/errors.ts';
 import { type Ip, type IpFamily, ipFromBytes, ipToBytes } from '../../base/ip/ip.ts';
 import { native } from '../netlink/native.ts';

@@ -184,7 +184,7 @@ function responseOf(
     outgoing.on('socket', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS));
     outgoing.on('response', (incoming) => {
       response = incoming;
-      // Whoever reads it hears of the error; until somebody does, it must not end the process.
+      // Its reader gets the error; until it is read, it must not end the process.
       incoming.on('error', () => undefined);
       resolve(incoming);
     });

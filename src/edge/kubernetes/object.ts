@@ -61,7 +61,7 @@ export function readMetadata(value: unknown): (KubeObject & { metadata: Fields }
   return { ...scope, name, uid, resourceVersion, metadata };
 }
 
-/** How often what the object asks for was changed; 0 where nobody counts. */
+/** How often what the object asks for was changed; 0 where that is not counted. */
 export function generationOf(metadata: Fields): number {
   const generation = fieldAt(metadata, 'generation');
   return typeof generation === 'number' && Number.isSafeInteger(generation) ? generation : 0;

@@ -246,7 +246,7 @@ export class Reflector<T extends KubeObject> {
     this.#settle();
   }
 
-  /** Half a first list is nobody's business, but that it fails is. */
+  /** Half a first list is not shown, but that it fails is. */
   #settle(): void {
     const tell = () => {
       this.#timer = undefined;

@@ -28,7 +28,7 @@ const LARGEST_EVENT = 8 * 1024 * 1024;
 /** Seconds after which the server shall end the stream, and as much again by chance: streams move on to new servers. */
 const STREAM_SECONDS = 300;
 
-/** What came could not be read: nobody knows what was missed. */
+/** What came could not be read: it is not known what was missed. */
 export class UnreadableWatch extends Error {}
 
 /**

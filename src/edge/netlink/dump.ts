@@ -1,7 +1,7 @@
 /** Asking the kernel for objects: all of a kind, or one. */
 
-import { inTurns } from '../../base/run/sliced.ts';
-import { atOnce, type Steps } from '../../base/run/slices.ts';
+import { runSliced } from '../../base/run/sliced.ts';
+import { runToEnd, type Slices } from '../../base/run/slices.ts';
 import { Writer } from './codec/attribute.ts';
 import {
   type Message,
@@ -45,17 +45,17 @@ export function dump<T>(socket: Requester, question: Question<T>): T[] {
   const request = writeDump(question);
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
     const { replies, interrupted } = socket.transact(request);
-    if (!interrupted) return atOnce(readAnswers(replies, question));
+    if (!interrupted) return runToEnd(readAnswers(replies, question));
   }
   throw restless(question);
 }
 
 /** The same off the event loop, for thousands of objects: others have their turns. */
-export async function dumpInTurns<T>(socket: PatientRequester, question: Question<T>): Promise<T[]> {
+export async function dumpSliced<T>(socket: PatientRequester, question: Question<T>): Promise<T[]> {
   const request = writeDump(question);
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
     const { replies, interrupted } = await socket.transactAsync(request);
-    if (!interrupted) return inTurns(readAnswers(replies, question));
+    if (!interrupted) return runSliced(readAnswers(replies, question));
   }
   throw restless(question);
 }
@@ -77,14 +77,14 @@ export function get<T>(socket: Requester, question: Question<T>): T | undefined 
   const { replies } = socket.transact(writer.finish());
   // Absence is an everyday answer: no error is made of it, with its stack, just to be caught here.
   if ([...readMessages(replies)].some(saysAbsent)) return undefined;
-  return atOnce(readAnswers(replies, question))[0];
+  return runToEnd(readAnswers(replies, question))[0];
 }
 
 function saysAbsent(message: Message): boolean {
   return message.type === NLMSG_ERROR && readError(message)?.errno === 'ENODEV';
 }
 
-function* readAnswers<T>(replies: Buffer, { what, answer, read }: Question<T>): Steps<T[]> {
+function* readAnswers<T>(replies: Buffer, { what, answer, read }: Question<T>): Slices<T[]> {
   const objects: T[] = [];
   let count = 0;
   for (const message of readMessages(replies)) {

@@ -52,7 +52,7 @@ export type Vxlan = {
   udpChecksum?: boolean;
 };
 
-/** What a new link shall be. `index` chooses its number, so that nobody has to look it up. */
+/** What a new link shall be. `index` chooses its number, so that it need not be looked up. */
 export type NewLink = {
   index?: number;
   name: string;

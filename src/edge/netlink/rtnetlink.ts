@@ -17,7 +17,7 @@ import { RTM_GETQDISC, RTM_NEWQDISC, readQdisc, writeQdiscRequest } from './code
 import { RTM_GETTFILTER, RTM_NEWTFILTER, readRedirect, writeRedirectRequest } from './codec/redirect.ts';
 import { RTM_GETROUTE, RTM_NEWROUTE, readRoute, writeRouteRequest } from './codec/route.ts';
 import { RTM_GETRULE, RTM_NEWRULE, readRule, writeRuleRequest } from './codec/rule.ts';
-import { dump, dumpInTurns, get, type Question } from './dump.ts';
+import { dump, dumpSliced, get, type Question } from './dump.ts';
 import { type Kernel, NetlinkError, type Operation, type Outcome, type RouteFilter } from './kernel.ts';
 import type { NetworkNamespace } from './namespace.ts';
 import type { Transaction } from './native.ts';
@@ -117,10 +117,10 @@ async function readEntries(
   fdbOf: readonly number[],
 ): ReturnType<Kernel['readEntries']> {
   const fdb: FdbEntry[] = [];
-  for (const linkIndex of fdbOf) fdb.push(...(await dumpInTurns(socket, askFdb(linkIndex))));
+  for (const linkIndex of fdbOf) fdb.push(...(await dumpSliced(socket, askFdb(linkIndex))));
   return {
-    routes: await dumpInTurns(socket, askRoutes({})),
-    neighbors: await dumpInTurns(socket, askNeighbors()),
+    routes: await dumpSliced(socket, askRoutes({})),
+    neighbors: await dumpSliced(socket, askNeighbors()),
     fdb,
   };
 }

@@ -86,7 +86,7 @@ export class NetlinkSocket {
     else void this.#last.then(() => native.closeFd(fd));
   }
 
-  /** A closed descriptor's number may be somebody else's by now. */
+  /** A closed descriptor's number may be another's by now. */
   #open(): number {
     if (this.#fd === undefined) throw new TypeError('the netlink socket is closed');
     return this.#fd;

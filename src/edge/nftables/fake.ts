@@ -13,7 +13,7 @@ const OTHER_PORT = 2;
 
 export type FakeNftables = Nftables & {
   readonly tables: Map<string, Table>;
-  /** Transactions so far, whoever made them. */
+  /** Transactions so far, of all programs. */
   readonly generation: number;
   /** Listings of tables so far. */
   readonly listings: number;

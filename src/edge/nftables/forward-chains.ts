@@ -76,7 +76,7 @@ function walk({ table, name, rules }: Chain, all: readonly Chain[], seen: Set<st
     }
     const [, word, target] = /^(jump|goto) (\S+)/.exec(verdict) ?? [];
     if (target === undefined) {
-      // Accepted, left to the chain's policy, or to somebody else.
+      // Accepted, left to the chain's policy, or to another table.
       mayAccept = true;
       if (!isConditional) return { mayAccept };
       continue;

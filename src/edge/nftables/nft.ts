@@ -1,7 +1,7 @@
 /** Whole tables through nft(8), in the namespace of this process. */
 import { spawn } from 'node:child_process';
 import { FairleadError } from '../../base/errors/errors.ts';
-import { inTurns } from '../../base/run/sliced.ts';
+import { runSliced } from '../../base/run/sliced.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.ts';
 import type { KeptWatch } from '../netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
@@ -52,9 +52,9 @@ export type Nftables = {
   holds(table: TableName, elements: readonly Omit<ElementChange, 'change'>[]): boolean;
   /** The table as the kernel reports it, for comparing; undefined when there is none. */
   read(table: TableName): Promise<string | undefined>;
-  /** Every chain that the kernel calls, whoever made it. */
+  /** Every chain that the kernel calls, of all programs. */
   baseChains(): Promise<ListedChain[]>;
-  /** Every chain of the namespace, whoever made it, as `ip nat KUBE-SERVICES`. */
+  /** Every chain of the namespace, of all programs, as `ip nat KUBE-SERVICES`. */
   chains(): Promise<string[]>;
   /** Tables of others that translate addresses in this namespace, as `ip nat`. */
   foreignNat(own: TableName): Promise<string[]>;
@@ -114,7 +114,7 @@ export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE
   const commit = async (table: TableName, transactions: Transition) => {
     for (const operations of transactions) {
       const batch = encodeOperations(table, operations);
-      if (batch === undefined) await commitOne(await inTurns(formatOperations(table, operations)));
+      if (batch === undefined) await commitOne(await runSliced(formatOperations(table, operations)));
       else
         send(
           batch,
@@ -146,13 +146,13 @@ export function openNftables(namespace?: NetworkNamespace, patienceMs = PATIENCE
     },
     replace: async (table) => {
       try {
-        await commit(table, await inTurns(refillTable(await inventory(table), table)));
+        await commit(table, await runSliced(refillTable(await inventory(table), table)));
       } catch {
-        // What somebody made of another kind under our names gives way at once.
+        // What is of another kind under our names gives way at once.
         await commitOne(replaceTable(table));
       }
     },
-    amend: async (before, after) => commit(after, await inTurns(amendTable(before, after))),
+    amend: async (before, after) => commit(after, await runSliced(amendTable(before, after))),
     counts: async (table) => listCounters(openSocket(), table),
     remove: (table) => commitOne(deleteTable(table)),
     change: (table, changes) =>

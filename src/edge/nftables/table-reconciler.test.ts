@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { createLogger } from '../../base/log/logger.ts';
 import { createFakeNftables, type FakeNftables } from './fake.ts';
 import type { NftSet, Table } from './objects.ts';
-import { TableKeeper } from './table-reconciler.ts';
+import { TableReconciler } from './table-reconciler.ts';
 
 const NAME = { family: 'inet', name: 'kept' } as const;
 const ports = (open: Iterable<string>): NftSet => ({
@@ -18,7 +18,7 @@ const table = (open: Iterable<string>, rule = 'accept'): Table => ({
   chains: [{ name: 'a', rules: [{ match: rule }] }],
 });
 const openKeeper = (fake: FakeNftables) =>
-  new TableKeeper(fake, NAME, createLogger({ level: 'error', format: 'text' }));
+  new TableReconciler(fake, NAME, createLogger({ level: 'error', format: 'text' }));
 const held = (fake: FakeNftables) =>
   (fake.tables.get('inet kept')?.sets[0]?.elements ?? []).map(({ key }) => String(key[0])).toSorted();
 const soon = () => new Promise<void>((resolve) => setImmediate(resolve));

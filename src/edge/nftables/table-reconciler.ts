@@ -1,4 +1,4 @@
-/** Keeps one nftables table as it is wanted, whoever changes it. One change at a time, in the order of the calls. */
+/** Keeps one nftables table as it is wanted against all changes. One change at a time, in the order of the calls. */
 import { hash } from 'node:crypto';
 import { describeError } from '../../base/errors/errors.ts';
 import type { Logger } from '../../base/log/logger.ts';
@@ -26,12 +26,12 @@ type Applied = {
   at: number;
 };
 
-export class TableKeeper {
+export class TableReconciler {
   readonly #nftables: Nftables;
   readonly #name: TableName;
   readonly #log: Logger;
   readonly #clock: Clock;
-  /** What was applied last; absent when nobody can tell. */
+  /** What was applied last; absent when that is not known. */
   #applied: Applied | undefined;
   readonly #turns = new Mutex();
   #trusted = false;
@@ -47,15 +47,15 @@ export class TableKeeper {
     this.#clock = clock;
   }
 
-  /** Whether the kernel holds what was wanted last, as far as anybody knows. */
+  /** Whether the kernel holds what was wanted last, as far as is known. */
   get isTrusted(): boolean {
     return this.#trusted && !this.#doubtful && this.#applied !== undefined && !this.#turns.isHeld;
   }
 
-  /** Somebody changed a ruleset of this namespace: ours may be among them. */
+  /** A ruleset of this namespace was changed: ours may be among them. */
   distrust(): void {
     this.#trusted = false;
-    // Between our own change and our reading it back somebody else's would look like ours.
+    // Between our own change and our reading it back a foreign one would look like ours.
     this.#doubtful ||= this.#turns.isHeld || this.#clock.now() - (this.#applied?.at ?? 0) < DOUBT_MS;
   }
 
@@ -136,7 +136,7 @@ export class TableKeeper {
     this.#timer = this.#clock.after(QUIET_MS, () => void this.#read().catch(() => undefined));
   }
 
-  /** What others change is compared with it. Without it, a change of theirs costs a reload; nobody waits for it. */
+  /** What others change is compared with it. Without it, a change of theirs costs a reload; nothing waits for it. */
   async #read(): Promise<void> {
     const applied = this.#applied;
     if (applied === undefined || !this.#trusted) return;

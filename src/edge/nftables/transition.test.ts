@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { atOnce } from '../../base/run/slices.ts';
+import { runToEnd } from '../../base/run/slices.ts';
 import { formatOperations } from './batch/operations.ts';
 import type { Table } from './objects.ts';
 import { amendTable, refillTable, type Transition } from './transition.ts';
@@ -33,10 +33,10 @@ function table(name: string): Table {
 
 const verbs = (stages: Transition) =>
   stages.map((operations) => [...new Set(operations.map(({ verb }) => verb))]);
-const format = (stage: Transition[number] = []) => atOnce(formatOperations(table('new'), stage));
+const format = (stage: Transition[number] = []) => runToEnd(formatOperations(table('new'), stage));
 
 test('what is new is made first, then led to, and what is left goes last', () => {
-  const stages = atOnce(amendTable(table('old'), table('new')));
+  const stages = runToEnd(amendTable(table('old'), table('new')));
   assert.deepEqual(verbs(stages), [
     ['add counter', 'add chain', 'add set', 'add rule'],
     ['delete element', 'add element'],
@@ -56,7 +56,7 @@ test('a table that nobody knows is refilled in the same way; the chain that the 
       { name: 'forward', called: true },
     ],
   };
-  assert.deepEqual(verbs(atOnce(refillTable(present, table('new')))), [
+  assert.deepEqual(verbs(runToEnd(refillTable(present, table('new')))), [
     ['add counter', 'add chain', 'add set', 'add rule'],
     ['flush set', 'add element', 'flush chain', 'delete chain', 'add chain', 'add rule'],
     ['flush chain', 'delete set', 'delete chain', 'delete counter'],
@@ -64,7 +64,7 @@ test('a table that nobody knows is refilled in the same way; the chain that the 
 });
 
 test('where there is no table, the chain that the kernel calls comes last', () => {
-  const [first, second, ...more] = atOnce(refillTable(undefined, table('new')));
+  const [first, second, ...more] = runToEnd(refillTable(undefined, table('new')));
   assert.match(format(first), /^table inet t\n/);
   assert.doesNotMatch(format(first), /hook forward/);
   assert.match(format(second), /hook forward/);
@@ -72,5 +72,5 @@ test('where there is no table, the chain that the kernel calls comes last', () =
 });
 
 test('a table that is as it shall be takes no transaction', () => {
-  assert.deepEqual(atOnce(amendTable(table('old'), table('old'))), []);
+  assert.deepEqual(runToEnd(amendTable(table('old'), table('old'))), []);
 });

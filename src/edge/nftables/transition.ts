@@ -4,11 +4,11 @@
  * ranges is seen only later (nft_set_commit_update; 5 ms at 2,000 ranges): until then it is empty for rules that are new
  * already. And a packet that is under way keeps to the rules of before, but finds the elements of now: none in a map that
  * goes with its rules, and no rule in a chain that comes with its element. So what is new is made first, where no packet
- * comes; a second transaction leads there; and a third one removes what nobody comes to any more. Ranges of a set that is
+ * comes; a second transaction leads there; and a third one removes what is not reached any more. Ranges of a set that is
  * there already are seen as they were until they are seen as they are.
  */
 
-import type { Steps } from '../../base/run/slices.ts';
+import type { Slices } from '../../base/run/slices.ts';
 import type { Operation } from './batch/operations.ts';
 import { changesOf, elementDifference, sameChain, sameSet, withoutGaps } from './diff.ts';
 import type { ElementChange } from './elements.ts';
@@ -28,7 +28,7 @@ export type Transition = Operation[][];
  * By what differs: chains and sets that stay are not touched, and counters go on.
  * @param before which the kernel holds, or the first transaction is refused.
  */
-export function* amendTable(before: Table, after: Table): Steps<Transition> {
+export function* amendTable(before: Table, after: Table): Slices<Transition> {
   const sets = changesOf(before.sets, after.sets, sameSet);
   const chains = changesOf(before.chains, after.chains, sameChain);
   const [counters, counted] = [before.counters ?? [], after.counters ?? []];
@@ -58,7 +58,7 @@ export function* amendTable(before: Table, after: Table): Steps<Transition> {
 }
 
 /** Whatever the table holds becomes what is wanted. @param present undefined where there is no such table. */
-export function* refillTable(present: Inventory | undefined, table: Table): Steps<Transition> {
+export function* refillTable(present: Inventory | undefined, table: Table): Slices<Transition> {
   const { counters, sets, chains } = present ?? { counters: [], sets: [], chains: [] };
   if (table.chains.some((chain) => isOfAnotherKind(chain, chains)))
     return [[{ verb: 'replace table', table }]];
@@ -116,13 +116,13 @@ function* inStages(
   added: Table,
   switching: readonly Operation[],
   leaving: readonly Operation[],
-): Steps<Transition> {
+): Slices<Transition> {
   const preparing = yield* addition({ ...added, chains: added.chains.filter((chain) => !isCalled(chain)) });
   const called = yield* addition({ ...added, counters: [], sets: [], chains: added.chains.filter(isCalled) });
   return [preparing, [...called, ...switching], [...leaving]].filter((stage) => stage.length > 0);
 }
 
-function* addition({ counters = [], chains, sets }: Table): Steps<Operation[]> {
+function* addition({ counters = [], chains, sets }: Table): Slices<Operation[]> {
   const operations: Operation[] = counters.map((counter) => ({ verb: 'add counter', counter }));
   // Sets lead to chains, and rules ask sets.
   for (const chain of chains) operations.push({ verb: 'add chain', chain });

@@ -6,7 +6,7 @@ import { type Cidr, cidrContains, cidrContainsCidr, hostCidr } from '../../base/
 import type { Ip } from '../../base/ip/ip.ts';
 import type { Address, Link } from '../../edge/netlink/objects.ts';
 
-/** kube-proxy, kube-router, node-local-dns: names that they do not let anybody choose. */
+/** kube-proxy, kube-router, node-local-dns: names that cannot be chosen. */
 const HOLDERS: ReadonlySet<string> = new Set(['kube-ipvs0', 'kube-dummy-if', 'nodelocaldns']);
 
 export type ServiceInput = {

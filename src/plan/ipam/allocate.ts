@@ -43,7 +43,7 @@ export function isPodAddress(range: Cidr, ip: Ip): boolean {
 
 /**
  * Round robin behind the address handed out last. An address that was given back is used after all that never
- * were, the longest free first: whoever still knows its former owner has the most time to forget it.
+ * were, the longest free first: peers that still know its former owner have the most time to forget it.
  * @param taken addresses of attachments, of links that still wait for their deletion, and of running requests.
  */
 export function allocate(range: Cidr, taken: ReadonlySet<Ip>, history: History): Allocation {

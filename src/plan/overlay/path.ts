@@ -69,7 +69,7 @@ function explain(
   return `${cause}; use backend auto or vxlan`;
 }
 
-/** The MAC address of a node's tunnel end follows from who the node is, so nobody has to publish or learn it. */
+/** The MAC address of a node's tunnel end follows from the node's UID, so it need not be published or learned. */
 export function tunnelMac(node: Pick<ClusterNode, 'uid'>): Mac {
   return macFromSeed(`tunnel end of node ${node.uid}`);
 }

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Backend } from '../../base/config/backend.ts';
 import { type Cidr, cidrFamily } from '../../base/ip/cidr.ts';
 import { familyBits, type Ip, type IpFamily } from '../../base/ip/ip.ts';
-import { atOnce, type Steps } from '../../base/run/slices.ts';
+import { runToEnd, type Slices } from '../../base/run/slices.ts';
 import { ROUTE_METRIC, ROUTE_PROTOCOL } from '../../edge/marks/marks.ts';
 import { MAIN_TABLE, type Route, SCOPE_LINK, SCOPE_UNIVERSE } from '../../edge/netlink/objects.ts';
 import { EMPTY_STATE, type Entries, mergeStates, type NetworkState } from '../../edge/netlink/state/state.ts';
@@ -50,14 +50,14 @@ export type OverlayPlan = {
 type Known = { plan: PeerPlan; ranges: readonly Cidr[] };
 
 export function planOverlay(input: OverlayInput): OverlayPlan {
-  return atOnce(createOverlayPlanner()(input));
+  return runToEnd(createOverlayPlanner()(input));
 }
 
 /**
  * {@link planOverlay} for one who plans again whenever a few of many peers have changed: the plan of a peer that is the
  * same object as before is so too, for a node that is as it was; and so is what the node has for itself.
  */
-export function createOverlayPlanner(): (input: OverlayInput) => Steps<OverlayPlan> {
+export function createOverlayPlanner(): (input: OverlayInput) => Slices<OverlayPlan> {
   let known = new WeakMap<ClusterNode, Known>();
   /** Of them those that have an address of this node, whose addresses come and go. */
   let claiming = new WeakSet<ClusterNode>();

@@ -1,4 +1,4 @@
-/** What to say of a path on which nobody answers. */
+/** What to say of a path without an answer. */
 import { kindOf } from './kind/kinds.ts';
 import type { OpenPath } from './kind/path-kind.ts';
 

@@ -11,7 +11,7 @@ export type Underlay = {
   linkName: string;
   /** Bytes. */
   mtu: number;
-  /** The networks that the interface is connected to: whoever is in one of them is reached without a router. */
+  /** The networks that the interface is connected to: what is in one of them is reached without a router. */
   connected: readonly Cidr[];
 };
 

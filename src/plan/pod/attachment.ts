@@ -34,7 +34,7 @@ export const ATTACHMENT_GROUP = 0xfa10;
 /** Links of this group hold up what pods send, where that is limited. */
 export const SHAPER_GROUP = 0xfa1b;
 /** Links of this group wait for their deletion, which is done for all of them at once. */
-export const DOOMED_GROUP = 0xfa1d;
+export const DELETING_GROUP = 0xfa1d;
 
 /** IFALIASZ of linux/if.h is 256 with the terminating zero. */
 const RECORD_LIMIT = 255;

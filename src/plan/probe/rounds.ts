@@ -1,6 +1,6 @@
 /**
  * Which probe is due, and what came of those that were sent. One after the other in an endless round, at a steady rate;
- * whoever missed one is asked again at once, so that a path that is cut is known soon however long a round takes.
+ * one that missed is asked again at once, so that a path that is cut is known soon however long a round takes.
  */
 import type { Target } from './target.ts';
 
@@ -23,7 +23,7 @@ export type Rounds = {
   aim(targets: readonly Target[]): void;
   /** Those to be sent now. @param roundMs in which each target has its turn, where the rate allows. */
   due(nowMs: number, roundMs: number): Probe[];
-  /** @returns whose answer it is; undefined for one that nobody waits for. */
+  /** @returns whose answer it is; undefined for one that is not waited for. */
   answered(token: number, seconds: number, nowMs: number): Reach | undefined;
   /** Counts those as lost that were not answered in time. */
   expire(nowMs: number): void;

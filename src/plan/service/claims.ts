@@ -1,6 +1,6 @@
 /** Who has an address where two want it: the older service, and before any service the pod or node that has it. */
 import type { Ip } from '../../base/ip/ip.ts';
-import type { Steps } from '../../base/run/slices.ts';
+import type { Slices } from '../../base/run/slices.ts';
 import { claimKey, nameOf } from './name.ts';
 import type { ServiceObject } from './objects.ts';
 import type { ServiceProblem } from './table.ts';
@@ -17,7 +17,7 @@ export type Claims = {
 /** Services of one step. */
 const STEP = 256;
 
-export function* settleClaims(services: readonly ServiceObject[], taken: Taken): Steps<Claims> {
+export function* settleClaims(services: readonly ServiceObject[], taken: Taken): Slices<Claims> {
   let count = 0;
   const denied = new Map<string, string>();
   const serviceIps = new Map<Ip, string>();

@@ -1,7 +1,7 @@
 /** Services × slices × this node → what the node does with packets to them. */
 import type { Cidr } from '../../base/ip/cidr.ts';
 import { type Ip, type IpFamily, ipFamily } from '../../base/ip/ip.ts';
-import { atOnce, type Steps } from '../../base/run/slices.ts';
+import { runToEnd, type Slices } from '../../base/run/slices.ts';
 import { type Claims, settleClaims } from './claims.ts';
 import { type Candidate, candidatesOf, categorize, type ServiceNode } from './endpoints.ts';
 import { frontendsOf, isExternal } from './frontends.ts';
@@ -25,7 +25,7 @@ export type ServicesInput = {
 };
 
 export function planServices(input: ServicesInput): ServiceTable {
-  return atOnce(createServicePlanner()(input));
+  return runToEnd(createServicePlanner()(input));
 }
 
 /**
@@ -33,7 +33,7 @@ export function planServices(input: ServicesInput): ServiceTable {
  * has the same plan as before, the very object; and while the list of services is the very same one, nothing is asked
  * about those whose slices have not changed.
  */
-export function createServicePlanner(): (input: ServicesInput) => Steps<ServiceTable> {
+export function createServicePlanner(): (input: ServicesInput) => Slices<ServiceTable> {
   let known = new Map<string, Known>();
   let knownSettings = '';
   let settled: { services: ServicesInput['services']; taken: Taken; claims: Claims } | undefined;

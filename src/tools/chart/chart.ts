@@ -6,7 +6,7 @@ import { CLUSTER_POLICY_CRD } from './cluster-policy-crd.ts';
 import { renderTemplate } from './template.ts';
 
 const CHART = new URL('../../../deploy/helm/fairlead/', import.meta.url);
-/** Of the plain manifest: its own, since whoever may write leases of a namespace may write everybody's there. */
+/** Of the plain manifest: its own, since an account that may write leases of a namespace may write all of them. */
 export const NAMESPACE = 'fairlead';
 
 const HEAD = `# Fairlead, rendered from deploy/helm/fairlead with its own values by \`npm run generate\`; edit those, or use Helm.

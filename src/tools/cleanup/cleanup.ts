@@ -19,7 +19,7 @@ import type { Sysctls } from '../../edge/sysctl/sysctls.ts';
 import {
   ATTACHMENT_GROUP,
   type Attachment,
-  DOOMED_GROUP,
+  DELETING_GROUP,
   parseRecord,
   SHAPER_GROUP,
 } from '../../plan/pod/attachment.ts';
@@ -63,7 +63,7 @@ export async function findTraces({
 }: CleanupPlace): Promise<Traces> {
   const links = kernel.links();
   const own = readOwnState(kernel, links, podNetwork);
-  const ofPods = links.filter(({ group }) => group === ATTACHMENT_GROUP || group === DOOMED_GROUP);
+  const ofPods = links.filter(({ group }) => group === ATTACHMENT_GROUP || group === DELETING_GROUP);
   // Shapers are links of the state; what lies on a pod's veth goes with it.
   const isElsewhere = ({ linkIndex }: { linkIndex?: number }) =>
     !ofPods.some(({ index }) => index === linkIndex);

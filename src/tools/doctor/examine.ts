@@ -39,7 +39,7 @@ const FORWARDING = ['net.ipv4.ip_forward', 'net.ipv6.conf.all.forwarding'] as co
 
 /**
  * @param tell called with each finding as it is made.
- * @returns whether packets went through the node as those of pods do: without that nobody knows whether they pass.
+ * @returns whether packets went through the node as those of pods do: without that it is not known whether they pass.
  */
 export async function examine(
   { status, kernel, podNetwork, cniSocket, masquerades, runtime }: Patient,

@@ -1,7 +1,7 @@
 /**
  * The paths to the peers, with real packets to the gateway address of each of their ranges: it is on the peer's
  * loopback and answers as a pod's node does. An echo proves the path, one of full size the MTU, and a datagram to a
- * port that nobody has proves that checksums are right: only then it is refused.
+ * closed port proves that checksums are right: only then it is refused.
  */
 import { type Cidr, cidrFamily, parseCidr } from '../../base/ip/cidr.ts';
 import type { IpFamily } from '../../base/ip/ip.ts';
@@ -24,7 +24,7 @@ export type Answer = {
   kind: Probe['kind'];
   ok: boolean;
   error?: string;
-  /** What fits, where somebody said so. */
+  /** What fits, where that was said. */
   mtu?: number;
   /** Who sent the ICMP error, where one came. */
   offender?: string;
@@ -92,7 +92,7 @@ export function judgePath(
   return fine(what, `${(echo.micros / 1000).toFixed(2)} ms through ${through}, ${mtu} bytes pass`);
 }
 
-/** Nobody listens there: the refusal is the answer. */
+/** Nothing listens there: the refusal is the answer. */
 function isRefused({ ok, error }: Answer): boolean {
   return ok || /refused/i.test(error ?? '');
 }

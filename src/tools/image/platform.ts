@@ -1,4 +1,4 @@
-/** The processors that images are made for, in the words of everybody who takes part. */
+/** The processors that images are made for, in the words of each tool that takes part. */
 
 export type Platform = {
   /** Of Debian and of OCI, which agree on both. */

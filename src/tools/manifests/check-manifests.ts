@@ -6,7 +6,7 @@ import type { Manifest } from './manifests.ts';
 import { readProposedPods } from './proposed-pods.ts';
 import { readProposed, withProposed } from './proposed-policies.ts';
 
-/** Nobody was asked: there may be pods and namespaces that nobody told of. */
+/** No cluster was asked: there may be pods and namespaces beside those of the manifests. */
 export const NO_CLUSTER: PolicyInput = {
   pods: [],
   namespaces: [],

@@ -13,7 +13,7 @@ export type Manifest = {
 };
 
 const EXTENSIONS = /\.(yaml|yml|json)$/;
-/** Bytes: nobody writes more by hand, and no alias makes more of it. */
+/** Bytes: more is not written by hand, and no alias makes more of it. */
 const LARGEST_FILE = 16 * 1024 * 1024;
 const MOST_ALIASES = 100;
 

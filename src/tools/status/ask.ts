@@ -6,7 +6,7 @@ import { request } from '../../base/http/http.ts';
 
 const PATIENCE_MS = 5000;
 
-/** @throws FairleadError FL_AGENT when nobody answers, with the cure. */
+/** @throws FairleadError FL_AGENT without an answer, with the cure. */
 export async function askStatus(socketPath: string): Promise<AgentStatus> {
   return (await askAgent(socketPath, '/status')) as AgentStatus;
 }

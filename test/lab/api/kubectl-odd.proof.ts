@@ -1,4 +1,4 @@
-/** kubectl as somebody uses it who has not read what the lab's API is for. */
+/** kubectl as a newcomer uses it who has not read what the lab's API is for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readPods } from '../../../lab/state.ts';

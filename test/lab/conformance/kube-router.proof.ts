@@ -122,7 +122,7 @@ test('keeps an established pod reachable across a kube-router sync cycle: whole 
   await inForce();
   const { namespace } = nodeOf('x/a');
   for (let round = 0; round < 5; round++) {
-    // Somebody else's change makes the agent look at everything.
+    // A foreign change makes the agent look at everything.
     await run('nsenter', [
       `--net=${namespacePath(namespace)}`,
       'nft',

@@ -3,7 +3,7 @@
 import type { Chain, Rule } from '../../../edge/nftables/objects.ts';
 import type { Outcome } from '../../../plan/policy/compile/outcome.ts';
 
-/** Of nfnetlink_log; denials are sent there, whether or not somebody listens. */
+/** Of nfnetlink_log; denials are sent there, with or without a listener. */
 export const LOG_GROUP = 10_244;
 /** Begins what the kernel says of a denial; the name of the outcome follows. */
 export const LOG_PREFIX = 'fairlead ';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type Ip, parseIp } from '../../../base/ip/ip.ts';
-import { atOnce } from '../../../base/run/slices.ts';
+import { runToEnd } from '../../../base/run/slices.ts';
 import type { PeerTable, PortVerdicts } from '../../../plan/policy/compile/table.ts';
 import { MANY, type RenderedPeers, renderPeers } from './peers.ts';
 
@@ -45,7 +45,7 @@ test('whatever is said of many is a set, and of each address it is said what the
       one,
       fc.integer({ min: 1, max: 5 }),
       (said, otherwise, least) => {
-        const rendered = atOnce(renderPeers(tableOf(said, otherwise), undefined, least));
+        const rendered = runToEnd(renderPeers(tableOf(said, otherwise), undefined, least));
         for (let index = 0; index <= said.length; index++) {
           const name = VERDICTS[said[index] ?? otherwise]!.otherwise?.name;
           assert.equal(fateOf(rendered, ipOf(index)), name === undefined ? 'return' : `goto ${name}`);
@@ -57,7 +57,7 @@ test('whatever is said of many is a set, and of each address it is said what the
 
 test('a map that the kernel looks through holds none of the many', () => {
   const said = [...Array<number>(MANY).fill(1), 2, 0];
-  const { sets } = atOnce(renderPeers(tableOf(said, 0)));
+  const { sets } = runToEnd(renderPeers(tableOf(said, 0)));
   assert.deepEqual(
     sets.map(({ value, elements }) => [value, elements.length]),
     [

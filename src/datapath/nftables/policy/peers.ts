@@ -1,6 +1,6 @@
 /** What is said about one pod and direction, as a chain: who is at the other end decides what becomes of which port. */
 import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import type { Chain, Element, NftSet, Rule, Verdict } from '../../../edge/nftables/objects.ts';
 import type { PortRange } from '../../../plan/policy/compile/clause.ts';
 import type { Outcome } from '../../../plan/policy/compile/outcome.ts';
@@ -38,7 +38,7 @@ export function* renderPeers(
   table: PeerTable,
   former?: RenderedPeers,
   least: number = MANY,
-): Steps<RenderedPeers> {
+): Slices<RenderedPeers> {
   const { direction, otherwise } = table;
   const name = `${direction}-${table.key}`;
   const used = new Set([
@@ -166,7 +166,7 @@ function renderPorts(direction: string, verdicts: PortVerdicts): PortChain {
 }
 
 /** Named by what is in it: what changes within a map of ranges takes effect later than all else of a transaction. */
-function* intervalMap(peers: string, family: IpFamily, elements: Element[]): Steps<NftSet> {
+function* intervalMap(peers: string, family: IpFamily, elements: Element[]): Slices<NftSet> {
   const name = `${peers}-blocks${family}-${yield* digestSteps(elements)}`;
   return { ...addressMap(name, family, elements), interval: true };
 }

@@ -5,7 +5,7 @@
  * by range. What belongs to a connection that was let through passes by its state.
  */
 import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import type { Chain, Element, NftSet, Rule, Table } from '../../../edge/nftables/objects.ts';
 import type { Outcome } from '../../../plan/policy/compile/outcome.ts';
 import type { PeerTable, PolicyTable, Subject } from '../../../plan/policy/compile/table.ts';
@@ -31,7 +31,7 @@ const BY_LINK = 'egress-by-link';
 const NEIGHBOR_DISCOVERY =
   'ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept';
 
-export type Renderer = { render(policies: PolicyTable): Steps<Rendered> };
+export type Renderer = { render(policies: PolicyTable): Slices<Rendered> };
 
 /** What was rendered the last time is not looked into again. @param least addresses of which the same is said that are a set. */
 export function openRenderer(least: number = MANY): Renderer {
@@ -59,7 +59,7 @@ export function openRenderer(least: number = MANY): Renderer {
 function* dispatch(
   subjects: readonly Subject[],
   rendered: (peers: PeerTable) => RenderedPeers,
-): Steps<NftSet[]> {
+): Slices<NftSet[]> {
   const elements = new Map<string, Element[]>();
   for (const subject of subjects) {
     for (const direction of DIRECTIONS) {

@@ -1,7 +1,7 @@
 /** A table of services as nftables: whole, or as what has changed since. */
 import { type Cidr, cidrContainsCidr } from '../../../base/ip/cidr.ts';
 import { type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import type { Chain, Element } from '../../../edge/nftables/objects.ts';
 import type { Lingering } from '../../../plan/service/linger.ts';
 import type { Endpoint, PlannedService, ServiceTable } from '../../../plan/service/table.ts';
@@ -45,7 +45,7 @@ export type ServiceRenderer = {
   readonly common: readonly Chain[];
   readonly base: readonly Chain[];
   /** What differs from the last one that was done: everything, at first. */
-  render(input: RenderInput): Steps<RenderedChange>;
+  render(input: RenderInput): Slices<RenderedChange>;
 };
 
 /** Elements of one step. */
@@ -62,7 +62,7 @@ export function createServiceRenderer(options: ServiceTableOptions): ServiceRend
   let general: Contents = new Map();
   let lingerers: ReadonlySet<string> = new Set();
 
-  const render = function* (input: RenderInput): Steps<RenderedChange> {
+  const render = function* (input: RenderInput): Slices<RenderedChange> {
     const { table } = input;
     const next = new Map(table.services.map((service) => [service.name, service]));
     const needed = new Map<string, Counted>();
@@ -226,7 +226,7 @@ function* differences(
   set: ServiceSet,
   old: ReadonlyMap<string, Element> = new Map(),
   now: ReadonlyMap<string, Element> = new Map(),
-): Steps<SetChange[]> {
+): Slices<SetChange[]> {
   const removed: Element[] = [];
   const changed: { before: Element; after: Element }[] = [];
   const added: Element[] = [];

@@ -1,6 +1,6 @@
 /** How many owners an element has, of the sets whose elements several services may have: by set, and there by key. */
 
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import type { Element } from '../../../edge/nftables/objects.ts';
 
 export type Shares = Map<string, Map<string, number>>;
@@ -21,7 +21,7 @@ export function addShare(shares: Shares, set: string, key: string, by: 1 | -1): 
  * An element that another owner has too stays, and one that is there already does not come: both are taken out of what
  * goes and what comes.
  */
-export function* settleShares(shares: Shares, changes: Shares, old: Contents, now: Contents): Steps<void> {
+export function* settleShares(shares: Shares, changes: Shares, old: Contents, now: Contents): Slices<void> {
   let count = 0;
   for (const [set, counts] of changes) {
     const [present, going, coming] = [shares.get(set), old.get(set), now.get(set)];

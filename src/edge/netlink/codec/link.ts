@@ -59,7 +59,7 @@ const IPV6_DEVCONF = {
   PROXY_NDP: 22,
   DISABLE_IPV6: 26,
 } as const;
-/** RTEXT_FILTER_SKIP_STATS: statistics are most of a link's bytes and nobody reads them here. */
+/** RTEXT_FILTER_SKIP_STATS: statistics are most of a link's bytes and are not read here. */
 const SKIP_STATISTICS = 1 << 3;
 /** IFNAMSIZ and ALTIFNAMSIZ, without the terminating zero. */
 const NAME_BYTES = 15;

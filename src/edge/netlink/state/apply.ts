@@ -13,11 +13,11 @@ export function applyOperations(kernel: Kernel, operations: readonly Operation[]
   return judge(operations, kernel.apply(operations));
 }
 
-/** More than these keep everybody else waiting; they take 2 ms. */
+/** More than these keep all else waiting; they take 2 ms. */
 const MOST_AT_ONCE = 200;
 
 /** The same, in turns with others where there are many. */
-export async function applyInTurns(kernel: Kernel, operations: readonly Operation[]): Promise<Reached> {
+export async function applySliced(kernel: Kernel, operations: readonly Operation[]): Promise<Reached> {
   if (operations.length <= MOST_AT_ONCE) return applyOperations(kernel, operations);
   return judge(operations, await kernel.applyAsync(operations));
 }

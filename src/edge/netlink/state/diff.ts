@@ -1,6 +1,6 @@
 /** From what the kernel holds of ours to what it shall hold: an ordered list of operations, empty when they agree. */
 
-import { atOnce, type Steps, stepping } from '../../../base/run/slices.ts';
+import { runToEnd, type Slices, stepping } from '../../../base/run/slices.ts';
 import type { Operation } from '../kernel.ts';
 import type { Link, NewLink } from '../objects.ts';
 import { addressKey, fdbKey, neighborKey, routeKey, ruleKey, sameFields, sameQdisc } from './identity.ts';
@@ -11,11 +11,11 @@ import type { NetworkState } from './state.ts';
  * that use them; what is no longer wanted goes in reverse, after what replaces it is there.
  */
 export function diffStates(desired: NetworkState, actual: NetworkState<Link>): Operation[] {
-  return atOnce(diffInSteps(desired, actual));
+  return runToEnd(diffSliced(desired, actual));
 }
 
 /** {@link diffStates} of thousands of objects. */
-export function* diffInSteps(desired: NetworkState, actual: NetworkState<Link>): Steps<Operation[]> {
+export function* diffSliced(desired: NetworkState, actual: NetworkState<Link>): Slices<Operation[]> {
   const links = desired.links.map((link) =>
     diffLink(
       link,
@@ -66,7 +66,7 @@ function* diffObjects<T extends object>(
   desired: readonly T[],
   actual: readonly T[],
   key: (object: T) => string,
-): Steps<Difference<T>> {
+): Slices<Difference<T>> {
   const there = new Map<string, T>();
   yield* stepping(actual, (object) => {
     const id = key(object);

@@ -1,5 +1,5 @@
 /** What a transaction does to a table, one object at a time, and how nft(8) is told of it. */
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import type { Chain, Element, NftSet, Rule, Table } from '../objects.ts';
 import {
   formatElement,
@@ -32,7 +32,7 @@ export type Operation =
 export function* formatOperations(
   table: Pick<Table, 'family' | 'name'>,
   operations: readonly Operation[],
-): Steps<string> {
+): Slices<string> {
   const lines: string[] = [];
   for (const operation of operations) {
     lines.push(formatOperation(nameOf(table), operation));

@@ -1,4 +1,4 @@
-/** A pod by the name that somebody typed. */
+/** A pod by the name that was typed. */
 import { nearestName } from '../../../base/errors/nearest.ts';
 import { nameOf } from '../compile/clause.ts';
 import type { PolicyPod } from '../parse/objects.ts';

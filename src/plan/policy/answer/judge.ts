@@ -1,6 +1,6 @@
 /** Asks the policies of both ends of a connection: those of the pods here as this node enforces them, others as it would. */
 import type { Ip } from '../../../base/ip/ip.ts';
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import { openCompiler, type PolicyInput } from '../compile/compile.ts';
 import { evaluateSide } from '../compile/evaluate.ts';
 import { type Attached, type Here, openNodeCompiler } from '../compile/node.ts';
@@ -16,7 +16,7 @@ export function* openJudge(
   attached: readonly Attached[],
   node: Here,
   concerned: ReadonlySet<Ip>,
-): Steps<Judge> {
+): Slices<Judge> {
   const local = new Set(attached.flatMap(({ ips }) => ips));
   const here = yield* openNodeCompiler().compile(state, attached, node);
   const isElsewhere = [...concerned].some((ip) => !local.has(ip));

@@ -9,7 +9,7 @@ export type Place = { who: Party; ip: Ip };
 
 /**
  * @param rulings whose ranges are to be told apart.
- * @param isPod whether an address is a pod's: what nobody else has is left out.
+ * @param isPod whether an address is a pod's: what only pods have is left out.
  */
 export function placesOf(
   rulings: readonly (Ruling | undefined)[],

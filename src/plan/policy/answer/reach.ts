@@ -19,7 +19,7 @@ export const EVERYTHING: Reach = {
   others: true,
 };
 
-/** Addresses that are no pod's stand for whoever is there. */
+/** Addresses that are no pod's stand for what is there. */
 export function reachBetween(compiled: Compiled, source: Ip, destination: Ip): Reach {
   if (source === destination) return EVERYTHING;
   return intersect(
@@ -70,7 +70,7 @@ function formatPorts(ranges: readonly Span[]): string {
   return ranges.map(formatSpan).join(', ');
 }
 
-/** Nobody writes of port 0, which only ever begins a range. */
+/** Port 0 only ever begins a range. */
 function formatSpan({ first, last }: Span): string {
   const begin = first === 0 && last > 0 ? 1 : first;
   return begin === last ? String(last) : `${begin}-${last}`;

@@ -1,4 +1,4 @@
-/** Directions that are closed or open without anybody having meant it: policyTypes, empty rules, name lookups. */
+/** Directions that are closed or open by mistake: policyTypes, empty rules, name lookups. */
 import { type Fields, fieldAt, fieldsAt, listAt } from '../../../base/fields/fields.ts';
 import { DIRECTIONS, type NetworkPolicy, type PolicyRule } from '../parse/objects.ts';
 import type { Mistake, Surroundings } from './check.ts';
@@ -29,7 +29,7 @@ function findTypeMistakes({ ingress, egress }: NetworkPolicy, spec: Fields): Mis
         text: `has ${direction} rules, and policyTypes without ${type}: they are ignored; add ${type} to policyTypes, or remove them`,
       });
   }
-  // Whoever writes an empty list means it.
+  // An empty list is meant as it is written.
   const isUnsaid = (direction: string) => fieldAt(spec, direction) === undefined;
   if ((ingress ?? []).length > 0 && egress?.length === 0 && isUnsaid('egress'))
     found.push({

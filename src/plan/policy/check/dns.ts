@@ -97,7 +97,7 @@ function allowsDns(
       (typeof port !== 'number' || numbers.some((one) => port <= one && one <= (endPort ?? port))),
   );
   if (named === false) return false;
-  // Whoever names the port thought of it; who names no port may have thought of others alone.
+  // A rule that names the port means it; one that names no port may have meant others alone.
   return (
     named === true ||
     peers === undefined ||

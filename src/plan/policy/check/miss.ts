@@ -1,4 +1,4 @@
-/** Why a selector means nobody, and which label was probably meant. */
+/** Why a selector means none, and which label was probably meant. */
 import { nearestName } from '../../../base/errors/nearest.ts';
 import type { Labels, Requirement, Selector } from '../parse/objects.ts';
 import { meets } from '../parse/selector.ts';

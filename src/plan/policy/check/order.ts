@@ -1,4 +1,4 @@
-/** Rules of cluster policies that never decide, because another one is asked first, and orders that nobody chose. */
+/** Rules of cluster policies that never decide, because another one is asked first, and orders left to chance. */
 import { cidrContainsCidr } from '../../../base/ip/cidr.ts';
 import {
   type ClusterPolicy,

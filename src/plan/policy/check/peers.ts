@@ -1,4 +1,4 @@
-/** Peers that mean nobody, or others than they seem to. */
+/** Peers that mean none, or others than they seem to. */
 import { cidrContains, cidrPrefixLength } from '../../../base/ip/cidr.ts';
 import { familyBits, ipFamily } from '../../../base/ip/ip.ts';
 import { hasNetwork } from '../compile/population.ts';
@@ -30,7 +30,7 @@ function findEmptyPeer(
   around: Surroundings,
 ): Mistake[] {
   const within = podsOf({ ...peer, pods: [] }, namespace, around);
-  // Of namespaces that nobody told of nothing can be said.
+  // Of unknown namespaces nothing can be said.
   if (!around.complete && (within.length === 0 || peer.namespaces !== undefined)) return [];
   const meant = within.filter(({ labels }) => meets(labels, peer.pods));
   if (meant.some(hasNetwork)) return [];
@@ -49,7 +49,7 @@ function findEmptyPeer(
         'correct podSelector',
       )}`,
     );
-  // Whoever will be there is rightly meant before.
+  // What will be there is rightly meant before.
   if (peer.namespaces === undefined)
     return peer.pods.length === 0 ? [] : fail(`means no pod: namespace ${namespace} has none`);
   const labels = around.namespaces.map((one) => one.labels);

@@ -1,4 +1,4 @@
-/** Names of ports that nobody has. */
+/** Names of ports that no pod has. */
 import { nearestName } from '../../../base/errors/nearest.ts';
 import { hasNetwork } from '../compile/population.ts';
 import { DIRECTIONS, type Peer, type PolicyPod, type PolicyPort } from '../parse/objects.ts';

@@ -20,7 +20,7 @@ export function podsOf(
 
 const groups = new WeakMap<readonly PolicyPod[], ReadonlyMap<string, readonly PolicyPod[]>>();
 
-/** Of pods that were asked about before nobody counts again: policies are many. */
+/** Pods that were asked about before are not counted again: policies are many. */
 function groupByNamespace(pods: readonly PolicyPod[]): ReadonlyMap<string, readonly PolicyPod[]> {
   let known = groups.get(pods);
   if (known === undefined) groups.set(pods, (known = Map.groupBy(pods, ({ namespace }) => namespace)));

@@ -1,4 +1,4 @@
-/** Whom a policy is about: nobody, or pods that no policy concerns. */
+/** Whom a policy is about: none, or pods that no policy concerns. */
 import { nearestName } from '../../../base/errors/nearest.ts';
 import { hasNetwork } from '../compile/population.ts';
 import { meets } from '../parse/selector.ts';
@@ -9,7 +9,7 @@ import { podsOf } from './selected.ts';
 export function findSubjectMistakes({ namespace, subject }: Checked, around: Surroundings): Mistake[] {
   const { pods, complete } = around;
   const within = podsOf({ ...subject, pods: [] }, namespace, around);
-  // Of pods that nobody told of nothing can be said.
+  // Of unknown pods nothing can be said.
   if (!complete && within.length === 0) return [];
   if (namespace !== undefined && within.length === 0 && subject.pods.length === 0)
     return findNoNamespace(namespace, around);

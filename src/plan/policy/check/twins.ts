@@ -1,4 +1,4 @@
-/** Policies that say the same under two names: whoever changes one wonders why nothing changes. */
+/** Policies that say the same under two names: a change of one changes nothing. */
 import { nameOf } from '../compile/clause.ts';
 import type { NetworkPolicy } from '../parse/objects.ts';
 import type { Finding, Surroundings } from './check.ts';

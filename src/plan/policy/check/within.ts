@@ -1,7 +1,7 @@
 /** Which selectors mean no more than others. */
 import type { Selector } from '../parse/objects.ts';
 
-/** Whether whoever meets the narrow selector meets the wide one, as far as their texts tell. */
+/** Whether all that match the narrow selector match the wide one, as far as their texts tell. */
 export function isWithin(narrow: Selector, wide: Selector): boolean {
   return wide.every((requirement) =>
     narrow.some(

@@ -16,7 +16,7 @@ export function findWritingMistakes(written: Fields, isNamespaced: boolean): Mis
   ];
 }
 
-/** The API drops them, so that a misspelt `from` is a rule for everybody. */
+/** The API drops them, so that a misspelt `from` is a rule for all. */
 function findUnknownFields(type: Type, value: unknown, at: string): Mistake[] {
   if (type.type === 'list')
     return Array.isArray(value)
@@ -33,7 +33,7 @@ function findUnknownFields(type: Type, value: unknown, at: string): Mistake[] {
   });
 }
 
-/** Written down and empty it looks like nobody, and is everybody. */
+/** Written down and empty it looks like none, and is all. */
 function findEmptyLists(spec: Fields): Mistake[] {
   return DIRECTIONS.flatMap((direction) =>
     listAt(spec, direction).flatMap((rule, index) =>

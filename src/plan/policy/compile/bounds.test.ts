@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseIp } from '../../../base/ip/ip.ts';
-import { atOnce } from '../../../base/run/slices.ts';
+import { runToEnd } from '../../../base/run/slices.ts';
 import { openRenderer } from '../../../datapath/nftables/policy/render.ts';
 import type { PolicyPod } from '../parse/objects.ts';
 import { parseNetworkPolicy } from '../parse/parse-network-policy.ts';
@@ -66,6 +66,6 @@ test('what is within the bound is rendered in many steps', () => {
   let count = 0;
   while (steps.next().done !== true) count++;
   assert.ok(count > 16_000, `${count} steps`);
-  const { table } = atOnce(renderAll(compiled(large('one'))));
+  const { table } = runToEnd(renderAll(compiled(large('one'))));
   assert.ok(table.sets.some(({ elements }) => elements.length > 0));
 });

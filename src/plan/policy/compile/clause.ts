@@ -19,7 +19,7 @@ export type PortName = { protocol: Protocol; name: string };
 export type Clause = {
   tier: Tier | 'network';
   action: Action;
-  /** Absent: everybody. */
+  /** Absent: all. */
   peers?: readonly Peer[];
   /** Absent: every port of every protocol. */
   ports?: { ranges: readonly PortRange[]; names: readonly PortName[] };

@@ -3,7 +3,7 @@
  * compiler that is asked again gives the same objects for what no change has touched.
  */
 import type { Ip } from '../../../base/ip/ip.ts';
-import { atOnce, type Steps } from '../../../base/run/slices.ts';
+import { runToEnd, type Slices } from '../../../base/run/slices.ts';
 import {
   type ClusterPolicy,
   DIRECTIONS,
@@ -49,11 +49,11 @@ export type Compiler = {
    * addresses of their own.
    * @returns what is valid until the next call.
    */
-  compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Steps<Compiled>;
+  compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Slices<Compiled>;
 };
 
 export function compile(input: PolicyInput, ours?: Iterable<PolicyPod>): Compiled {
-  return atOnce(openCompiler().compile(input, ours));
+  return runToEnd(openCompiler().compile(input, ours));
 }
 
 export function openCompiler(): Compiler {
@@ -172,7 +172,7 @@ function sortByPriority(policies: readonly ClusterPolicy[]): ClusterPolicy[] {
 
 type Draft = Omit<Ruling, 'key'>;
 
-/** @returns undefined where nobody says anything. */
+/** @returns undefined where nothing is said. */
 function draftOf(
   direction: Direction,
   network: readonly NetworkPolicy[],

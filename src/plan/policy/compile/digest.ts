@@ -3,7 +3,7 @@
 export type Versioned = { uid: string; resourceVersion: string };
 
 /**
- * Of policies, by what makes a difference: a label, or a status that somebody writes, is no other generation.
+ * Of policies, by what makes a difference: a label, or a status, is no other generation.
  * `generation` counts changes of the spec (ObjectMeta); staging is an annotation.
  */
 export function digestPolicies(

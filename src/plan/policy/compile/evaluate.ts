@@ -18,7 +18,7 @@ export type Flow = {
 export type SideVerdict = {
   allowed: boolean;
   reason: Reason;
-  /** Who decided: none where nobody has to say anything. */
+  /** Who decided: none where no policy has a say. */
   policies: readonly string[];
   /** What staged policies would make of it, where that is something else. */
   proposed?: Omit<SideVerdict, 'proposed'>;

@@ -1,4 +1,4 @@
-/** Who may meet a selector, without asking everybody: by one label that it wants, or by namespace. */
+/** What may match a selector, without asking all: by one label that it wants, or by namespace. */
 import type { Labels, Selector } from '../parse/objects.ts';
 
 type Described = { namespace: string; labels: Labels };
@@ -6,7 +6,7 @@ type Described = { namespace: string; labels: Labels };
 export type LabelIndex<T> = {
   add(item: T, described: Described): void;
   remove(item: T, described: Described): void;
-  /** @returns all that may meet it, and others; undefined where that is anybody. */
+  /** @returns all that may match it, and others; undefined where that may be all. */
   find(selector: Selector, namespace: string | undefined): Iterable<T> | undefined;
 };
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseIp } from '../../../base/ip/ip.ts';
-import { atOnce } from '../../../base/run/slices.ts';
+import { runToEnd } from '../../../base/run/slices.ts';
 import type { PolicyPod } from '../parse/objects.ts';
 import { parseClusterPolicy } from '../parse/parse-cluster-policy.ts';
 import { parseNetworkPolicy } from '../parse/parse-network-policy.ts';
@@ -35,7 +35,7 @@ function policy(name: string, spec: object) {
 
 function compileHere(input: Partial<PolicyInput>, attached: readonly Attached[]): Compiled {
   const nothing = { pods: [], namespaces: [], policies: [], clusterPolicies: [], nodes: [] };
-  return atOnce(openNodeCompiler().compile({ ...nothing, ...input }, attached, NODE));
+  return runToEnd(openNodeCompiler().compile({ ...nothing, ...input }, attached, NODE));
 }
 
 function allows(compiled: Compiled, source: string, destination: string, port = 80): boolean {

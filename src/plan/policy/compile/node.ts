@@ -5,7 +5,7 @@
  */
 import { cidrContains } from '../../../base/ip/cidr.ts';
 import { type Ip, ipFamily } from '../../../base/ip/ip.ts';
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import { DIRECTIONS, type Direction, type PolicyNode, type PolicyPod } from '../parse/objects.ts';
 import { meets } from '../parse/selector.ts';
 import { nameOf } from './clause.ts';
@@ -24,7 +24,7 @@ export type Attached = {
 export type Here = { name: string; ips: readonly Ip[] };
 
 export type NodeCompiler = {
-  compile(state: PolicyInput, attached: readonly Attached[], node: Here): Steps<Compiled>;
+  compile(state: PolicyInput, attached: readonly Attached[], node: Here): Slices<Compiled>;
 };
 
 export function openNodeCompiler(): NodeCompiler {

@@ -19,7 +19,7 @@ const MOST_POLICIES = 32;
 
 /**
  * The same object for the same outcome, of one ruling.
- * @returns a function from the clauses that match; undefined is that nobody has a say, and the packet passes uncounted.
+ * @returns a function from the clauses that match; undefined is that no policy has a say, and the packet passes uncounted.
  */
 export function openOutcomes(ruling: Ruling): (matching: readonly Clause[]) => Outcome | undefined {
   const crowd = new Set(ruling.clauses.map(({ policy }) => policy)).size > MOST_POLICIES;

@@ -4,7 +4,7 @@
  * so that whatever was derived from it can be kept.
  */
 import type { Ip } from '../../../base/ip/ip.ts';
-import { atOnce, type Steps } from '../../../base/run/slices.ts';
+import { runToEnd, type Slices } from '../../../base/run/slices.ts';
 import type { Labels, PodPeer, PolicyNamespace, PolicyPod } from '../parse/objects.ts';
 import { meets } from '../parse/selector.ts';
 import { nameOf } from './clause.ts';
@@ -27,7 +27,7 @@ export type Population = {
   ownerOf(ip: Ip): PolicyPod | undefined;
   /** Addresses that several pods claim, the one that counts last. */
   clashes(): readonly { ip: Ip; pods: readonly PolicyPod[] }[];
-  /** Labels of a namespace that nobody described are none. */
+  /** Labels of a namespace without a manifest are none. */
   namespaceLabels(namespace: string): Labels;
   /** Those that have ports with names. */
   withNamedPorts(): Selection;
@@ -37,7 +37,7 @@ export type Population = {
 
 export type Census = {
   /** @returns the population as it is now; the one before is of no use any more. */
-  take(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Steps<Population>;
+  take(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Slices<Population>;
 };
 
 /** Pods of one identity. */
@@ -182,7 +182,7 @@ export function openCensus(): Census {
   };
   return {
     *take(pods, namespaces) {
-      // What nobody asked for last time is a policy's that is gone.
+      // What was not asked for last time is a policy's that is gone.
       for (const key of selections.keys()) if (!asked.has(key)) selections.delete(key);
       asked = new Set();
       relabel(namespaces);
@@ -215,7 +215,7 @@ export function openCensus(): Census {
 }
 
 export function populate(pods: readonly PolicyPod[], namespaces: readonly PolicyNamespace[]): Population {
-  return atOnce(openCensus().take(pods, namespaces));
+  return runToEnd(openCensus().take(pods, namespaces));
 }
 
 /** Whether it has addresses of its own, and still has them. */

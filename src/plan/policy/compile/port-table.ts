@@ -1,6 +1,6 @@
 /** What becomes of each port, where these clauses match the other end. */
 
-import { atOnce, type Steps, sortSteps } from '../../../base/run/slices.ts';
+import { runToEnd, type Slices, sortSteps } from '../../../base/run/slices.ts';
 import { PROTOCOLS } from '../parse/objects.ts';
 import type { Clause, PortRange } from './clause.ts';
 
@@ -21,14 +21,14 @@ export function tabulate<C extends Clause, T>(
   matches: readonly Match<C>[],
   decide: (matching: readonly C[]) => T,
 ): PortTable<T> {
-  return atOnce(tabulateSteps(matches, decide));
+  return runToEnd(tabulateSteps(matches, decide));
 }
 
 /** As {@link tabulate}, in steps. */
 export function* tabulateSteps<C extends Clause, T>(
   matches: readonly Match<C>[],
   decide: (matching: readonly C[]) => T,
-): Steps<PortTable<T>> {
+): Slices<PortTable<T>> {
   const everywhere = matches.flatMap(({ clause, ranges }) => (ranges === undefined ? [clause] : []));
   const otherwise = decide(everywhere);
   const entries: (PortRange & { result: T })[] = [];

@@ -2,7 +2,7 @@
 import { createHash, hash } from 'node:crypto';
 import { cidrContains, hostCidr, parseCidr } from '../../../base/ip/cidr.ts';
 import type { Ip } from '../../../base/ip/ip.ts';
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import type { BlockPeer, Direction, PodPeer, PolicyNode, PolicyPod, Selector } from '../parse/objects.ts';
 import { meets } from '../parse/selector.ts';
 import { type Clause, isBlock } from './clause.ts';
@@ -10,14 +10,14 @@ import type { Identity, Population, Selection } from './population.ts';
 
 /** A clause and whom it means now. */
 export type BoundClause = Clause & {
-  /** Absent: everybody. */
+  /** Absent: all. */
   who?: { selections: readonly Selection[]; blocks: readonly BlockPeer[] };
   /** Where the clause names ports of those who are reached, and means addresses: the pods whose ports have names. */
   named?: Selection;
 };
 
 export type Ruling = {
-  /** Equal for pods of which the same is said, whoever is meant by it at the moment. */
+  /** Equal for pods of which the same is said, whichever peers it means at the moment. */
   key: string;
   direction: Direction;
   /** In the order in which they are asked: tier admin, network policies, tier baseline. */
@@ -34,7 +34,7 @@ export type Ruling = {
 
 export type Decision = {
   allowed: boolean;
-  /** Who decided; none where nobody has to say anything. */
+  /** Who decided; none where no policy has a say. */
   policies: readonly string[];
   /** The clause; absent where none matches. */
   clause?: Clause;
@@ -135,7 +135,7 @@ export function digestText(text: string): string {
 }
 
 /** Of a list that may be long, as short as {@link digestText}'s. */
-export function* digestSteps(items: readonly unknown[]): Steps<string> {
+export function* digestSteps(items: readonly unknown[]): Slices<string> {
   const sum = createHash('sha256');
   for (let from = 0; from < items.length; from += DIGESTED_AT_A_TIME) {
     sum.update(JSON.stringify(items.slice(from, from + DIGESTED_AT_A_TIME)));

@@ -1,7 +1,7 @@
 /** The address space cut where ranges begin and end, so that in each piece the same ranges hold. */
 import { type Cidr, cidrFamily, cidrNetwork, cidrSize } from '../../../base/ip/cidr.ts';
 import { type Ip, type IpFamily, ipFromBigInt, ipToBigInt } from '../../../base/ip/ip.ts';
-import { atOnce, type Steps, sortSteps } from '../../../base/run/slices.ts';
+import { runToEnd, type Slices, sortSteps } from '../../../base/run/slices.ts';
 
 export type Span = { first: bigint; last: bigint };
 
@@ -10,13 +10,13 @@ export type Segment = Span & { numbers: readonly number[] };
 
 /** @param blocks ranges without others, each with the number of whom it belongs to. @returns sorted; gaps lie in none. */
 export function segmentsOf(blocks: readonly NumberedBlock[], family: IpFamily): Segment[] {
-  return atOnce(cutSegments(blocks, family));
+  return runToEnd(cutSegments(blocks, family));
 }
 
 export type NumberedBlock = { number: number; cidr: Cidr; except: readonly Cidr[] };
 
 /** As {@link segmentsOf}, in steps. */
-export function* cutSegments(blocks: readonly NumberedBlock[], family: IpFamily): Steps<Segment[]> {
+export function* cutSegments(blocks: readonly NumberedBlock[], family: IpFamily): Slices<Segment[]> {
   const unsorted: { at: bigint; number: number; change: 1 | -1 }[] = [];
   for (const { number, cidr, except } of blocks) {
     if (cidrFamily(cidr) !== family) continue;

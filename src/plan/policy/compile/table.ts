@@ -4,7 +4,7 @@
  * matched is the renderer's.
  */
 import { type Ip, type IpFamily, ipFamily } from '../../../base/ip/ip.ts';
-import type { Steps } from '../../../base/run/slices.ts';
+import type { Slices } from '../../../base/run/slices.ts';
 import type { Direction } from '../parse/objects.ts';
 import { rangesAt } from './clause.ts';
 import type { Compiled } from './compile.ts';
@@ -49,7 +49,7 @@ export type PolicyTable = {
   peers: readonly PeerTable[];
 };
 
-export type Tabulator = { tabulate(compiled: Pick<Compiled, 'pods'>): Steps<PolicyTable> };
+export type Tabulator = { tabulate(compiled: Pick<Compiled, 'pods'>): Slices<PolicyTable> };
 
 /** What no change has touched is the same object again. */
 export function openTabulator(): Tabulator {
@@ -58,7 +58,7 @@ export function openTabulator(): Tabulator {
     *tabulate({ pods }) {
       const now: typeof before = new Map();
       const subjects: Subject[] = [];
-      const tableOf = function* (ruling: Ruling): Steps<PeerTable> {
+      const tableOf = function* (ruling: Ruling): Slices<PeerTable> {
         const table = now.get(ruling) ?? before.get(ruling) ?? (yield* tabulateRuling(ruling));
         now.set(ruling, table);
         return table;
@@ -78,7 +78,7 @@ export function openTabulator(): Tabulator {
   };
 }
 
-function* tabulateRuling(ruling: Ruling): Steps<PeerTable> {
+function* tabulateRuling(ruling: Ruling): Slices<PeerTable> {
   const blocks = ruling.clauses.flatMap(({ who }, number) =>
     (who?.blocks ?? []).map((block) => ({ ...block, number })),
   );
@@ -99,7 +99,7 @@ function* tabulateRuling(ruling: Ruling): Steps<PeerTable> {
 }
 
 /** @param numbers of clauses that mean the other end, besides those that mean every end. */
-type VerdictsOf = (numbers: readonly number[], other: Identity | undefined) => Steps<PortVerdicts>;
+type VerdictsOf = (numbers: readonly number[], other: Identity | undefined) => Slices<PortVerdicts>;
 
 /** Equal verdicts of one ruling are one object. */
 function openVerdicts(ruling: Ruling): VerdictsOf {
@@ -142,7 +142,7 @@ function* addressesOf(
   segments: Readonly<Record<IpFamily, readonly Segment[]>>,
   verdictsOf: VerdictsOf,
   otherwise: PortVerdicts,
-): Steps<PeerTable['addresses']> {
+): Slices<PeerTable['addresses']> {
   const addresses: { ip: Ip; verdicts: PortVerdicts }[] = [];
   for (const [identity, numbers] of meantBy(ruling)) {
     yield;
@@ -190,7 +190,7 @@ function* intervalsOf(
   segments: readonly Segment[],
   verdictsOf: VerdictsOf,
   otherwise: PortVerdicts,
-): Steps<(Span & { verdicts: PortVerdicts })[]> {
+): Slices<(Span & { verdicts: PortVerdicts })[]> {
   const intervals: (Span & { verdicts: PortVerdicts })[] = [];
   for (const { first, last, numbers } of segments) {
     yield;

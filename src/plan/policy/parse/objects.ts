@@ -56,7 +56,7 @@ export type PolicyService = {
   namespace: string;
   name: string;
   clusterIPs: readonly Ip[];
-  /** Labels of the pods behind it; absent where somebody else names them. */
+  /** Labels of the pods behind it; absent where its endpoints are written by others. */
   selector?: Labels;
   ports: readonly { protocol: Protocol; port: number; targetPort: number | string }[];
 };

@@ -58,7 +58,7 @@ export function parseBlockCidr(value: unknown, field: string): Cidr {
   return makeCidr(ip, bits);
 }
 
-/** Anything but `false` stages it: whoever writes it does not want it in force yet. */
+/** Anything but `false` stages it: its author does not want it in force yet. */
 export function isStaged(value: unknown): boolean {
   const annotations = isFields(value) ? fieldsAt(fieldsAt(value, 'metadata'), 'annotations') : {};
   const staged = fieldAt(annotations, STAGED_ANNOTATION);
