@@ -2,7 +2,7 @@
 
 const STEP_MS = 5;
 /** Far beyond anything that works; it keeps a fault from becoming a hang. */
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 120_000;
 
 /** @param what the condition in words, for the error when it never comes true. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
