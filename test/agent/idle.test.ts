@@ -139,7 +139,11 @@ log: { level: debug }
   // Each tells of what is done once it listens.
   const mark = async (name: string) => {
     await until(`${name} is told of`, () => {
-      node.exec('sh', '-c', `nft add table ip ${name}; ip route replace 203.0.113.1 dev lo`);
+      node.exec(
+        'sh',
+        '-c',
+        `nft delete table ip ${name} 2>/dev/null; nft add table ip ${name}; ip route replace 203.0.113.1 dev lo`,
+      );
       return rules.text.includes(`ip ${name}`) && objects.text.includes('203.0.113.1');
     });
   };

@@ -7,7 +7,7 @@ import { parseIp } from '../../src/base/ip/ip.ts';
 import { openEchoSocket } from '../../src/edge/echo/echo-socket.ts';
 import { native } from '../../src/edge/netlink/native.ts';
 import { createNamespace } from '../namespace.ts';
-import { until } from '../until.ts';
+import { pause, until } from '../until.ts';
 
 const MODULE = JSON.stringify(new URL('../../src/edge/echo/echo-socket.ts', import.meta.url).href);
 const NATIVE = JSON.stringify(new URL('../../src/edge/netlink/native.ts', import.meta.url).href);
@@ -62,6 +62,8 @@ for (const family of [4, 6] as const) {
 
 test('an answer that is read late took no longer for that', async () => {
   using socket = openEchoSocket(4);
+  // The kernel begins to note arrivals a moment after the first socket asks for it (net_enable_timestamp, net/core/dev.c).
+  await pause(300);
   socket.send(LOOPBACK[4], 7);
   const started = performance.now();
   await new Promise((resolve) => setTimeout(resolve, 500));
