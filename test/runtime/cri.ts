@@ -75,7 +75,8 @@ export function openCri(socketPath: string) {
     /** What the command prints. @throws CriError when it fails. */
     exec: async (containerId: string, ...command: readonly string[]) => {
       const answer = await call('ExecSync', { 1: containerId, 2: command, 3: 10 });
-      if (answer.number(3) !== 0) throw new CriError(`${command.join(' ')}: ${answer.text(2)}`);
+      if (answer.number(3) !== 0)
+        throw new CriError(`${command.join(' ')}: ${answer.text(2)}${answer.text(1)}`);
       return answer.text(1);
     },
   };

@@ -10,6 +10,8 @@ import type { Rule } from '../../edge/nftables/objects.ts';
 export const SPOOFED_SOURCE = 'spoofed-source';
 export const ROUTER_ADVERTISEMENT = 'router-advertisement';
 
+/** linux/in6.h. */
+const IPPROTO_ICMPV6 = 58;
 const SPOOFED = `counter name "${SPOOFED_SOURCE}" drop`;
 
 const FAMILIES = [4, 6] as const;
@@ -36,7 +38,11 @@ export function podGuard(families: readonly IpFamily[], sources: readonly Cidr[]
       comment: 'an address that no pod has',
     })),
     // Duplicate address detection and multicast listener reports have no source.
-    { match: `ip6 saddr :: meta l4proto != ipv6-icmp ${SPOOFED}`, comment: 'an address that no pod has' },
+    // By number: a container has no /etc/protocols, and nft no name of its own for this one.
+    {
+      match: `ip6 saddr :: meta l4proto != ${IPPROTO_ICMPV6} ${SPOOFED}`,
+      comment: 'an address that no pod has',
+    },
     ...(families.includes(6)
       ? [
           {
