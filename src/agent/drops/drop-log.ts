@@ -5,7 +5,7 @@ import { LOG_GROUP, LOG_PREFIX, SNAP_LENGTH } from '../../datapath/nftables/poli
 import { NLMSG_ERROR, readError, readMessages } from '../../edge/netlink/codec/message.ts';
 import { keepWatching } from '../../edge/netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../../edge/netlink/namespace.ts';
-import { NetlinkSocket } from '../../edge/netlink/socket.ts';
+import { NETLINK_NETFILTER, NetlinkSocket } from '../../edge/netlink/socket.ts';
 import { encodeBind, type Report, readReport } from '../../edge/nflog/nflog.ts';
 import { readFlow } from '../../edge/nflog/packet.ts';
 import { type Denial, describeDenial } from '../../plan/flow/denial.ts';
@@ -31,7 +31,6 @@ export type DropContext = {
 
 export type OpenDropLog = (context: DropContext, log: Logger) => DropLog;
 
-const NETLINK_NETFILTER = 12;
 const MOST_KEPT = 1000;
 
 /** @throws FairleadError FL_DROPS where the kernel does not report to us. */

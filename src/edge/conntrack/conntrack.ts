@@ -2,11 +2,10 @@
 import { FairleadError } from '../../base/errors/errors.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
-import { NetlinkSocket } from '../netlink/socket.ts';
+import { NETLINK_NETFILTER, NetlinkSocket } from '../netlink/socket.ts';
 import { encodeFlush, type FlowFilter } from './flush.ts';
 import { type Connection, type EndFilter, encodeCuts, encodeList, readList } from './list.ts';
 
-const NETLINK_NETFILTER = 12;
 /** Connections of one request. */
 const AT_ONCE = 500;
 /** Bytes of a piece of a walk: some hundred connections, which are read in a millisecond. */

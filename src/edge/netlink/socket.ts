@@ -4,6 +4,9 @@ import { native, type Transaction } from './native.ts';
 
 const NOTHING = Buffer.alloc(0);
 
+/** The protocol of nftables, conntrack and nflog (linux/netlink.h). */
+export const NETLINK_NETFILTER = 12;
+
 export class NetlinkSocket {
   /** Names this socket in the notifications of what it changed. */
   readonly portId: number;

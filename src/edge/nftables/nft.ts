@@ -5,7 +5,7 @@ import { runSliced } from '../../base/run/sliced.ts';
 import { NLMSG_ERROR, readError, readMessages } from '../netlink/codec/message.ts';
 import type { KeptWatch } from '../netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
-import { NetlinkSocket } from '../netlink/socket.ts';
+import { NETLINK_NETFILTER, NetlinkSocket } from '../netlink/socket.ts';
 import { encodeOperations } from './batch/batch.ts';
 import { type Count, listCounters } from './batch/counters.ts';
 import { formatOperations } from './batch/operations.ts';
@@ -63,7 +63,6 @@ export type Nftables = {
 
 export type ListedChain = { table: string; chain: string; hook: string; policy: string };
 
-const NETLINK_NETFILTER = 12;
 /** Milliseconds that one nft may take: loading the largest table takes seconds, on a node that has much else to do. */
 const PATIENCE_MS = 60_000;
 

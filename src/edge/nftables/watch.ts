@@ -3,10 +3,9 @@ import { Attributes, Writer } from '../netlink/codec/attribute.ts';
 import { NLM_F_ACK, readMessages, writeMessage } from '../netlink/codec/message.ts';
 import { type KeptWatch, keepWatching } from '../netlink/kept-watch.ts';
 import type { NetworkNamespace } from '../netlink/namespace.ts';
-import { NetlinkSocket } from '../netlink/socket.ts';
+import { NETLINK_NETFILTER, NetlinkSocket } from '../netlink/socket.ts';
 import { TransactionLedger } from './ledger.ts';
 
-const NETLINK_NETFILTER = 12;
 const NFNLGRP_NFTABLES = 7;
 const NFNL_SUBSYS_NFTABLES = 10;
 /** NFT_MSG_NEWGEN: one at the end of each transaction, behind a message for each object that it changed. */
